@@ -1,0 +1,131 @@
+//! What happened, as facts; whoever shows or records them reads one channel.
+
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::{Diagnostic, Site};
+use crate::resource::Address;
+
+/// A past fact. Holds no display choice, and no value of an input or output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    RunStarted {
+        run: String,
+        stack: String,
+        playbook: String,
+        command: String,
+    },
+    /// The script ran: how many declarations, in how many phases; `stopped` if it is only a stage.
+    Evaluated {
+        resources: usize,
+        phases: usize,
+        stopped: bool,
+    },
+    /// One listing of one kind came back.
+    Listed {
+        kind: Arc<str>,
+        region: Option<String>,
+        found: usize,
+    },
+    Planned {
+        create: usize,
+        update: usize,
+        replace: usize,
+        delete: usize,
+        unchanged: usize,
+    },
+    /// The apply begins; so many operations lie ahead.
+    ApplyStarted {
+        operations: usize,
+    },
+    Started {
+        address: Address,
+        operation: Operation,
+        site: Option<Site>,
+    },
+    /// The write is done; the provider is not.
+    Waiting {
+        address: Address,
+        operation: Operation,
+        status: String,
+    },
+    Retrying {
+        address: Address,
+        operation: Operation,
+        cause: String,
+        attempt: u32,
+        seconds: f64,
+    },
+    Finished {
+        address: Address,
+        operation: Operation,
+        id: Option<String>,
+        seconds: f64,
+    },
+    Failed {
+        address: Address,
+        operation: Operation,
+        diagnostic: Box<Diagnostic>,
+        seconds: f64,
+    },
+    Skipped {
+        address: Address,
+        operation: Operation,
+        because: Address,
+    },
+    Interrupted {
+        waiting_for: usize,
+    },
+    Applied {
+        done: usize,
+        failed: usize,
+        skipped: usize,
+        seconds: f64,
+    },
+    Told {
+        diagnostic: Box<Diagnostic>,
+    },
+    RunFinished {
+        exit: u8,
+        seconds: f64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    Create,
+    Update,
+    Delete,
+}
+
+/// An event with its moment: one line of a run record and of `--format json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Whoever wants to know.
+pub trait Reader: Send {
+    fn read(&mut self, event: &Stamped);
+}
+
+/// The channel: every event reaches every reader in one order.
+#[derive(Clone, Default)]
+pub struct Events(Arc<Mutex<Vec<Box<dyn Reader>>>>);
+
+impl Events {
+    pub fn add(&self, reader: impl Reader + 'static) {
+        self.0.lock().expect("readers do not panic").push(Box::new(reader));
+    }
+
+    pub fn emit(&self, event: Event) {
+        let stamped = Stamped { at: Timestamp::now(), event };
+        self.0.lock().expect("readers do not panic").iter_mut().for_each(|reader| reader.read(&stamped));
+    }
+}

@@ -1,0 +1,117 @@
+//! A kind: its name, its schema, and what the engine must know of its nature.
+
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+
+use super::schema::{self, Field, Output, Type};
+use super::{Map, Segment, Value};
+
+/// A type of resource in its provider's own term: `aws::subnet`.
+#[derive(Clone)]
+pub struct Kind {
+    pub name: Arc<str>,
+    pub doc: String,
+    pub inputs: Vec<Field>,
+    pub outputs: Vec<Output>,
+    pub nature: Nature,
+}
+
+/// What holds for every resource of a kind, beyond its shape.
+#[derive(Clone, Copy)]
+pub struct Nature {
+    /// Kinds that must be there first although no input names them (a NAT gateway needs the VPC's internet gateway),
+    /// and that therefore go after it when both are deleted.
+    pub follows: &'static [&'static str],
+    /// The inputs that together are the provider's own name for it, the one to look it up by first. Empty if the
+    /// provider tells resources apart by ids only.
+    pub natural_key: &'static [&'static str],
+    /// The input whose default is the logical name, if there is one.
+    pub named_by: Option<&'static str>,
+    /// The form of one input in which two spellings with one meaning are equal, before the schema's own form.
+    pub normalise: fn(field: &str, value: &Value) -> Value,
+    /// What is wrong with inputs that fit the schema; only what is known is looked at.
+    pub check: fn(inputs: &Map) -> Vec<schema::Mistake>,
+    /// How the provider's ids begin (`vpc-`).
+    pub id_prefix: &'static str,
+    /// The default for the option `timeout`, in seconds.
+    pub timeout: u64,
+}
+
+impl Default for Nature {
+    fn default() -> Self {
+        Nature {
+            follows: &[],
+            natural_key: &[],
+            named_by: None,
+            normalise: |_, value| value.clone(),
+            check: |_| vec![],
+            id_prefix: "",
+            timeout: 600,
+        }
+    }
+}
+
+/// A function that reads and never changes: `aws::availability_zones()`.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    pub name: Arc<str>,
+    pub doc: String,
+    /// In the order of the call.
+    pub parameters: Vec<Field>,
+    /// What the value it returns holds.
+    pub returns: Vec<Output>,
+}
+
+impl Kind {
+    /// A kind from its two types; the doc comment of `Inputs` is its documentation.
+    pub fn of<Inputs: JsonSchema, Outputs: JsonSchema>(name: &str, nature: Nature) -> Self {
+        Kind {
+            name: name.into(),
+            doc: schema::doc::<Inputs>(),
+            inputs: schema::inputs::<Inputs>(),
+            outputs: schema::outputs::<Outputs>(),
+            nature,
+        }
+    }
+
+    pub fn input(&self, name: &str) -> Option<&Field> {
+        self.inputs.iter().find(|field| field.name == name)
+    }
+
+    pub fn output(&self, name: &str) -> Option<&Output> {
+        self.outputs.iter().find(|output| output.name == name)
+    }
+
+    /// The names a playbook may read from a resource of this kind.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().map(|o| o.name.as_str()).chain(self.inputs.iter().map(|f| f.name.as_str()))
+    }
+
+    /// The type of what stands at a path, or `None` if there cannot be anything.
+    pub fn type_at(&self, path: &[Segment]) -> Option<Type> {
+        let (first, rest) = path.split_first()?;
+        let Segment::Key(name) = first else { return None };
+        let ty = self.output(name).map(|o| &o.ty).or_else(|| self.input(name).map(|f| &f.ty))?;
+        rest.iter().try_fold(ty.clone(), |ty, segment| match (ty, segment) {
+            (Type::Any, _) => Some(Type::Any),
+            (Type::List(inner) | Type::Set(inner), Segment::Index(_)) | (Type::Map(inner), Segment::Key(_)) => {
+                Some(*inner)
+            }
+            (Type::Object(fields), Segment::Key(key)) => fields.into_iter().find(|f| f.name == *key).map(|f| f.ty),
+            _ => None,
+        })
+    }
+
+    /// The form of one input in which two spellings with one meaning are equal.
+    pub fn canonical(&self, field: &Field, value: &Value) -> Value {
+        schema::canonical(&field.ty, &(self.nature.normalise)(&field.name, value))
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kind({})", self.name)
+    }
+}

@@ -1,0 +1,19 @@
+//! The vocabulary that script, engine and providers share. It does nothing and knows none of them.
+
+pub mod address;
+pub mod declaration;
+pub mod kind;
+pub mod live;
+pub mod oracle;
+pub mod provider;
+pub mod schema;
+pub mod value;
+
+pub use address::Address;
+pub use declaration::{Declaration, Declarations, Evaluation, Options, ReplaceOrder, Stop};
+pub use kind::Kind;
+pub use live::{Live, Owner, Status};
+pub use oracle::{Oracle, Sight};
+pub use provider::{Class, Create, Delete, Fault, Provider, Select, Update};
+pub use schema::{Field, Output, Type};
+pub use value::{Map, Reference, Segment, Value};

@@ -1,0 +1,140 @@
+//! The few verbs through which the outside is reached, and the ways in which they fail.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::kind::Lookup;
+use super::{Address, Kind, Live, Map, Owner, Value};
+
+/// Something that holds resources: a cloud, a cluster, the sandbox. It does one call's work and reports; it never
+/// waits for readiness, retries on its own, or prints.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The kinds it answers for.
+    fn kinds(&self) -> &[Arc<Kind>];
+
+    fn lookups(&self) -> &[Lookup];
+
+    /// The kinds of which this stack owns something in this region, so that those no longer declared are found
+    /// without listing every kind there is.
+    async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault>;
+
+    /// All resources that `select` names, in as few calls as the API allows. What does not exist is left out.
+    async fn list(&self, kind: &Kind, region: Option<&str>, select: &Select) -> Result<Vec<Live>, Fault>;
+
+    /// Starts a new resource, with its ownership set in the same call where the API can; returns its id.
+    async fn create(&self, kind: &Kind, request: &Create) -> Result<String, Fault>;
+
+    /// Brings the named fields and the ownership of an existing resource to what is asked.
+    async fn update(&self, kind: &Kind, request: &Update) -> Result<(), Fault>;
+
+    /// Starts the removal. A resource that is gone already is a success.
+    async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault>;
+
+    async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault>;
+}
+
+/// Which resources of a kind to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Select {
+    Owned {
+        stack: String,
+    },
+    Ids(BTreeSet<String>),
+    /// By the first field of the kind's natural key, whoever owns them.
+    Named(BTreeSet<String>),
+    Address {
+        stack: String,
+        address: Address,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Create {
+    pub region: Option<String>,
+    pub owner: Owner,
+    /// Complete: no reference is left.
+    pub inputs: Map,
+    /// The same for every attempt of one intent; for APIs that take one.
+    pub token: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Update {
+    pub live: Live,
+    pub owner: Owner,
+    pub inputs: Map,
+    /// Names of the inputs to bring to what `inputs` says; may be empty if only the ownership changes.
+    pub changed: Vec<String>,
+    pub token: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Delete {
+    pub live: Live,
+    /// What the declaration says, if there still is one (a final snapshot, `force_destroy`); else as it is live.
+    pub inputs: Map,
+}
+
+/// What a provider says went wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    pub class: Class,
+    /// A lower-case fragment: "the CIDR block conflicts with another subnet".
+    pub message: String,
+    /// The provider's code: `InvalidSubnet.Conflict`.
+    pub code: Option<String>,
+    /// The call that failed: `ec2:CreateSubnet`.
+    pub operation: Option<String>,
+    pub request_id: Option<String>,
+    pub hint: Option<String>,
+}
+
+/// What may be done about a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Refused before anything was done; the same call may be made again, later.
+    Throttled,
+    /// No answer, or one that says nothing: it may have been done. Look before doing it again.
+    Ambiguous,
+    /// It names something that is not there, or not visible yet.
+    NotFound,
+    /// Something else still uses it; or it cannot be used in its present state yet.
+    Busy,
+    /// There already is one with this name.
+    Exists,
+    Denied,
+    Invalid,
+    /// Refused by ourselves: a change while nothing may change.
+    ReadOnly,
+    Other,
+}
+
+impl Fault {
+    pub fn new(class: Class, message: impl Into<String>) -> Self {
+        Fault { class, message: message.into(), code: None, operation: None, request_id: None, hint: None }
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.message)?;
+        let facts: Vec<String> =
+            [self.operation.clone(), self.code.clone(), self.request_id.as_ref().map(|id| format!("request {id}"))]
+                .into_iter()
+                .flatten()
+                .collect();
+        if facts.is_empty() { Ok(()) } else { write!(f, " ({})", facts.join(", ")) }
+    }
+}
+
+impl std::error::Error for Fault {}
