@@ -1,0 +1,123 @@
+//! The plan: every change and the order between them, as plain data with no script in it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Site;
+use crate::resource::{Address, Live, Map, Options, Stop, Value};
+
+/// What would be done to bring the stack to what its playbook declares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub stack: String,
+    /// Declared resources in the order of the script, then what is owned and not declared.
+    pub changes: Vec<Change>,
+    pub outputs: Vec<PlannedOutput>,
+    /// Set if this is only a stage: the rest follows once these references are known.
+    pub stop: Option<Stop>,
+}
+
+/// One resource and what happens to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    pub address: Address,
+    pub action: Action,
+    pub reason: Option<Reason>,
+    /// What differs, one line each; for a create all that is set, for a delete all that is lost.
+    pub fields: Vec<FieldChange>,
+    /// What it shall be, filled in as far as it is known before the apply; a reference left in it is an unknown.
+    pub inputs: Map,
+    /// What it was when the plan was made.
+    pub live: Option<Live>,
+    pub options: Options,
+    pub site: Option<Site>,
+    pub phase: Vec<Arc<str>>,
+    /// What must exist before it, and must not go before it.
+    pub needs: Vec<Address>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    None,
+    Create,
+    Update,
+    Replace,
+    Delete,
+    /// Owned and no longer declared, and left alone because nobody said `--prune`.
+    Orphan,
+}
+
+/// Why, where the fields alone do not say it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Option `adopt`: it exists and becomes the stack's.
+    Adopted { id: String },
+    /// Option `was`: only its name in the playbook changed.
+    Renamed { from: Address },
+    /// A replacement was made and the old one was not removed yet.
+    Deposed,
+    /// The playbook no longer declares it.
+    NotDeclared,
+    /// `runner destroy`.
+    Destroyed,
+    /// An earlier attempt failed for good on the provider's side.
+    Failed { status: String },
+}
+
+/// One field of one change. `path` goes into maps (`tags.Name`), not into lists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    pub path: String,
+    /// `None`: not set before.
+    pub before: Option<Value>,
+    /// `None`: not set afterwards. A reference in it reads "(known after apply)".
+    pub after: Option<Value>,
+    pub forces_replace: bool,
+    pub sensitive: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedOutput {
+    pub name: String,
+    pub value: Value,
+}
+
+/// How many of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub create: usize,
+    pub update: usize,
+    pub replace: usize,
+    pub delete: usize,
+    pub unchanged: usize,
+    pub orphans: usize,
+}
+
+impl Plan {
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for change in &self.changes {
+            *match change.action {
+                Action::None => &mut counts.unchanged,
+                Action::Create => &mut counts.create,
+                Action::Update => &mut counts.update,
+                Action::Replace => &mut counts.replace,
+                Action::Delete => &mut counts.delete,
+                Action::Orphan => &mut counts.orphans,
+            } += 1;
+        }
+        counts
+    }
+
+    /// True if applying it would change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changes.iter().all(|change| matches!(change.action, Action::None | Action::Orphan))
+    }
+
+    pub fn get(&self, address: &Address) -> Option<&Change> {
+        self.changes.iter().find(|change| change.address == *address)
+    }
+}
