@@ -1,5 +1,20 @@
 //! The only place that orders work: refresh, diff, plan, apply, wait. Knows no script and no provider by name.
 
+pub mod apply;
+pub mod diff;
+pub mod forecast;
+pub mod graph;
+pub mod journal;
+pub mod lock;
 pub mod plan;
+pub mod planning;
+pub mod refresh;
+pub mod step;
+pub mod wait;
 
+pub use apply::{Outcome, apply};
+pub use forecast::Forecast;
 pub use plan::{Action, Change, Counts, FieldChange, Plan, PlannedOutput, Reason};
+pub use planning::{Wish, plan, plan_destroy};
+pub use refresh::World;
+pub use step::Tools;

@@ -33,8 +33,10 @@ pub struct Change {
     pub options: Options,
     pub site: Option<Site>,
     pub phase: Vec<Arc<str>>,
-    /// What must exist before it, and must not go before it.
+    /// What must exist before it.
     pub needs: Vec<Address>,
+    /// Ids of what its live form uses, and what therefore must not go before it.
+    pub uses: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,6 +67,8 @@ pub enum Reason {
     Destroyed,
     /// An earlier attempt failed for good on the provider's side.
     Failed { status: String },
+    /// It is not ready yet: an earlier run was stopped, or someone else is changing it.
+    Unfinished { status: String },
 }
 
 /// One field of one change. `path` goes into maps (`tags.Name`), not into lists.

@@ -38,7 +38,7 @@ pub trait Provider: Send + Sync {
 }
 
 /// Which resources of a kind to list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Select {
     Owned {
         stack: String,

@@ -1,0 +1,233 @@
+//! Walks a plan: as much side by side as its order allows.
+
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::Instant;
+
+use super::graph::{self, Step};
+use super::plan::{Action, Change, Plan};
+use super::step::{Ending, Tools, Work};
+use crate::diagnostic::Diagnostic;
+use crate::event::{Event, Operation};
+use crate::resource::{Address, Kind, Live, Reference, Value};
+
+/// How an apply ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub done: usize,
+    pub failures: Vec<Failure>,
+    /// Addresses of steps that were not begun, with the failure that stood in their way.
+    pub skipped: Vec<(Address, Address)>,
+    /// Stopped from outside before everything was begun.
+    pub interrupted: bool,
+    /// What exists now of what the plan names.
+    pub lives: HashMap<Address, Arc<Live>>,
+    pub seconds: f64,
+}
+
+#[derive(Debug)]
+pub struct Failure {
+    pub address: Address,
+    pub operation: Operation,
+    pub diagnostic: Box<Diagnostic>,
+}
+
+impl Outcome {
+    pub fn is_success(&self) -> bool {
+        self.failures.is_empty() && !self.interrupted
+    }
+
+    /// The value a reference has now.
+    pub fn value(&self, reference: &Reference) -> Option<Value> {
+        let live = self.lives.get(&reference.address)?;
+        Some(live.attribute(&reference.path).cloned().unwrap_or(Value::Null))
+    }
+}
+
+/// Does everything a plan says. `kinds` gives the kind of a name; `parallelism` bounds the steps in flight.
+pub async fn apply(
+    plan: &Plan,
+    kinds: &dyn Fn(&str) -> Option<Arc<Kind>>,
+    tools: &Tools,
+    parallelism: usize,
+) -> Result<Outcome, Box<Diagnostic>> {
+    let steps = graph::steps(plan)?;
+    tools.events.emit(Event::ApplyStarted { operations: steps.len() });
+    let mut walk = Walk::new(plan, steps);
+    let mut flying = FuturesUnordered::new();
+    let started = Instant::now();
+    loop {
+        while flying.len() < parallelism.max(1) && !*tools.stopping.borrow() {
+            let Some(index) = walk.next() else { break };
+            let step = &walk.steps[index];
+            let change = &plan.changes[step.change];
+            let Some(kind) = kinds(&change.address.kind) else {
+                walk.fail(
+                    index,
+                    Box::new(Diagnostic::error(format!("no provider knows the kind `{}`", change.address.kind))),
+                );
+                continue;
+            };
+            let prepared = walk.prepare(change, step.operation);
+            let (address, operation, site) = (change.address.clone(), step.operation, change.site.clone());
+            tools.events.emit(Event::Started { address, operation, site });
+            flying.push(fly(index, change, kind, step.operation, prepared, tools));
+        }
+        let Some((index, result, seconds)) = flying.next().await else { break };
+        walk.land(index, result, seconds, tools);
+    }
+    let mut outcome = walk.outcome;
+    outcome.seconds = started.elapsed().as_secs_f64();
+    outcome.interrupted |= *tools.stopping.borrow() && walk.begun < walk.steps.len();
+    tools.events.emit(Event::Applied {
+        done: outcome.done,
+        failed: outcome.failures.len(),
+        skipped: outcome.skipped.len(),
+        seconds: outcome.seconds,
+    });
+    Ok(outcome)
+}
+
+/// What a step needs that only the steps before it could tell.
+struct Prepared {
+    inputs: crate::resource::Map,
+    missing: Option<String>,
+    fresh: bool,
+}
+
+async fn fly(
+    index: usize,
+    change: &Change,
+    kind: Arc<Kind>,
+    operation: Operation,
+    prepared: Prepared,
+    tools: &Tools,
+) -> (usize, Result<Option<Arc<Live>>, Ending>, f64) {
+    let started = Instant::now();
+    let result = match prepared.missing {
+        Some(reference) => Err(Diagnostic::error(format!("{} cannot be made", change.address))
+            .because(format!("`{reference}` has no value even now that its resource exists"))
+            .into()),
+        None => {
+            let mut work = Work::new(tools, &kind, change, operation);
+            (work.inputs, work.fresh) = (prepared.inputs, prepared.fresh);
+            work.run().await
+        }
+    };
+    (index, result, started.elapsed().as_secs_f64())
+}
+
+/// Where the walk stands.
+struct Walk<'a> {
+    plan: &'a Plan,
+    steps: Vec<Step>,
+    /// Steps that wait for each step.
+    then: Vec<Vec<usize>>,
+    /// How many steps each still waits for.
+    waiting: Vec<usize>,
+    /// Longest chain first; among equals, in plan order.
+    ready: BinaryHeap<(usize, std::cmp::Reverse<usize>)>,
+    skipped: HashSet<usize>,
+    begun: usize,
+    /// Made or changed in this run.
+    fresh: HashSet<Address>,
+    outcome: Outcome,
+}
+
+impl<'a> Walk<'a> {
+    fn new(plan: &'a Plan, steps: Vec<Step>) -> Self {
+        let mut then = vec![vec![]; steps.len()];
+        for (index, step) in steps.iter().enumerate() {
+            step.after.iter().for_each(|before| then[*before].push(index));
+        }
+        let waiting: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
+        let unchanged = plan.changes.iter().filter(|change| matches!(change.action, Action::None | Action::Update));
+        let lives = unchanged.filter_map(|c| Some((c.address.clone(), Arc::new(c.live.clone()?)))).collect();
+        let ready = (0..steps.len()).filter(|index| waiting[*index] == 0);
+        let ready = ready.map(|index| (steps[index].rank, std::cmp::Reverse(index))).collect();
+        let outcome = Outcome { lives, ..Outcome::default() };
+        Walk { plan, steps, then, waiting, ready, skipped: HashSet::new(), begun: 0, fresh: HashSet::new(), outcome }
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        let (_, std::cmp::Reverse(index)) = self.ready.pop()?;
+        self.begun += 1;
+        Some(index)
+    }
+
+    fn prepare(&self, change: &Change, operation: Operation) -> Prepared {
+        let fresh = change.needs.iter().any(|address| self.fresh.contains(address));
+        if operation == Operation::Delete {
+            return Prepared { inputs: change.inputs.clone(), missing: None, fresh };
+        }
+        let mut missing = None;
+        let mut known = |reference: &Reference| {
+            let value = self.outcome.value(reference).filter(|value| !value.is_null());
+            if value.is_none() {
+                missing = Some(reference.to_string());
+            }
+            value
+        };
+        let inputs = change.inputs.iter().map(|(name, value)| (name.clone(), value.resolve(&mut known))).collect();
+        Prepared { inputs, missing, fresh }
+    }
+
+    fn land(&mut self, index: usize, result: Result<Option<Arc<Live>>, Ending>, seconds: f64, tools: &Tools) {
+        let change = &self.plan.changes[self.steps[index].change];
+        let (address, operation) = (change.address.clone(), self.steps[index].operation);
+        match result {
+            Ok(live) => {
+                let id = live.as_ref().map(|live| live.id.clone());
+                if let Some(live) = live {
+                    self.outcome.lives.insert(address.clone(), live);
+                    self.fresh.insert(address.clone());
+                }
+                self.outcome.done += 1;
+                self.release(index);
+                tools.events.emit(Event::Finished { address, operation, id, seconds });
+            }
+            Err(Ending::Interrupted) => self.outcome.interrupted = true,
+            Err(Ending::Failed(diagnostic)) => {
+                let event =
+                    Event::Failed { address: address.clone(), operation, diagnostic: diagnostic.clone(), seconds };
+                tools.events.emit(event);
+                for skipped in self.fail(index, diagnostic) {
+                    let (skipped, operation) =
+                        (self.plan.changes[self.steps[skipped].change].address.clone(), self.steps[skipped].operation);
+                    tools.events.emit(Event::Skipped { address: skipped, operation, because: address.clone() });
+                }
+            }
+        }
+    }
+
+    fn release(&mut self, index: usize) {
+        for next in &self.then[index] {
+            self.waiting[*next] -= 1;
+            if self.waiting[*next] == 0 && !self.skipped.contains(next) {
+                self.ready.push((self.steps[*next].rank, std::cmp::Reverse(*next)));
+            }
+        }
+    }
+
+    /// Records a failure and gives back the steps that can no longer be begun.
+    fn fail(&mut self, index: usize, diagnostic: Box<Diagnostic>) -> Vec<usize> {
+        let step = &self.steps[index];
+        let address = self.plan.changes[step.change].address.clone();
+        self.outcome.failures.push(Failure { address: address.clone(), operation: step.operation, diagnostic });
+        let mut open = self.then[index].clone();
+        let mut newly = vec![];
+        while let Some(next) = open.pop() {
+            if self.skipped.insert(next) {
+                newly.push(next);
+                open.extend(self.then[next].iter().copied());
+                let skipped = self.plan.changes[self.steps[next].change].address.clone();
+                self.outcome.skipped.push((skipped, address.clone()));
+            }
+        }
+        self.begun += newly.len();
+        newly.sort_unstable();
+        newly
+    }
+}

@@ -1,0 +1,111 @@
+//! Desired × live → change. Pure.
+
+use crate::resource::{Declaration, Field, Kind, Live, Map, Type, Value};
+
+use super::plan::{Action, FieldChange};
+
+/// What must happen to `live` for it to be as `inputs` say, and why. A field the author left out is not compared.
+///
+/// `inputs` are filled in as far as they are known; what is left unknown counts as different, since it may be.
+pub fn diff(kind: &Kind, declaration: &Declaration, inputs: &Map, live: &Live) -> (Action, Vec<FieldChange>) {
+    let mut changes = vec![];
+    for field in kind.inputs.iter().filter(|field| !declaration.options.ignore.contains(&field.name)) {
+        let Some(wanted) = inputs.get(&field.name).filter(|value| !value.is_null()) else { continue };
+        let wanted = kind.canonical(field, wanted);
+        let found = live.inputs.get(&field.name).map(|value| kind.canonical(field, value));
+        compare(field, found.as_ref(), &wanted, &mut changes);
+    }
+    let action = if changes.iter().any(|change| change.forces_replace) {
+        Action::Replace
+    } else if changes.is_empty() {
+        Action::None
+    } else {
+        Action::Update
+    };
+    (action, changes)
+}
+
+fn compare(field: &Field, found: Option<&Value>, wanted: &Value, changes: &mut Vec<FieldChange>) {
+    let found = found.or(field.default.as_ref());
+    if found == Some(wanted) || found.is_none_or(is_nothing) && is_nothing(wanted) {
+        return;
+    }
+    let mut changed = |path: String, before: Option<&Value>, after: Option<&Value>| {
+        changes.push(FieldChange {
+            path,
+            before: before.cloned(),
+            after: after.cloned(),
+            forces_replace: field.immutable,
+            sensitive: field.sensitive,
+        });
+    };
+    match (&field.ty, found, wanted) {
+        // One line per key: a tag that changes does not repeat the others.
+        (Type::Map(_), Some(Value::Map(before)), Value::Map(after)) => {
+            for key in before.keys().chain(after.keys().filter(|key| !before.contains_key(*key))) {
+                let (old, new) = (before.get(key), after.get(key));
+                if old != new {
+                    changed(format!("{}.{key}", field.name), old, new);
+                }
+            }
+        }
+        _ => changed(field.name.clone(), found, Some(wanted)),
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::List(items) => items.is_empty(),
+        Value::Map(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+/// The lines of a create: all that is set.
+pub fn all_set(kind: &Kind, inputs: &Map) -> Vec<FieldChange> {
+    all(kind, inputs, |path, value, sensitive| FieldChange {
+        path,
+        before: None,
+        after: Some(value),
+        forces_replace: false,
+        sensitive,
+    })
+}
+
+/// The lines of a delete: all that is lost.
+pub fn all_lost(kind: &Kind, live: &Live) -> Vec<FieldChange> {
+    all(kind, &live.inputs, |path, value, sensitive| FieldChange {
+        path,
+        before: Some(value),
+        after: None,
+        forces_replace: false,
+        sensitive,
+    })
+}
+
+fn all(kind: &Kind, inputs: &Map, line: impl Fn(String, Value, bool) -> FieldChange) -> Vec<FieldChange> {
+    let mut lines = vec![];
+    for field in &kind.inputs {
+        match inputs.get(&field.name) {
+            None => {}
+            Some(value) if is_nothing(value) => {}
+            Some(Value::Map(map)) if matches!(field.ty, Type::Map(_)) => {
+                let keys = map
+                    .iter()
+                    .map(|(key, value)| line(format!("{}.{key}", field.name), value.clone(), field.sensitive));
+                lines.extend(keys);
+            }
+            Some(value) => lines.push(line(field.name.clone(), value.clone(), field.sensitive)),
+        }
+    }
+    lines
+}
+
+/// The top-level fields among what differs, for the provider's update.
+pub fn changed_fields(changes: &[FieldChange]) -> Vec<String> {
+    let mut names: Vec<String> =
+        changes.iter().map(|change| change.path.split(['.', '[']).next().unwrap_or_default().to_owned()).collect();
+    names.dedup();
+    names
+}

@@ -1,0 +1,400 @@
+//! What each declared resource will be once what has been declared so far is applied.
+//!
+//! The same forecast answers the script's "what is this value?" while it runs and becomes the plan when it has
+//! ended, so that what the script saw is what the plan does.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::join_all;
+
+use super::diff;
+use super::plan::{Action, Change, Reason};
+use super::refresh::{Listing, World, cannot_read};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::{
+    Address, Declaration, Declarations, Kind, Live, Map, Oracle, Owner, Reference, Select, Sight, Status, Value,
+};
+
+/// Forecasts of one evaluation over one [`World`].
+pub struct Forecast {
+    pub world: Arc<World>,
+    /// Only resources of these phases change; empty means all.
+    phases: Vec<String>,
+    /// Only reads and `see` may block, and only on this runtime.
+    runtime: tokio::runtime::Handle,
+    changes: Mutex<HashMap<Address, Arc<Change>>>,
+}
+
+impl Forecast {
+    pub fn new(world: Arc<World>, phases: Vec<String>, runtime: tokio::runtime::Handle) -> Self {
+        Forecast { world, phases, runtime, changes: Mutex::default() }
+    }
+
+    pub fn is_selected(&self, declaration: &Declaration) -> bool {
+        declaration.is_in_phase(&self.phases)
+    }
+
+    /// The change of each of these declarations. Reads what it must, side by side, then decides in script order:
+    /// a reference always points to an earlier declaration.
+    pub async fn changes(
+        &self,
+        declarations: &Declarations,
+        wanted: &[Arc<Declaration>],
+    ) -> Result<Vec<Arc<Change>>, Diagnostics> {
+        self.read(wanted).await?;
+        let mut found = vec![];
+        let mut wrong = vec![];
+        for declaration in wanted {
+            match self.change(declarations, declaration) {
+                Ok(change) => found.push(change),
+                Err(diagnostic) => wrong.push(*diagnostic),
+            }
+        }
+        if wrong.is_empty() { Ok(found) } else { Err(wrong) }
+    }
+
+    /// One listing per kind and region, plus one for those to adopt and one for natural names that might be taken.
+    async fn read(&self, wanted: &[Arc<Declaration>]) -> Result<(), Diagnostics> {
+        let mut listings: BTreeMap<(Arc<str>, Option<String>), Vec<&Arc<Declaration>>> = BTreeMap::new();
+        for declaration in wanted {
+            let key = (declaration.address.kind.clone(), declaration.options.region.clone());
+            listings.entry(key).or_default().push(declaration);
+        }
+        let reads = listings.into_iter().map(|((name, region), declarations)| async move {
+            let Some(kind) = self.world.kind(&name) else { return Err(unknown_kind(&name)) };
+            let failed = |fault| cannot_read(&name, &fault);
+            let owned = self.world.owned(kind, &region).await.map_err(failed)?;
+            for select in self.further_reads(kind, &declarations, &owned) {
+                self.world.selected(kind, &region, select).await.map_err(failed)?;
+            }
+            Ok(())
+        });
+        let mut wrong: Diagnostics = join_all(reads).await.into_iter().filter_map(Result::err).collect();
+        wrong.dedup_by(|a, b| a.causes == b.causes);
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    /// What to read of the resources that are not there under their address.
+    fn further_reads(&self, kind: &Kind, declarations: &[&Arc<Declaration>], owned: &Listing) -> Vec<Select> {
+        let missing = || declarations.iter().filter(|declaration| owned.at(&declaration.address).is_empty());
+        let names: BTreeSet<String> = match kind.nature.natural_key.first() {
+            Some(field) => missing().filter_map(|d| Some(d.inputs.get(*field)?.as_str()?.to_owned())).collect(),
+            None => BTreeSet::new(),
+        };
+        let adopted = missing().filter_map(|d| d.options.adopt.clone()).map(|id| Select::Ids(BTreeSet::from([id])));
+        let named = (!names.is_empty()).then(|| Select::Named(names));
+        adopted.chain(named).collect()
+    }
+
+    /// Pure, given what was read.
+    fn change(
+        &self,
+        declarations: &Declarations,
+        declaration: &Arc<Declaration>,
+    ) -> Result<Arc<Change>, Box<Diagnostic>> {
+        if let Some(change) = self.known_change(&declaration.address) {
+            return Ok(change);
+        }
+        let kind = self
+            .world
+            .kind(&declaration.address.kind)
+            .ok_or_else(|| Box::new(unknown_kind(&declaration.address.kind)))?;
+        let inputs: Map = declaration
+            .inputs
+            .iter()
+            .map(|(name, value)| (name.clone(), value.resolve(&mut |reference| self.value(reference))))
+            .collect();
+        let (live, reason) = self.find_live(declarations, declaration, kind, &inputs)?;
+        let selected = self.is_selected(declaration);
+        let (action, fields) = match &live {
+            None => (Action::Create, diff::all_set(kind, &inputs)),
+            Some(_) if !selected => (Action::None, vec![]),
+            Some(live) => decide(kind, declaration, &inputs, live, reason.as_ref()),
+        };
+        let reason = reason.or_else(|| match live.as_ref().map(|live| &live.status) {
+            Some(Status::Failed(status)) => Some(Reason::Failed { status: status.clone() }),
+            Some(Status::Pending(status)) => Some(Reason::Unfinished { status: status.clone() }),
+            _ => None,
+        });
+        if action == Action::Replace && declaration.options.protect {
+            return Err(Box::new(protected(declaration, &fields)));
+        }
+        let change = Arc::new(Change {
+            address: declaration.address.clone(),
+            action,
+            reason,
+            fields,
+            inputs: if selected { inputs } else { live.as_ref().map(|live| live.inputs.clone()).unwrap_or(inputs) },
+            live: live.map(|live| (*live).clone()),
+            options: declaration.options.clone(),
+            site: Some(declaration.site.clone()),
+            phase: declaration.phase.clone(),
+            needs: needs(declaration),
+            uses: vec![],
+        });
+        if selected {
+            self.refuse_missing_outsiders(declarations, &change)?;
+        }
+        self.changes.lock().expect("no holder panics").insert(declaration.address.clone(), change.clone());
+        Ok(change)
+    }
+
+    fn known_change(&self, address: &Address) -> Option<Arc<Change>> {
+        self.changes.lock().expect("no holder panics").get(address).cloned()
+    }
+
+    /// The resource a declaration stands for: the one with its address, its former name, or the one to adopt.
+    fn find_live(
+        &self,
+        declarations: &Declarations,
+        declaration: &Declaration,
+        kind: &Kind,
+        inputs: &Map,
+    ) -> Result<(Option<Arc<Live>>, Option<Reason>), Box<Diagnostic>> {
+        let region = &declaration.options.region;
+        let owned =
+            self.world.seen(kind, region, &Select::Owned { stack: self.world.stack.clone() }).unwrap_or_default();
+        if let Some(live) = only_one(&owned, &declaration.address, declaration)? {
+            return Ok((Some(live), None));
+        }
+        if let Some(old) = &declaration.options.was {
+            let from = Address::new(kind.name.clone(), old.as_str());
+            if declarations.get(&from).is_none()
+                && let Some(live) = only_one(&owned, &from, declaration)?
+            {
+                return Ok((Some(live), Some(Reason::Renamed { from })));
+            }
+        }
+        if let Some(id) = &declaration.options.adopt {
+            let live = self.to_adopt(kind, declaration, id)?;
+            return Ok((Some(live), Some(Reason::Adopted { id: id.clone() })));
+        }
+        self.refuse_taken_name(kind, declaration, inputs)?;
+        Ok((None, None))
+    }
+
+    fn to_adopt(&self, kind: &Kind, declaration: &Declaration, id: &str) -> Result<Arc<Live>, Box<Diagnostic>> {
+        let select = Select::Ids(BTreeSet::from([id.to_owned()]));
+        let found = self.world.seen(kind, &declaration.options.region, &select).unwrap_or_default();
+        let refuse = |summary: String, hint: &str| {
+            Box::new(Diagnostic::error(summary).at(&declaration.site, "declared here").hint(hint))
+        };
+        let Some(live) = found.all.first() else {
+            return Err(refuse(
+                format!("cannot adopt `{id}` as {}: there is no such {}", declaration.address, kind.name),
+                "check the id, the region and the account",
+            ));
+        };
+        match &live.owner {
+            Some(owner) if owner.stack != self.world.stack => Err(refuse(
+                format!(
+                    "cannot adopt `{id}` as {}: stack `{}` owns it as {}",
+                    declaration.address, owner.stack, owner.address
+                ),
+                "remove it from that stack's playbook first, or refer to it instead of adopting it",
+            )),
+            _ => Ok(live.clone()),
+        }
+    }
+
+    /// A resource with the natural name of one that we would create, and not ours, is a conflict; never taken over.
+    fn refuse_taken_name(&self, kind: &Kind, declaration: &Declaration, inputs: &Map) -> Result<(), Box<Diagnostic>> {
+        let Some(name) = kind.nature.natural_key.first().and_then(|field| inputs.get(*field)?.as_str()) else {
+            return Ok(());
+        };
+        let Some(listing) = self.seen_by_name(kind, &declaration.options.region, name) else { return Ok(()) };
+        let same = |live: &&Arc<Live>| {
+            kind.nature.natural_key.iter().all(|field| match inputs.get(*field) {
+                Some(wanted) => live.inputs.get(*field) == Some(wanted),
+                None => true,
+            })
+        };
+        let Some(taken) = listing.all.iter().find(same) else { return Ok(()) };
+        let owner = match &taken.owner {
+            Some(Owner { stack, address, .. }) => format!("stack `{stack}` owns it as {address}"),
+            None => format!("not owned by stack `{}`", self.world.stack),
+        };
+        Err(Box::new(
+            Diagnostic::error(format!("{}: `{name}` exists, {owner}", declaration.address))
+                .at(&declaration.site, "declared here")
+                .hint(format!("adopt it with the option `adopt: \"{}\"`, or give this one another name", taken.id)),
+        ))
+    }
+
+    fn seen_by_name(&self, kind: &Kind, region: &Option<String>, name: &str) -> Option<Arc<Listing>> {
+        self.world.seen_where(kind, region, |select| matches!(select, Select::Named(names) if names.contains(name)))
+    }
+
+    /// `--phase`: what is outside the chosen phases must exist already where something inside needs it.
+    fn refuse_missing_outsiders(&self, declarations: &Declarations, change: &Change) -> Result<(), Box<Diagnostic>> {
+        let missing = |address: &&Address| {
+            declarations.get(address).is_some_and(|d| !self.is_selected(d))
+                && self.known_change(address).is_some_and(|needed| needed.action == Action::Create)
+        };
+        let Some(address) = change.needs.iter().find(missing) else { return Ok(()) };
+        let needed = declarations.get(address).expect("just found");
+        let phase = needed.phase.last().map(|name| name.to_string());
+        let mut diagnostic = Diagnostic::error(match &phase {
+            Some(phase) => format!("{} needs {address} of phase `{phase}`, which does not exist yet", change.address),
+            None => format!("{} needs {address}, which is in no phase and does not exist yet", change.address),
+        });
+        if let Some(site) = &change.site {
+            diagnostic = diagnostic.at(site, "needs it");
+        }
+        Err(Box::new(diagnostic.at(&needed.site, "declared here").hint(match phase {
+            Some(phase) => format!("apply that phase first, or both: --phase {phase}"),
+            None => "run once without --phase".into(),
+        })))
+    }
+
+    /// The value of a reference once the plan is applied, if that is certain.
+    pub fn value(&self, reference: &Reference) -> Option<Value> {
+        let change = self.known_change(&reference.address)?;
+        let kind = self.world.kind(&reference.address.kind)?;
+        let attribute = reference.attribute()?;
+        // What the author says is what it will be, unless told not to look.
+        let ignored = change.options.ignore.iter().any(|name| name == attribute);
+        let planned =
+            change.inputs.get(attribute).filter(|value| !value.is_null() && !(ignored && change.live.is_some()));
+        if let Some(planned) = planned {
+            let Some((_, rest)) = reference.path.split_first() else { return None };
+            return planned.get(rest).filter(|value| value.is_known()).cloned();
+        }
+        let live = change.live.as_ref().filter(|_| !matches!(change.action, Action::Create | Action::Replace));
+        let Some(live) = live else {
+            let default = kind.input(attribute)?.default.clone()?;
+            return (reference.path.len() == 1).then_some(default);
+        };
+        if let Some(output) = kind.output(attribute) {
+            let changed = diff::changed_fields(&change.fields);
+            if output.changes_with.iter().any(|name| changed.contains(name)) {
+                return None;
+            }
+        }
+        match live.attribute(&reference.path) {
+            None | Some(Value::Null) if live.status != Status::Ready => None,
+            None => Some(Value::Null),
+            Some(value) => Some(value.clone()),
+        }
+    }
+
+    /// What a declaration rests on, itself included, in script order.
+    fn closure(declarations: &Declarations, reference: &Reference) -> Vec<Arc<Declaration>> {
+        let mut reached: HashSet<Address> = HashSet::new();
+        let mut open = vec![reference.address.clone()];
+        while let Some(address) = open.pop() {
+            if let Some(declaration) = declarations.get(&address)
+                && reached.insert(address)
+            {
+                declaration.references(&mut |reference| open.push(reference.address.clone()));
+            }
+        }
+        declarations.iter().filter(|declaration| reached.contains(&declaration.address)).cloned().collect()
+    }
+
+    async fn sight(&self, declarations: &Declarations, reference: &Reference) -> Result<Sight, Box<Diagnostic>> {
+        let wanted = Self::closure(declarations, reference);
+        if let Err(mut wrong) = self.changes(declarations, &wanted).await {
+            return Err(Box::new(wrong.remove(0)));
+        }
+        Ok(match self.value(reference) {
+            Some(value) => Sight::Known(value),
+            None => Sight::Unknown(self.why_unknown(reference)),
+        })
+    }
+
+    fn why_unknown(&self, reference: &Reference) -> Option<String> {
+        let change = self.known_change(&reference.address)?;
+        let outside =
+            !self.phases.is_empty() && !change.phase.iter().any(|name| self.phases.iter().any(|p| **p == **name));
+        Some(match change.action {
+            Action::Create if outside => {
+                format!("{} does not exist, and its phase is not among those chosen", change.address)
+            }
+            Action::Create => format!("{} does not exist yet", change.address),
+            Action::Replace => format!("{} is to be replaced", change.address),
+            Action::Update if matches!(change.reason, Some(Reason::Unfinished { .. })) => {
+                format!("{} is not ready yet", change.address)
+            }
+            Action::Update => format!("the update of {} changes it", change.address),
+            _ => return None,
+        })
+    }
+}
+
+impl Oracle for Forecast {
+    fn see(&self, declarations: &Declarations, reference: &Reference) -> Result<Sight, Box<Diagnostic>> {
+        self.runtime.block_on(self.sight(declarations, reference))
+    }
+
+    fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, crate::resource::Fault> {
+        self.runtime.block_on(self.world.provider.look_up(name, arguments))
+    }
+}
+
+fn decide(
+    kind: &Kind,
+    declaration: &Declaration,
+    inputs: &Map,
+    live: &Live,
+    reason: Option<&Reason>,
+) -> (Action, Vec<super::plan::FieldChange>) {
+    let (action, fields) = diff::diff(kind, declaration, inputs, live);
+    match (&live.status, action) {
+        (Status::Failed(_), _) => (Action::Replace, fields),
+        // Nothing differs, but it is not ready, or not ours yet: an update of no field.
+        (Status::Pending(_), Action::None) => (Action::Update, fields),
+        (_, Action::None) if reason.is_some() => (Action::Update, fields),
+        _ => (action, fields),
+    }
+}
+
+fn only_one(
+    listing: &Listing,
+    address: &Address,
+    declaration: &Declaration,
+) -> Result<Option<Arc<Live>>, Box<Diagnostic>> {
+    match listing.at(address).as_slice() {
+        [] => Ok(None),
+        [live] => Ok(Some((*live).clone())),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|live| live.id.as_str()).collect();
+            Err(Box::new(
+                Diagnostic::error(format!(
+                    "{} resources carry the address {address}: {}",
+                    several.len(),
+                    ids.join(", ")
+                ))
+                .at(&declaration.site, "declared here")
+                .hint(
+                    "find out which one is in use, then remove the tag `runner:address` from the others or delete them",
+                ),
+            ))
+        }
+    }
+}
+
+fn needs(declaration: &Declaration) -> Vec<Address> {
+    let mut needs = declaration.options.after.clone();
+    declaration.references(&mut |reference| needs.push(reference.address.clone()));
+    let mut seen = HashSet::new();
+    needs.retain(|address| seen.insert(address.clone()));
+    needs
+}
+
+fn unknown_kind(name: &str) -> Diagnostic {
+    Diagnostic::error(format!("no provider knows the kind `{name}`"))
+}
+
+fn protected(declaration: &Declaration, fields: &[super::plan::FieldChange]) -> Diagnostic {
+    let forcing: Vec<String> =
+        fields.iter().filter(|field| field.forces_replace).map(|field| format!("`{}`", field.path)).collect();
+    Diagnostic::error(format!("{} is protected, and this change would replace it", declaration.address))
+        .because(match forcing.as_slice() {
+            [] => "it has failed on the provider's side".into(),
+            fields => format!("{} cannot be changed in place", fields.join(", ")),
+        })
+        .at(&declaration.site, "protected here")
+        .hint("take the change back, or remove `protect` for this one apply")
+}

@@ -1,0 +1,164 @@
+//! The order of work: which step waits for which. Pure, and ignorant of what the steps do.
+
+use std::collections::HashMap;
+
+use super::plan::{Action, Change, Plan};
+use crate::diagnostic::Diagnostic;
+use crate::event::Operation;
+use crate::resource::{Address, ReplaceOrder};
+
+/// One operation of an apply. A replace has two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Index into the plan's changes.
+    pub change: usize,
+    pub operation: Operation,
+    /// Steps that must be done before.
+    pub after: Vec<usize>,
+    /// How many steps the longest chain from here on has: whoever has more goes first when there is a choice.
+    pub rank: usize,
+}
+
+/// The steps of a plan with their order; in case of a cycle, the diagnostic that names it.
+pub fn steps(plan: &Plan) -> Result<Vec<Step>, Box<Diagnostic>> {
+    let mut steps = vec![];
+    // Per change: the step after which it is there, and the step after which its old form is gone.
+    let mut makes: Vec<Option<usize>> = vec![None; plan.changes.len()];
+    let mut removes: Vec<Option<usize>> = vec![None; plan.changes.len()];
+    for (index, change) in plan.changes.iter().enumerate() {
+        let mut add = |operation| {
+            steps.push(Step { change: index, operation, after: vec![], rank: 0 });
+            Some(steps.len() - 1)
+        };
+        match change.action {
+            Action::None | Action::Orphan => {}
+            Action::Create => makes[index] = add(Operation::Create),
+            Action::Update => makes[index] = add(Operation::Update),
+            Action::Delete => removes[index] = add(Operation::Delete),
+            Action::Replace => {
+                removes[index] = add(Operation::Delete);
+                makes[index] = add(Operation::Create);
+            }
+        }
+    }
+    let order = Order { plan, makes, removes };
+    order.make_what_is_needed_first(&mut steps);
+    order.remove_what_is_used_last(&mut steps);
+    order.replace_in_the_chosen_order(&mut steps);
+    rank(&mut steps).map_err(|cycle| Box::new(cycle_diagnostic(plan, &steps, &cycle)))?;
+    Ok(steps)
+}
+
+struct Order<'a> {
+    plan: &'a Plan,
+    makes: Vec<Option<usize>>,
+    removes: Vec<Option<usize>>,
+}
+
+impl Order<'_> {
+    fn make_what_is_needed_first(&self, steps: &mut [Step]) {
+        let declared: HashMap<&Address, usize> = self
+            .plan
+            .changes
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.makes[*index].is_some())
+            .map(|(index, change)| (&change.address, index))
+            .collect();
+        for (index, change) in self.plan.changes.iter().enumerate() {
+            let Some(step) = self.makes[index] else { continue };
+            let needed = change.needs.iter().filter_map(|address| self.makes[*declared.get(address)?]);
+            steps[step].after.extend(needed);
+        }
+    }
+
+    /// Nothing goes before what uses it has gone, or has been changed to something else.
+    fn remove_what_is_used_last(&self, steps: &mut [Step]) {
+        let going: HashMap<&str, usize> = self
+            .plan
+            .changes
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.removes[*index].is_some())
+            .filter_map(|(index, change)| Some((change.live.as_ref()?.id.as_str(), index)))
+            .collect();
+        for (index, change) in self.plan.changes.iter().enumerate() {
+            for used in change.uses.iter().filter_map(|id| going.get(id.as_str()).copied()) {
+                let Some(removal) = self.removes[used] else { continue };
+                match (self.removes[index], self.makes[index]) {
+                    (Some(gone), _) => steps[removal].after.push(gone),
+                    // Its new target is made only after the old one is gone, so it cannot be changed before.
+                    (None, Some(_)) if deletes_first(&self.plan.changes[used]) => {}
+                    (None, Some(changed)) => steps[removal].after.push(changed),
+                    (None, None) => {}
+                }
+            }
+        }
+    }
+
+    fn replace_in_the_chosen_order(&self, steps: &mut [Step]) {
+        for (index, change) in self.plan.changes.iter().enumerate() {
+            let (Some(removal), Some(make)) = (self.removes[index], self.makes[index]) else { continue };
+            match change.options.replace {
+                ReplaceOrder::DeleteFirst => steps[make].after.push(removal),
+                ReplaceOrder::CreateFirst => steps[removal].after.push(make),
+            }
+        }
+    }
+}
+
+fn deletes_first(change: &Change) -> bool {
+    change.action == Action::Replace && change.options.replace == ReplaceOrder::DeleteFirst
+}
+
+/// Sets every step's rank; gives back the steps that wait for each other if there is no order.
+fn rank(steps: &mut [Step]) -> Result<(), Vec<usize>> {
+    let mut waiting: Vec<usize> = vec![0; steps.len()];
+    for step in steps.iter_mut() {
+        step.after.sort_unstable();
+        step.after.dedup();
+        step.after.iter().for_each(|before| waiting[*before] += 1);
+    }
+    // From the ends backwards.
+    let mut open: Vec<usize> = (0..steps.len()).filter(|index| waiting[*index] == 0).collect();
+    let mut done = 0;
+    while let Some(index) = open.pop() {
+        done += 1;
+        let rank = steps[index].rank + 1;
+        for before in steps[index].after.clone() {
+            steps[before].rank = steps[before].rank.max(rank);
+            waiting[before] -= 1;
+            if waiting[before] == 0 {
+                open.push(before);
+            }
+        }
+    }
+    if done == steps.len() {
+        return Ok(());
+    }
+    Err((0..steps.len()).filter(|index| waiting[*index] > 0).collect())
+}
+
+fn cycle_diagnostic(plan: &Plan, steps: &[Step], cycle: &[usize]) -> Diagnostic {
+    let mut names: Vec<String> = cycle
+        .iter()
+        .map(|index| {
+            let verb = match steps[*index].operation {
+                Operation::Create => "create",
+                Operation::Update => "update",
+                Operation::Delete => "delete",
+            };
+            format!("{verb} {}", plan.changes[steps[*index].change].address)
+        })
+        .collect();
+    names.dedup();
+    let mut diagnostic =
+        Diagnostic::error("these changes wait for each other, so none can begin").because(names.join(", "));
+    for index in cycle {
+        if let Some(site) = &plan.changes[steps[*index].change].site {
+            diagnostic = diagnostic.at(site, "part of the circle");
+            break;
+        }
+    }
+    diagnostic.hint("apply a part of them first, for example the deletions with --prune, or with --phase")
+}

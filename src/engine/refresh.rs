@@ -1,0 +1,127 @@
+//! Reads what is live, per kind instead of per resource, and each listing once per evaluation.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::OnceCell;
+
+use crate::diagnostic::Diagnostic;
+use crate::event::{Event, Events};
+use crate::resource::{Address, Class, Fault, Kind, Live, Provider, Select, Status};
+
+/// What the stack owns of one kind in one region, as of one listing.
+#[derive(Debug, Default)]
+pub struct Listing {
+    pub all: Vec<Arc<Live>>,
+    by_address: HashMap<Address, Vec<usize>>,
+}
+
+impl Listing {
+    fn new(lives: Vec<Live>) -> Self {
+        let mut listing = Listing::default();
+        for live in lives.into_iter().filter(|live| live.status != Status::Deleting) {
+            if let Some(owner) = &live.owner {
+                listing.by_address.entry(owner.address.clone()).or_default().push(listing.all.len());
+            }
+            listing.all.push(Arc::new(live));
+        }
+        listing
+    }
+
+    /// The resources that carry this address and are not on their way out.
+    pub fn at(&self, address: &Address) -> Vec<&Arc<Live>> {
+        let indices = self.by_address.get(address).map(Vec::as_slice).unwrap_or_default();
+        indices
+            .iter()
+            .map(|index| &self.all[*index])
+            .filter(|live| live.owner.as_ref().is_some_and(|owner| !owner.deposed))
+            .collect()
+    }
+}
+
+type Region = Option<String>;
+type Cell<T> = Arc<OnceCell<T>>;
+
+/// The live side of one evaluation. Asking twice reads once; a new stage takes a new one.
+pub struct World {
+    pub provider: Arc<dyn Provider>,
+    pub stack: String,
+    events: Events,
+    kinds: HashMap<Arc<str>, Arc<Kind>>,
+    listings: Mutex<HashMap<(Arc<str>, Region, Select), Cell<Arc<Listing>>>>,
+    owned_kinds: Mutex<HashMap<Region, Cell<BTreeSet<Arc<str>>>>>,
+}
+
+impl World {
+    pub fn new(provider: Arc<dyn Provider>, stack: &str, events: Events) -> Self {
+        let kinds = provider.kinds().iter().map(|kind| (kind.name.clone(), kind.clone())).collect();
+        World {
+            provider,
+            stack: stack.to_owned(),
+            events,
+            kinds,
+            listings: Mutex::default(),
+            owned_kinds: Mutex::default(),
+        }
+    }
+
+    /// The kind of a name; declarations are checked against the same list, so a miss is a resource of a kind that
+    /// an older or newer runner knows.
+    pub fn kind(&self, name: &str) -> Option<&Arc<Kind>> {
+        self.kinds.get(name)
+    }
+
+    /// Everything of a kind that the stack owns.
+    pub async fn owned(&self, kind: &Kind, region: &Region) -> Result<Arc<Listing>, Fault> {
+        self.listing(kind, region, Select::Owned { stack: self.stack.clone() }).await
+    }
+
+    /// Particular resources, whoever owns them.
+    pub async fn selected(&self, kind: &Kind, region: &Region, select: Select) -> Result<Arc<Listing>, Fault> {
+        self.listing(kind, region, select).await
+    }
+
+    async fn listing(&self, kind: &Kind, region: &Region, select: Select) -> Result<Arc<Listing>, Fault> {
+        let key = (kind.name.clone(), region.clone(), select.clone());
+        let cell = self.listings.lock().expect("no holder panics").entry(key).or_default().clone();
+        let listing = cell
+            .get_or_try_init(|| async {
+                let lives = self.provider.list(kind, region.as_deref(), &select).await?;
+                let (kind, region, found) = (kind.name.clone(), region.clone(), lives.len());
+                self.events.emit(Event::Listed { kind, region, found });
+                Ok::<_, Fault>(Arc::new(Listing::new(lives)))
+            })
+            .await?;
+        Ok(listing.clone())
+    }
+
+    /// What a listing found, if it was made already. For the pure part of planning.
+    pub fn seen(&self, kind: &Kind, region: &Region, select: &Select) -> Option<Arc<Listing>> {
+        let key = (kind.name.clone(), region.clone(), select.clone());
+        self.listings.lock().expect("no holder panics").get(&key).and_then(|cell| cell.get().cloned())
+    }
+
+    /// The listing already made whose selection fits.
+    pub fn seen_where(&self, kind: &Kind, region: &Region, fits: impl Fn(&Select) -> bool) -> Option<Arc<Listing>> {
+        let listings = self.listings.lock().expect("no holder panics");
+        let found = listings.iter().find(|((name, at, select), _)| *name == kind.name && at == region && fits(select));
+        found.and_then(|(_, cell)| cell.get().cloned())
+    }
+
+    /// The kinds of which the stack owns something.
+    pub async fn owned_kinds(&self, region: &Region) -> Result<BTreeSet<Arc<str>>, Fault> {
+        let cell = self.owned_kinds.lock().expect("no holder panics").entry(region.clone()).or_default().clone();
+        let kinds =
+            cell.get_or_try_init(|| async { self.provider.owned_kinds(region.as_deref(), &self.stack).await }).await?;
+        Ok(kinds.clone())
+    }
+}
+
+/// A failed read, told as what it keeps us from.
+pub fn cannot_read(kind: &str, fault: &Fault) -> Diagnostic {
+    Diagnostic::error(format!("cannot read what is live of `{kind}`")).because(fault.to_string()).maybe_hint(
+        fault.hint.clone().or_else(|| {
+            (fault.class == Class::Throttled).then(|| "the provider limits how often it may be asked; run again".into())
+        }),
+    )
+}

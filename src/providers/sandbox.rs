@@ -1,0 +1,474 @@
+//! An embedded cloud behind the provider trait: every kind by its schema alone, in memory, optionally kept in a file.
+//!
+//! It honours what the schema says (required, immutable, defaults), refuses to delete what something else uses, and
+//! makes up outputs that are the same in every run. It stands in for the outside; it is no second engine.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep};
+
+use crate::diagnostic::Diagnostic;
+use crate::resource::kind::Lookup;
+use crate::resource::{
+    Class, Create, Delete, Fault, Kind, Live, Map, Output, Owner, Provider, Select, Status, Type, Update, Value,
+};
+
+/// What a test wants to happen to the next calls of one sort.
+#[derive(Clone, Debug)]
+pub struct Mishap {
+    /// `create aws::vpc`, `list aws::subnet`, …
+    pub call: String,
+    pub class: Class,
+    /// The call takes effect although it is answered with a fault: a lost answer.
+    pub takes_effect: bool,
+    /// How many calls it befalls.
+    pub times: usize,
+}
+
+/// How long things take.
+#[derive(Clone, Debug, Default)]
+pub struct Latency {
+    /// Every call.
+    pub call: Duration,
+    /// From the answer to a create or update until the resource is ready, and from a delete until it is gone.
+    pub settle: HashMap<String, Duration>,
+    pub settle_otherwise: Duration,
+}
+
+pub struct Sandbox {
+    kinds: Vec<Arc<Kind>>,
+    lookups: Vec<Lookup>,
+    state: Mutex<State>,
+    file: Option<PathBuf>,
+    /// Held while the file is written; how much of the state is in it.
+    saved: tokio::sync::Mutex<u64>,
+    pub latency: Latency,
+    pub read_only: bool,
+}
+
+#[derive(Default)]
+struct State {
+    records: BTreeMap<String, Record>,
+    born: u64,
+    version: u64,
+    mishaps: Vec<Mishap>,
+    calls: BTreeMap<String, usize>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Record {
+    kind: String,
+    live: Live,
+    #[serde(skip)]
+    settles: Option<Instant>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    sandbox: u32,
+    born: u64,
+    resources: Vec<Record>,
+}
+
+const FORMAT: u32 = 1;
+
+impl Sandbox {
+    /// An empty cloud that is gone with the process.
+    pub fn in_memory(kinds: Vec<Arc<Kind>>, lookups: Vec<Lookup>) -> Self {
+        Sandbox {
+            kinds,
+            lookups,
+            state: Mutex::default(),
+            file: None,
+            saved: tokio::sync::Mutex::new(0),
+            latency: Latency::default(),
+            read_only: false,
+        }
+    }
+
+    /// A cloud that is kept in a file, which need not exist yet.
+    pub fn in_file(kinds: Vec<Arc<Kind>>, lookups: Vec<Lookup>, file: &Path) -> Result<Self, Box<Diagnostic>> {
+        let mut sandbox = Sandbox::in_memory(kinds, lookups);
+        sandbox.file = Some(file.to_owned());
+        let unusable = |cause: String| {
+            Box::new(
+                Diagnostic::error(format!("cannot use the sandbox in {}", file.display()))
+                    .because(cause)
+                    .hint("it is only a play cloud: delete the file to begin anew"),
+            )
+        };
+        match std::fs::read(file) {
+            Ok(bytes) => {
+                let saved: Saved = serde_json::from_slice(&bytes).map_err(|error| unusable(error.to_string()))?;
+                if saved.sandbox != FORMAT {
+                    return Err(unusable(format!(
+                        "it has format {}, this runner reads format {FORMAT}",
+                        saved.sandbox
+                    )));
+                }
+                let mut state = sandbox.state.lock().expect("no holder panics");
+                state.born = saved.born;
+                state.records = saved.resources.into_iter().map(|record| (record.live.id.clone(), record)).collect();
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unusable(error.to_string())),
+        }
+        Ok(sandbox)
+    }
+
+    /// Lets something go wrong.
+    pub fn befall(&self, mishap: Mishap) {
+        self.state.lock().expect("no holder panics").mishaps.push(mishap);
+    }
+
+    /// Everything there is, by id.
+    pub fn all(&self) -> Vec<(String, Live)> {
+        let state = self.state.lock().expect("no holder panics");
+        state.records.values().map(|record| (record.kind.clone(), record.live.clone())).collect()
+    }
+
+    /// Changes something behind everyone's back.
+    pub fn meddle(&self, id: &str, change: impl FnOnce(&mut Live)) {
+        let mut state = self.state.lock().expect("no holder panics");
+        change(&mut state.records.get_mut(id).expect("the test names what exists").live);
+    }
+
+    /// How often each call was made, `create aws::vpc` and the like.
+    pub fn calls(&self) -> BTreeMap<String, usize> {
+        self.state.lock().expect("no holder panics").calls.clone()
+    }
+
+    /// Counts a call and lets its time pass; `Some` is the mishap that befalls it.
+    async fn enter(&self, verb: &str, kind: &str, changes: bool) -> Result<Option<Mishap>, Fault> {
+        if changes && self.read_only {
+            return Err(Fault::new(
+                Class::ReadOnly,
+                format!("refused to {verb} {kind}: nothing may change in this mode"),
+            ));
+        }
+        if !self.latency.call.is_zero() {
+            sleep(self.latency.call).await;
+        }
+        let call = format!("{verb} {kind}");
+        let mut state = self.state.lock().expect("no holder panics");
+        *state.calls.entry(call.clone()).or_default() += 1;
+        let Some(index) = state.mishaps.iter().position(|mishap| mishap.call == call) else { return Ok(None) };
+        let mishap = state.mishaps[index].clone();
+        state.mishaps[index].times -= 1;
+        if state.mishaps[index].times == 0 {
+            state.mishaps.remove(index);
+        }
+        if mishap.takes_effect { Ok(Some(mishap)) } else { Err(mishap.fault()) }
+    }
+
+    fn settles(&self, kind: &str) -> Option<Instant> {
+        let time = self.latency.settle.get(kind).copied().unwrap_or(self.latency.settle_otherwise);
+        (!time.is_zero()).then(|| Instant::now() + time)
+    }
+
+    /// Runs a change of the state and sees to it that it is in the file before it is answered.
+    async fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T, Fault>) -> Result<T, Fault> {
+        let (result, version) = {
+            let mut state = self.state.lock().expect("no holder panics");
+            let result = change(&mut state)?;
+            state.version += 1;
+            (result, state.version)
+        };
+        self.save(version)
+            .await
+            .map_err(|error| Fault::new(Class::Other, format!("cannot write the sandbox file: {error}")))?;
+        Ok(result)
+    }
+
+    /// Whoever comes while another writes is written by the next, together with all who came meanwhile.
+    async fn save(&self, version: u64) -> std::io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut saved = self.saved.lock().await;
+        if *saved >= version {
+            return Ok(());
+        }
+        let (bytes, version) = {
+            let state = self.state.lock().expect("no holder panics");
+            let resources = state.records.values().cloned().collect();
+            let saved = Saved { sandbox: FORMAT, born: state.born, resources };
+            (serde_json::to_vec_pretty(&saved)?, state.version)
+        };
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let draft = file.with_extension("draft");
+        std::fs::write(&draft, bytes)?;
+        std::fs::rename(&draft, file)?;
+        *saved = version;
+        Ok(())
+    }
+}
+
+impl Mishap {
+    fn fault(&self) -> Fault {
+        Fault::new(self.class, format!("the sandbox was told to fail: {}", self.call))
+    }
+}
+
+impl State {
+    /// What has been deleted long enough ago is gone; what has settled is ready.
+    fn settle(&mut self) {
+        let now = Instant::now();
+        self.records.retain(|_, r| !(r.live.status == Status::Deleting && r.settles.is_none_or(|at| at <= now)));
+        for record in self.records.values_mut() {
+            if matches!(record.live.status, Status::Pending(_)) && record.settles.is_none_or(|at| at <= now) {
+                record.live.status = Status::Ready;
+                record.settles = None;
+            }
+        }
+    }
+
+    /// The first id of ours among the inputs that no longer exists.
+    fn dangling(&self, kinds: &[Arc<Kind>], inputs: &Map) -> Option<String> {
+        let mut found = None;
+        let prefixes: Vec<&str> = kinds.iter().map(|k| k.nature.id_prefix).filter(|p| !p.is_empty()).collect();
+        inputs.values().for_each(|value| {
+            each_string(value, &mut |text| {
+                let is_id = prefixes.iter().any(|prefix| is_sandbox_id(text, prefix));
+                if is_id && !self.records.get(text).is_some_and(|r| r.live.status != Status::Deleting) {
+                    found = Some(text.to_owned());
+                }
+            })
+        });
+        found
+    }
+
+    fn user_of(&self, id: &str) -> Option<&Record> {
+        self.records.values().filter(|record| record.live.status != Status::Deleting && record.live.id != id).find(
+            |record| {
+                let mut uses = false;
+                record.live.inputs.values().for_each(|value| each_string(value, &mut |text| uses |= text == id));
+                uses
+            },
+        )
+    }
+}
+
+fn is_sandbox_id(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|rest| rest.len() == 17 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn each_string(value: &Value, visit: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) => visit(text),
+        Value::List(items) => items.iter().for_each(|item| each_string(item, visit)),
+        Value::Map(map) => map.values().for_each(|item| each_string(item, visit)),
+        _ => {}
+    }
+}
+
+#[async_trait]
+impl Provider for Sandbox {
+    fn kinds(&self) -> &[Arc<Kind>] {
+        &self.kinds
+    }
+
+    fn lookups(&self) -> &[Lookup] {
+        &self.lookups
+    }
+
+    async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault> {
+        self.enter("census", "of kinds", false).await?;
+        let state = self.state.lock().expect("no holder panics");
+        let owned = state.records.values().filter(|record| {
+            record.live.region.as_deref() == region && record.live.owner.as_ref().is_some_and(|o| o.stack == stack)
+        });
+        Ok(owned.map(|record| Arc::from(record.kind.as_str())).collect())
+    }
+
+    async fn list(&self, kind: &Kind, region: Option<&str>, select: &Select) -> Result<Vec<Live>, Fault> {
+        self.enter("list", &kind.name, false).await?;
+        let mut state = self.state.lock().expect("no holder panics");
+        state.settle();
+        let owned_by = |live: &Live, stack: &str| live.owner.as_ref().is_some_and(|owner| owner.stack == *stack);
+        let fits = |live: &Live| match select {
+            Select::Owned { stack } => owned_by(live, stack),
+            Select::Ids(ids) => ids.contains(&live.id),
+            Select::Named(names) => kind
+                .nature
+                .natural_key
+                .first()
+                .and_then(|field| live.inputs.get(*field)?.as_str())
+                .is_some_and(|name| names.contains(name)),
+            Select::Address { stack, address } => {
+                owned_by(live, stack) && live.owner.as_ref().is_some_and(|owner| owner.address == *address)
+            }
+        };
+        let records = state.records.values().filter(|record| *record.kind == *kind.name);
+        Ok(records.map(|r| &r.live).filter(|live| live.region.as_deref() == region && fits(live)).cloned().collect())
+    }
+
+    async fn create(&self, kind: &Kind, request: &Create) -> Result<String, Fault> {
+        let mishap = self.enter("create", &kind.name, true).await?;
+        let settles = self.settles(&kind.name);
+        let id = self
+            .change(|state| {
+                state.settle();
+                refuse_incomplete(kind, &request.inputs)?;
+                if let Some(id) = state.dangling(&self.kinds, &request.inputs) {
+                    return Err(Fault::new(Class::NotFound, format!("`{id}` does not exist")));
+                }
+                state.born += 1;
+                let id = make_id(kind, &request.owner, state.born);
+                let mut inputs = with_defaults(kind, &request.inputs);
+                inputs.retain(|_, value| !value.is_null());
+                let outputs = outputs(kind, &id, &inputs);
+                let status = if settles.is_some() { Status::Pending("pending".into()) } else { Status::Ready };
+                let live = Live {
+                    id: id.clone(),
+                    region: request.region.clone(),
+                    owner: Some(request.owner.clone()),
+                    inputs,
+                    outputs,
+                    status,
+                };
+                state.records.insert(id.clone(), Record { kind: kind.name.to_string(), live, settles });
+                Ok(id)
+            })
+            .await?;
+        mishap.map_or(Ok(id), |mishap| Err(mishap.fault()))
+    }
+
+    async fn update(&self, kind: &Kind, request: &Update) -> Result<(), Fault> {
+        let mishap = self.enter("update", &kind.name, true).await?;
+        let settles = self.settles(&kind.name);
+        self.change(|state| {
+            let immutable = request.changed.iter().find(|name| kind.input(name).is_some_and(|field| field.immutable));
+            if let Some(name) = immutable {
+                return Err(Fault::new(Class::Invalid, format!("`{name}` of {} cannot be changed", kind.name)));
+            }
+            if let Some(id) = state.dangling(&self.kinds, &request.inputs) {
+                return Err(Fault::new(Class::NotFound, format!("`{id}` does not exist")));
+            }
+            let Some(record) = state.records.get_mut(&request.live.id) else {
+                return Err(Fault::new(Class::NotFound, format!("`{}` does not exist", request.live.id)));
+            };
+            record.live.owner = Some(request.owner.clone());
+            for name in &request.changed {
+                match request.inputs.get(name).filter(|value| !value.is_null()) {
+                    Some(value) => record.live.inputs.insert(name.clone(), value.clone()),
+                    None => record.live.inputs.remove(name),
+                };
+            }
+            let stable = std::mem::take(&mut record.live.outputs);
+            record.live.outputs = outputs(kind, &record.live.id, &record.live.inputs);
+            for output in kind.outputs.iter().filter(|o| !o.changes_with.iter().any(|n| request.changed.contains(n))) {
+                if let Some(value) = stable.get(&output.name) {
+                    record.live.outputs.insert(output.name.clone(), value.clone());
+                }
+            }
+            if settles.is_some() && !request.changed.is_empty() {
+                record.live.status = Status::Pending("updating".into());
+                record.settles = settles;
+            }
+            Ok(())
+        })
+        .await?;
+        mishap.map_or(Ok(()), |mishap| Err(mishap.fault()))
+    }
+
+    async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault> {
+        let mishap = self.enter("delete", &kind.name, true).await?;
+        let settles = self.settles(&kind.name);
+        self.change(|state| {
+            state.settle();
+            if let Some(user) = state.user_of(&request.live.id) {
+                return Err(Fault::new(Class::Busy, format!("`{}` is in use by `{}`", request.live.id, user.live.id)));
+            }
+            match (state.records.get_mut(&request.live.id), settles) {
+                (None, _) => {}
+                (Some(_), None) => drop(state.records.remove(&request.live.id)),
+                (Some(record), settles) => (record.live.status, record.settles) = (Status::Deleting, settles),
+            }
+            Ok(())
+        })
+        .await?;
+        mishap.map_or(Ok(()), |mishap| Err(mishap.fault()))
+    }
+
+    async fn look_up(&self, name: &str, _arguments: &[Value]) -> Result<Value, Fault> {
+        self.enter("look up", name, false).await?;
+        let lookup = self.lookups.iter().find(|lookup| *lookup.name == *name);
+        let lookup = lookup.ok_or_else(|| Fault::new(Class::Invalid, format!("there is no lookup `{name}`")))?;
+        let value = |output: &Output| (output.name.clone(), made_up(output, name));
+        Ok(Value::Map(lookup.returns.iter().map(value).collect()))
+    }
+}
+
+fn refuse_incomplete(kind: &Kind, inputs: &Map) -> Result<(), Fault> {
+    match kind.inputs.iter().find(|field| field.required && inputs.get(&field.name).is_none_or(Value::is_null)) {
+        Some(field) => Err(Fault::new(Class::Invalid, format!("`{}` of {} is required", field.name, kind.name))),
+        None => Ok(()),
+    }
+}
+
+fn with_defaults(kind: &Kind, inputs: &Map) -> Map {
+    let defaults = kind.inputs.iter().filter_map(|field| Some((field.name.clone(), field.default.clone()?)));
+    let mut all: Map = defaults.collect();
+    all.extend(inputs.clone());
+    all
+}
+
+fn make_id(kind: &Kind, owner: &Owner, born: u64) -> String {
+    let prefix = match kind.nature.id_prefix {
+        "" => "sandbox-",
+        prefix => prefix,
+    };
+    format!("{prefix}{}", digest(&format!("{}/{}/{born}", owner.stack, owner.address)))
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().take(9).map(|byte| format!("{byte:02x}")).collect::<String>()[..17].to_owned()
+}
+
+fn outputs(kind: &Kind, id: &str, inputs: &Map) -> Map {
+    let value = |output: &Output| {
+        let depends: Vec<String> =
+            output.changes_with.iter().filter_map(|name| inputs.get(name)).map(ToString::to_string).collect();
+        let own_id = output
+            .example
+            .as_ref()
+            .and_then(Value::as_str)
+            .is_some_and(|example| !kind.nature.id_prefix.is_empty() && example.starts_with(kind.nature.id_prefix));
+        let value = match output.name.as_str() {
+            "id" => id.into(),
+            _ if own_id => id.into(),
+            "arn" => {
+                let (service, name) = kind.name.split_once("::").unwrap_or(("sandbox", &kind.name));
+                format!("arn:{service}:sandbox:::{name}/{id}").into()
+            }
+            _ => made_up(output, &format!("{id}/{}", depends.join("/"))),
+        };
+        (output.name.clone(), value)
+    };
+    kind.outputs.iter().map(value).collect()
+}
+
+/// A value in the image of the output's example, the same for the same seed.
+fn made_up(output: &Output, seed: &str) -> Value {
+    match (&output.example, &output.ty) {
+        (Some(Value::String(example)), _) if output.name.ends_with("_id") && example.contains('-') => {
+            let prefix = example.split('-').next().unwrap_or_default();
+            format!("{prefix}-{}", digest(&format!("{seed}/{}", output.name))).into()
+        }
+        (Some(example), _) => example.clone(),
+        (None, Type::String | Type::Any) => format!("{}-{}", output.name, digest(seed)).into(),
+        (None, Type::Enum(words)) => words.first().cloned().map_or(Value::Null, Value::from),
+        (None, Type::Bool) => false.into(),
+        (None, Type::Int) => 0.into(),
+        (None, Type::Float) => Value::Float(0.0),
+        (None, Type::List(_) | Type::Set(_)) => Value::List(vec![]),
+        (None, Type::Map(_) | Type::Object(_)) => Value::Map(Map::new()),
+    }
+}
