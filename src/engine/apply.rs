@@ -4,6 +4,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::graph::{self, Step};
@@ -46,7 +47,8 @@ impl Outcome {
     }
 }
 
-/// Does everything a plan says. `kinds` gives the kind of a name; `parallelism` bounds the steps in flight.
+/// Does everything a plan says. `kinds` gives the kind of a name; `parallelism` bounds the writes under way: who only
+/// waits for a provider to finish holds nobody up.
 pub async fn apply(
     plan: &Plan,
     kinds: &dyn Fn(&str) -> Option<Arc<Kind>>,
@@ -58,25 +60,24 @@ pub async fn apply(
     let mut walk = Walk::new(plan, steps);
     let mut flying = FuturesUnordered::new();
     let started = Instant::now();
+    let slots = Arc::new(Semaphore::new(parallelism.max(1)));
     loop {
-        while flying.len() < parallelism.max(1) && !*tools.stopping.borrow() {
-            let Some(index) = walk.next() else { break };
-            let step = &walk.steps[index];
-            let change = &plan.changes[step.change];
-            let Some(kind) = kinds(&change.address.kind) else {
-                walk.fail(
-                    index,
-                    Box::new(Diagnostic::error(format!("no provider knows the kind `{}`", change.address.kind))),
-                );
-                continue;
-            };
-            let prepared = walk.prepare(change, step.operation);
-            let (address, operation, site) = (change.address.clone(), step.operation, change.site.clone());
-            tools.events.emit(Event::Started { address, operation, site });
-            flying.push(fly(index, change, kind, step.operation, prepared, tools));
+        let may_begin = walk.has_ready() && !*tools.stopping.borrow();
+        tokio::select! {
+            biased;
+            slot = slots.clone().acquire_owned(), if may_begin => {
+                let slot = slot.expect("nobody closes it");
+                let index = walk.next().expect("one is ready");
+                let step = &walk.steps[index];
+                let (change, operation) = (&plan.changes[step.change], step.operation);
+                let prepared = walk.prepare(change, operation);
+                let (address, site) = (change.address.clone(), change.site.clone());
+                tools.events.emit(Event::Started { address, operation, site });
+                flying.push(fly(index, change, kinds(&change.address.kind), operation, prepared, tools, slot));
+            }
+            Some((index, result, seconds)) = flying.next() => walk.land(index, result, seconds, tools),
+            else => break,
         }
-        let Some((index, result, seconds)) = flying.next().await else { break };
-        walk.land(index, result, seconds, tools);
     }
     let mut outcome = walk.outcome;
     outcome.seconds = started.elapsed().as_secs_f64();
@@ -100,20 +101,22 @@ struct Prepared {
 async fn fly(
     index: usize,
     change: &Change,
-    kind: Arc<Kind>,
+    kind: Option<Arc<Kind>>,
     operation: Operation,
     prepared: Prepared,
     tools: &Tools,
+    slot: OwnedSemaphorePermit,
 ) -> (usize, Result<Option<Arc<Live>>, Ending>, f64) {
     let started = Instant::now();
-    let result = match prepared.missing {
-        Some(reference) => Err(Diagnostic::error(format!("{} cannot be made", change.address))
+    let result = match (kind, prepared.missing) {
+        (None, _) => Err(Diagnostic::error(format!("no provider knows the kind `{}`", change.address.kind)).into()),
+        (_, Some(reference)) => Err(Diagnostic::error(format!("{} cannot be made", change.address))
             .because(format!("`{reference}` has no value even now that its resource exists"))
             .into()),
-        None => {
+        (Some(kind), None) => {
             let mut work = Work::new(tools, &kind, change, operation);
             (work.inputs, work.fresh) = (prepared.inputs, prepared.fresh);
-            work.run().await
+            work.run(slot).await
         }
     };
     (index, result, started.elapsed().as_secs_f64())
@@ -149,6 +152,10 @@ impl<'a> Walk<'a> {
         let ready = ready.map(|index| (steps[index].rank, std::cmp::Reverse(index))).collect();
         let outcome = Outcome { lives, ..Outcome::default() };
         Walk { plan, steps, then, waiting, ready, skipped: HashSet::new(), begun: 0, fresh: HashSet::new(), outcome }
+    }
+
+    fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     fn next(&mut self) -> Option<usize> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::diff;
@@ -61,16 +61,23 @@ impl<'a> Work<'a> {
         Work { tools, kind, change, operation, inputs, fresh: false, until, limit }
     }
 
-    /// Does it; what exists afterwards, if anything does.
-    pub async fn run(&self) -> Result<Option<Arc<Live>>, Ending> {
-        match self.operation {
-            Operation::Create => self.create().await.map(Some),
-            Operation::Update => self.update().await.map(Some),
-            Operation::Delete => self.delete().await.map(|()| None),
+    /// Does it; what exists afterwards, if anything does. Holds its slot while it writes, not while it waits.
+    pub async fn run(&self, slot: OwnedSemaphorePermit) -> Result<Option<Arc<Live>>, Ending> {
+        let written = match self.operation {
+            Operation::Create => self.create().await?,
+            Operation::Update => self.update().await?,
+            Operation::Delete => self.delete().await?,
+        };
+        drop(slot);
+        match (written, self.operation) {
+            (None, _) => Ok(None),
+            (Some(id), Operation::Delete) => self.wait_gone(&id).await.map(|()| None),
+            (Some(id), _) => self.wait_ready(&id).await.map(Some),
         }
     }
 
-    async fn create(&self) -> Result<Arc<Live>, Ending> {
+    /// Writes, and gives back the id to wait for.
+    async fn create(&self) -> Result<Option<String>, Ending> {
         // A second look: someone may have made it since the plan, or the plan's listing may have been short.
         let existing = self.find_by_address().await?;
         let replaced = self.change.live.as_ref().map(|live| live.id.as_str());
@@ -108,7 +115,7 @@ impl<'a> Work<'a> {
             .journal
             .outcome(&self.change.address, self.operation, Ok(Some(&id)))
             .map_err(|e| self.unwritable(e))?;
-        self.wait_ready(&id).await
+        Ok(Some(id))
     }
 
     /// The call may have taken effect although no answer came. Its tags tell; and they may take a moment to show.
@@ -146,7 +153,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    async fn update(&self) -> Result<Arc<Live>, Ending> {
+    async fn update(&self) -> Result<Option<String>, Ending> {
         let planned = self.change.live.as_ref().expect("an update has something to update");
         let mut live = self.look_again(planned).await?;
         let unowned =
@@ -177,14 +184,14 @@ impl<'a> Work<'a> {
             let outcome = self.tools.journal.outcome(&self.change.address, self.operation, Ok(Some(&live.id)));
             outcome.map_err(|e| self.unwritable(e))?;
         }
-        self.wait_ready(&live.id).await
+        Ok(Some(live.id.clone()))
     }
 
-    async fn delete(&self) -> Result<(), Ending> {
+    async fn delete(&self) -> Result<Option<String>, Ending> {
         let planned = self.change.live.as_ref().expect("a delete has something to delete");
-        let Some(live) = self.read(&planned.id).await? else { return Ok(()) };
+        let Some(live) = self.read(&planned.id).await? else { return Ok(None) };
         if live.status == Status::Deleting {
-            return self.wait_gone(&live.id).await;
+            return Ok(Some(live.id.clone()));
         }
         // Being deposed by the create that went before is our own doing.
         let same_owner = match (&live.owner, &planned.owner) {
@@ -214,7 +221,7 @@ impl<'a> Work<'a> {
         }
         let outcome = self.tools.journal.outcome(&self.change.address, self.operation, Ok(Some(&live.id)));
         outcome.map_err(|e| self.unwritable(e))?;
-        self.wait_gone(&live.id).await
+        Ok(Some(live.id.clone()))
     }
 
     /// The live resource, if it still is what the plan saw in everything that the plan decided on.

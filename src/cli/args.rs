@@ -1,0 +1,129 @@
+//! The command line: a doc comment here is a line of `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs infrastructure playbooks written in Rhai: plans, asks, applies. No state file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "runner",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
+    override_usage = "runner [OPTIONS] <PLAYBOOK>\n       runner <COMMAND>",
+    after_help = AFTER
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+const AFTER: &str = "\
+Examples:
+  runner playbooks/prod.rhai --sandbox        try it: an embedded cloud, no credentials, no network
+  runner playbooks/prod.rhai --dry-run        what would change, for a review; touches nothing
+  runner playbooks/prod.rhai                  plan, ask, apply
+  runner playbooks/prod.rhai -i staging       the same playbook with inventory/staging.toml
+  runner destroy playbooks/prod.rhai          plan the removal of all the stack owns, ask, delete
+
+Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending (with --detailed-exitcode), 64 wrong usage,
+130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Plan the removal of all that the stack owns, ask, delete
+    Destroy(DestroyArgs),
+    /// The reference of kinds and lookups: inputs, outputs, options
+    Doc(DocArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub stack: StackArgs,
+
+    /// Stop after the plan; makes no change, and nothing that could
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Plan and apply only these phases (repeat it, or separate names by commas)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub phase: Vec<String>,
+
+    /// Also delete what the stack owns and the playbook no longer declares
+    #[arg(long)]
+    pub prune: bool,
+
+    /// With --dry-run: exit with 2 if there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DestroyArgs {
+    #[command(flatten)]
+    pub stack: StackArgs,
+
+    /// Stop after the plan; makes no change
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What every command on a stack takes.
+#[derive(Debug, Args)]
+pub struct StackArgs {
+    /// The Rhai file to run
+    #[arg(value_name = "PLAYBOOK", required = true)]
+    pub playbook: Option<PathBuf>,
+
+    /// The inventory, `inventory/NAME.toml`; also the stack's name [default: the playbook's name]
+    #[arg(short, long, value_name = "NAME")]
+    pub inventory: Option<String>,
+
+    /// Override an inventory value: --set network.zones='["a"]'
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Do not ask before applying
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// How many operations may be under way at a time
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub parallelism: u16,
+
+    /// Use an embedded in-memory cloud, kept in FILE [default: .runner/sandbox.json]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub sandbox: Option<Option<PathBuf>>,
+
+    /// How plans and results are written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// Say more: unchanged resources, reads; twice: every call
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub struct DocArgs {
+    /// A kind or lookup such as aws::subnet; without one, the list of all
+    pub name: Option<String>,
+
+    /// The whole reference as one Markdown document
+    #[arg(long, conflicts_with = "name")]
+    pub markdown: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON document per plan; with an apply, one event a line
+    Json,
+}

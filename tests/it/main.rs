@@ -1,0 +1,6 @@
+//! The one integration crate: one binary, so that the SDKs are linked once.
+
+mod engine;
+mod engine_faults;
+mod engine_scale;
+mod world;
