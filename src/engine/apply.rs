@@ -61,10 +61,19 @@ pub async fn apply(
     let mut flying = FuturesUnordered::new();
     let started = Instant::now();
     let slots = Arc::new(Semaphore::new(parallelism.max(1)));
+    let mut stopping = tools.stopping.clone();
+    let mut stopped = false;
     loop {
-        let may_begin = walk.has_ready() && !*tools.stopping.borrow();
+        let may_begin = walk.has_ready() && !stopped;
+        if !may_begin && flying.is_empty() {
+            break;
+        }
         tokio::select! {
             biased;
+            _ = stopping.wait_for(|stopping| *stopping), if !stopped => {
+                stopped = true;
+                tools.events.emit(Event::Interrupted { waiting_for: flying.len() });
+            }
             slot = slots.clone().acquire_owned(), if may_begin => {
                 let slot = slot.expect("nobody closes it");
                 let index = walk.next().expect("one is ready");
@@ -76,12 +85,11 @@ pub async fn apply(
                 flying.push(fly(index, change, kinds(&change.address.kind), operation, prepared, tools, slot));
             }
             Some((index, result, seconds)) = flying.next() => walk.land(index, result, seconds, tools),
-            else => break,
         }
     }
     let mut outcome = walk.outcome;
     outcome.seconds = started.elapsed().as_secs_f64();
-    outcome.interrupted |= *tools.stopping.borrow() && walk.begun < walk.steps.len();
+    outcome.interrupted |= stopped && walk.begun < walk.steps.len();
     tools.events.emit(Event::Applied {
         done: outcome.done,
         failed: outcome.failures.len(),

@@ -41,6 +41,14 @@ pub struct Latency {
     pub settle_otherwise: Duration,
 }
 
+impl Latency {
+    /// Long enough to see that things happen side by side, short enough not to be waited for.
+    pub fn for_show(kinds: &[Arc<Kind>]) -> Self {
+        let settle = |kind: &Arc<Kind>| (kind.name.to_string(), Duration::from_millis(kind.nature.timeout / 2));
+        Latency { call: Duration::from_millis(20), settle: kinds.iter().map(settle).collect(), ..Latency::default() }
+    }
+}
+
 pub struct Sandbox {
     kinds: Vec<Arc<Kind>>,
     lookups: Vec<Lookup>,

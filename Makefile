@@ -1,0 +1,15 @@
+# What the suites need is installed into a cache once ($RUNNER_TEST_CACHE, or ~/.cache/runner); they start their servers
+# themselves, on free ports, and stop them.
+
+.PHONY: test check docs
+
+test:
+	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && cargo test
+
+check:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+# The reference is generated from the kinds; a test compares.
+docs:
+	cargo run --quiet -- doc --markdown > docs/reference.md

@@ -1,0 +1,69 @@
+//! `runner destroy PLAYBOOK`: plan the removal of all that the stack owns, ask, delete.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::args::DestroyArgs;
+use super::exit;
+use super::run::asked;
+use super::session::Session;
+use crate::diagnostic::Diagnostics;
+use crate::engine::{self, Forecast, Plan, Wish};
+use crate::event::Event;
+
+pub fn run(args: DestroyArgs) -> u8 {
+    super::session::on_runtime(async {
+        let mut session = match Session::open(&args.stack, "destroy", args.dry_run) {
+            Ok(session) => session,
+            Err(code) => return code,
+        };
+        let started = Instant::now();
+        let exit = destroy(&mut session, &args).await;
+        session.events.emit(Event::RunFinished { exit, seconds: started.elapsed().as_secs_f64() });
+        exit
+    })
+}
+
+async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
+    if !args.dry_run
+        && let Err(wrong) = session.lock()
+    {
+        return session.refuse(&[*wrong]);
+    }
+    let plan = match plan(session).await {
+        Ok(plan) => plan,
+        Err(wrong) => return session.refuse(&wrong),
+    };
+    session.planned(&plan);
+    session.report.plan(&plan);
+    if plan.is_empty() || args.dry_run {
+        return exit::DONE;
+    }
+    let question = format!("Delete all of this, for good, from stack `{}`?", plan.stack);
+    if !args.stack.yes
+        && let Some(code) = asked(session, &question)
+    {
+        return code;
+    }
+    match session.apply(&plan).await {
+        Ok(outcome) => {
+            session.report.summary(&session.tally);
+            match (outcome.is_success(), outcome.interrupted) {
+                (true, _) => exit::DONE,
+                (_, true) => exit::INTERRUPTED,
+                (_, false) => exit::FAILED,
+            }
+        }
+        Err(wrong) => session.refuse(&[*wrong]),
+    }
+}
+
+/// The script is run for what it says of protection and of how things are to be deleted; what is deleted comes from
+/// the tags alone.
+async fn plan(session: &Session) -> Result<Plan, Diagnostics> {
+    let world = session.world();
+    let forecast = Arc::new(Forecast::new(world.clone(), vec![], tokio::runtime::Handle::current()));
+    let evaluation = session.evaluate(forecast).await?;
+    let wish = Wish { regions: session.inventory.aws.regions.clone(), ..Wish::default() };
+    engine::plan_destroy(&world, &evaluation, &wish).await
+}

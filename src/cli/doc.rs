@@ -1,0 +1,34 @@
+//! `runner doc`: the reference, from the same declarations that check a playbook.
+
+use super::args::DocArgs;
+use super::exit;
+use crate::diagnostic::{Diagnostic, Sources, closest};
+use crate::providers;
+use crate::report::{Format, Report, reference};
+
+pub fn run(args: DocArgs) -> u8 {
+    let report = Report::of_process(Format::Text, false, Sources::default());
+    let (kinds, lookups) = (providers::kinds(), providers::lookups());
+    let kinds: Vec<&_> = kinds.iter().map(|kind| &**kind).collect();
+    let lookups: Vec<&_> = lookups.iter().collect();
+    let text = match &args.name {
+        None if args.markdown => reference::document(&kinds, &lookups),
+        None => reference::index(&kinds, &lookups),
+        Some(name) => {
+            let kind = kinds.iter().find(|kind| *kind.name == **name).map(|kind| reference::of_kind(kind));
+            let lookup = || lookups.iter().find(|lookup| *lookup.name == **name).map(|l| reference::of_lookup(l));
+            match kind.or_else(lookup) {
+                Some(text) => text,
+                None => {
+                    let known = kinds.iter().map(|kind| &*kind.name).chain(lookups.iter().map(|lookup| &*lookup.name));
+                    let hint = closest(name, known).map(|near| format!("did you mean `{near}`?"));
+                    let unknown = Diagnostic::error(format!("there is no kind and no lookup `{name}`"));
+                    report.diagnostic(&unknown.hint(hint.unwrap_or_else(|| "`runner doc` lists them all".into())));
+                    return exit::USAGE;
+                }
+            }
+        }
+    };
+    report.stdout.put(text);
+    exit::DONE
+}

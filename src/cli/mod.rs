@@ -1,0 +1,42 @@
+//! The commands: one file each. What they say goes through `report`, what they do through `script` and `engine`.
+
+mod args;
+mod destroy;
+mod doc;
+mod record;
+mod run;
+mod session;
+mod signals;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+pub use args::{Cli, Command};
+
+/// Exit codes, as `--help` tells them.
+pub mod exit {
+    pub const DONE: u8 = 0;
+    pub const FAILED: u8 = 1;
+    pub const CHANGES_PENDING: u8 = 2;
+    pub const USAGE: u8 = 64;
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// Runs one command line to its exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not mistakes.
+            let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
+            let _ = error.print();
+            return code;
+        }
+    };
+    match cli.command {
+        None => run::run(cli.run),
+        Some(Command::Destroy(args)) => destroy::run(args),
+        Some(Command::Doc(args)) => doc::run(args),
+    }
+}

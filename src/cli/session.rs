@@ -1,0 +1,244 @@
+//! What every command on a stack needs: its inventory, its provider, its voice.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::args::{Format, StackArgs};
+use super::record::Record;
+use super::signals::Signals;
+use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
+use crate::engine::journal::Journal;
+use crate::engine::lock::Lock;
+use crate::engine::wait::Looks;
+use crate::engine::{self, Forecast, Outcome, Plan, Tools, World};
+use crate::event::{Event, Events};
+use crate::inventory::Inventory;
+use crate::providers::{self, Settings};
+use crate::report::{self, Report, Tally};
+use crate::resource::{Evaluation, Kind, Oracle, Provider};
+use crate::script::{self, Script};
+use crate::template::Templates;
+
+/// One command on one stack.
+pub struct Session {
+    pub report: Report,
+    pub events: Events,
+    pub tally: Tally,
+    pub inventory: Inventory,
+    pub provider: Arc<dyn Provider>,
+    playbook: PathBuf,
+    root: PathBuf,
+    run: String,
+    record: Record,
+    parallelism: usize,
+    signals: Signals,
+    lock: Option<Lock>,
+}
+
+impl Session {
+    /// Opens a session, or tells why not. `read_only` makes every provider refuse to change anything.
+    pub fn open(args: &StackArgs, command: &str, read_only: bool) -> Result<Session, u8> {
+        let sources = Sources::default();
+        let format = match (args.format, read_only) {
+            (Format::Text, _) => report::Format::Text,
+            (Format::Json, true) => report::Format::Json,
+            (Format::Json, false) => report::Format::JsonLines,
+        };
+        let report = Report::of_process(format, args.verbose > 0, sources.clone());
+        match Self::prepare(args, command, read_only, sources, &report) {
+            Ok(parts) => Ok(parts(report)),
+            Err(wrong) => {
+                report.diagnostics(&wrong);
+                Err(super::exit::FAILED)
+            }
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn prepare(
+        args: &StackArgs,
+        command: &str,
+        read_only: bool,
+        sources: Sources,
+        report: &Report,
+    ) -> Result<impl FnOnce(Report) -> Session + use<>, Diagnostics> {
+        let playbook = args.playbook.clone().expect("clap requires it");
+        let root = project_root(&playbook)?;
+        let name = match &args.inventory {
+            Some(name) => name.clone(),
+            None => playbook.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        let inventory = Inventory::load(&root.join("inventory"), &name, &args.sets, &sources, &root)?;
+        let settings = Settings {
+            sandbox: args.sandbox.as_ref().map(|file| file.clone().unwrap_or_else(|| root.join(".runner/sandbox.json"))),
+            aws: inventory.aws.clone(),
+            read_only,
+        };
+        let provider = providers::connect(settings).map_err(|wrong| vec![*wrong])?;
+        let events = Events::default();
+        let (record, tally) = (Record::default(), Tally::default());
+        events.add(report.reader());
+        events.add(tally.clone());
+        if !read_only {
+            events.add(record.clone());
+        }
+        let signals = Signals::listen()
+            .map_err(|error| vec![Diagnostic::error("cannot listen for signals").because(error.to_string())])?;
+        let run = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
+        events.emit(Event::RunStarted {
+            run: run.clone(),
+            stack: inventory.name.clone(),
+            playbook: playbook.display().to_string(),
+            command: command.to_owned(),
+        });
+        let parallelism = args.parallelism.into();
+        Ok(move |report| Session {
+            report,
+            events,
+            tally,
+            inventory,
+            provider,
+            playbook,
+            root,
+            run,
+            record,
+            parallelism,
+            signals,
+            lock: None,
+        })
+    }
+
+    /// A fresh look at the world, for one evaluation and its plan.
+    pub fn world(&self) -> Arc<World> {
+        Arc::new(World::new(self.provider.clone(), &self.inventory.name, self.events.clone()))
+    }
+
+    /// Runs the script. It blocks, and asks the forecast when it must see something.
+    pub async fn evaluate(&self, forecast: Arc<Forecast>) -> Result<Evaluation, Diagnostics> {
+        let sources = self.report.sources.clone();
+        let templates = Templates::new(self.root.join("templates"), sources.clone());
+        let (playbook, root) = (self.playbook.clone(), self.root.clone());
+        let inventory = script::Inventory {
+            name: self.inventory.name.clone(),
+            value: self.inventory.value.clone(),
+            files: self.inventory.files.clone(),
+        };
+        let provider = self.provider.clone();
+        let stderr = self.report.stderr.clone();
+        let evaluation = tokio::task::spawn_blocking(move || {
+            let oracle: Arc<dyn Oracle> = forecast;
+            script::evaluate(&Script {
+                playbook: &playbook,
+                root: &root,
+                inventory,
+                kinds: provider.kinds(),
+                lookups: provider.lookups(),
+                render: Some(Arc::new(move |name, vars| templates.render(name, vars))),
+                oracle,
+                sources: &sources,
+                print: Arc::new(move |text, site: Site| stderr.put(format!("{site}: {text}\n"))),
+                limits: script::Limits::default(),
+            })
+        });
+        let evaluation = evaluation.await.map_err(|error| {
+            vec![Diagnostic::error("the script's thread ended unexpectedly").because(error.to_string())]
+        })??;
+        self.events.emit(Event::Evaluated {
+            resources: evaluation.declarations.len(),
+            phases: evaluation.phases.len(),
+            stopped: evaluation.stop.is_some(),
+        });
+        Ok(evaluation)
+    }
+
+    pub fn planned(&self, plan: &Plan) {
+        let counts = plan.counts();
+        self.events.emit(Event::Planned {
+            create: counts.create,
+            update: counts.update,
+            replace: counts.replace,
+            delete: counts.delete,
+            unchanged: counts.unchanged,
+        });
+    }
+
+    /// One run per stack: held until the session ends.
+    pub fn lock(&mut self) -> Result<(), Box<Diagnostic>> {
+        if self.lock.is_none() {
+            let holder = format!("run {} (process {}), since {}", self.run, std::process::id(), jiff::Timestamp::now());
+            self.lock = Some(Lock::take(&self.root.join(".runner/locks"), &self.inventory.name, &holder)?);
+        }
+        Ok(())
+    }
+
+    /// Does what a plan says.
+    pub async fn apply(&self, plan: &Plan) -> Result<Outcome, Box<Diagnostic>> {
+        let unwritable = |error: std::io::Error| {
+            Box::new(
+                Diagnostic::error("nothing was changed: the run's record cannot be written")
+                    .because(error.to_string())
+                    .hint("free some space or mend the permissions of `.runner`"),
+            )
+        };
+        let folder = self.record.open(&self.root.join(".runner/runs"), &self.run).map_err(unwritable)?;
+        let tools = Tools {
+            provider: self.provider.clone(),
+            stack: self.inventory.name.clone(),
+            looks: Looks::new(self.provider.clone(), &self.inventory.name),
+            journal: Journal::at(&folder.join("journal")).map_err(unwritable)?,
+            events: self.events.clone(),
+            stopping: self.signals.stopping(),
+        };
+        let kinds = |name: &str| self.provider.kinds().iter().find(|kind: &&Arc<Kind>| *kind.name == *name).cloned();
+        self.signals.applying(true);
+        let outcome = engine::apply(plan, &kinds, &tools, self.parallelism).await;
+        self.signals.applying(false);
+        outcome
+    }
+
+    /// Tells what stands in the way, and gives back the exit code for it.
+    pub fn refuse(&self, wrong: &[Diagnostic]) -> u8 {
+        self.report.diagnostics(wrong);
+        super::exit::FAILED
+    }
+}
+
+/// The folder that holds `inventory/`, from the playbook's folder upwards; without one, the playbook's own.
+fn project_root(playbook: &Path) -> Result<PathBuf, Diagnostics> {
+    let cannot = |error: std::io::Error| {
+        vec![
+            Diagnostic::error(format!("cannot read the playbook {}", playbook.display()))
+                .because(error.to_string())
+                .hint("give the path of a Rhai file, for example playbooks/prod.rhai"),
+        ]
+    };
+    let file = playbook.canonicalize().map_err(cannot)?;
+    if file.is_dir() {
+        return Err(cannot(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
+    }
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let found = folder.ancestors().find(|folder| folder.join("inventory").is_dir()).unwrap_or(folder);
+    // As a person would write it, where that is possible.
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    Ok(match here {
+        Ok(here) if here == found => PathBuf::from("."),
+        _ => found.to_owned(),
+    })
+}
+
+/// Runs a command on the threads it needs.
+pub fn on_runtime(command: impl Future<Output = u8>) -> u8 {
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(command);
+            // A read that is still under way must not hold up the exit.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            let report = Report::of_process(report::Format::Text, false, Sources::default());
+            report.diagnostic(&Diagnostic::error("cannot start").because(error.to_string()));
+            super::exit::FAILED
+        }
+    }
+}
