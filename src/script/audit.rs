@@ -1,0 +1,384 @@
+//! The audit that decides: an unknown never lies.
+//!
+//! Expressions are generated for every operator and every standard function, with a reference in every place and
+//! beside operands of every kind. With an oracle that knows nothing, none of them may give a plain value that depends
+//! on the unknown; with one that knows everything, each must give what Rhai gives for plain values.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rhai::{Dynamic, Engine, Position, Scope};
+use schemars::JsonSchema;
+
+use super::program::{File, join};
+use super::value::{Handle, Resource, is_unknown};
+use super::world::{Outcome, World};
+use super::{Script, run, standard};
+use crate::diagnostic::Diagnostic;
+use crate::resource::kind::Nature;
+use crate::resource::{Address, Declarations, Fault, Kind, Oracle, Reference, Sight, Value};
+
+/// The fewest expressions the audit may shrink to.
+const FLOOR: usize = 20_000;
+
+/// Operands that hold no reference.
+const PLAIN: [&str; 17] = [
+    "()", "true", "1", "1.5", "'c'", "\"s\"", "\"\"", "[1,2]", "[]", "#{a:1}", "#{}", "0..3", "0..=3", "blob(2,1)",
+    "|x| x", "Fn(\"print\")", "timestamp()",
+];
+
+/// Operands that hold one.
+const UNKNOWN: [&str; 8] =
+    ["v.id", "v.n", "v.on", "v.ids", "`x${v.id}`", "\"x\" + v.id", "[v.id]", "#{a: v.id}"];
+
+const BINARY: [&str; 25] = [
+    "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "**", "<<", ">>", "&", "|", "^", "..", "..=", "in",
+    "!in", "&&", "||", "??", "^^",
+];
+
+const ASSIGNING: [&str; 11] = ["+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "**=", "<<=", ">>="];
+
+/// `D` is what holds a reference, `V` any operand.
+const FORMS: [&str; 55] = [
+    "let r = V; r[D]",
+    "let r = D; r[V]",
+    "let r = V; r[D] = 1; r",
+    "if D == V { 1 } else { 2 }",
+    "if D { 1 } else { 2 }",
+    "if [V] == [D] { 1 } else { 2 }",
+    "switch D { 1 => 1, \"s\" => 2, _ => 3 }",
+    "switch V { 1 if D => 1, _ => 3 }",
+    "switch [V, D] { [1, 2] => 1, _ => 3 }",
+    "let n = 0; while D != V { n += 1; if n > 3 { break } } n",
+    "let n = 0; do { n += 1; if n > 3 { break } } while D; n",
+    "let n = 0; do { n += 1; if n > 3 { break } } until D; n",
+    "let n = 0; for x in D { n += 1 } n",
+    "let n = 0; for x in [V] { if x == D { n += 1 } } n",
+    "let f = |x| x == D; f.call(V)",
+    "let f = |x, y| x == y; f.curry(D).call(V)",
+    "type_of(D)",
+    "let z = D; z.type_of()",
+    "let z = D; z.to_string()",
+    "let z = D; z.to_debug()",
+    "let z = D; `${z}` == V",
+    "`${D}`.len()",
+    "`${[D]}`",
+    "`${#{a: D}}`",
+    "#{a: D}.to_json()",
+    "#{a: D} == #{a: V}",
+    "#{a: D}.values() == [V]",
+    "V in [D]",
+    "D in [V]",
+    "[V].contains(D)",
+    "[D].index_of(V)",
+    "[V].filter(|x| D)",
+    "[V].filter(|x| x == D)",
+    "[V].map(|x| x == D)",
+    "[V, D].find(|x| D)",
+    "[D, V].sort(|x, y| D)",
+    "let a = [D, V]; a.sort(); a",
+    "let a = [D, V]; a.dedup(); a",
+    "[D, V].dedup(|x, y| D)",
+    "[D, V].index_of(|x| D)",
+    "[D, V].find_map(|x| D)",
+    "[D, V].all(|x| x == V)",
+    "[D, V].some(|x| x == V)",
+    "let a = [D, V]; a.drain(|x| D)",
+    "let a = [D, V]; a.retain(|x| x == V); a",
+    "let a = [V, V]; a.split(|x| D)",
+    "#{a: V}.filter(|k, x| D)",
+    "let m = #{a: V}; m.drain(|k, x| D)",
+    "let m = #{a: V}; m.retain(|k, x| D)",
+    "let a = [2, 1]; a.sort(|x, y| D); a",
+    "let a = [2, 1]; a.sort_by(|x, y| D); a",
+    "let a = [2, 1]; a.order_by(|x, y| D); a",
+    "[1].reduce(|s, x| D == V)",
+    "[1, 2].zip([3, 4], |x, y| D == V)",
+    "!D",
+];
+
+fn expressions() -> Vec<String> {
+    let mut all = vec![];
+    let operands: Vec<&str> = PLAIN.iter().chain(&UNKNOWN).copied().chain(["v"]).collect();
+    for d in UNKNOWN {
+        for v in &operands {
+            for op in BINARY {
+                all.push(format!("let r = {d} {op} {v}; r"));
+                all.push(format!("let r = {v} {op} {d}; r"));
+            }
+            for op in ASSIGNING {
+                all.push(format!("let r = {v}; r {op} {d}; r"));
+                all.push(format!("let r = {d}; r {op} {v}; r"));
+            }
+            all.extend(FORMS.iter().map(|form| form.replace('D', d).replace('V', v)));
+        }
+    }
+    let functions = standard::functions().iter().filter(|(name, count)| *count > 0 && skipped(name).is_none());
+    for (name, count) in functions {
+        for d in UNKNOWN {
+            for place in 0..*count {
+                for v in PLAIN {
+                    call(&mut all, name, *count, place, d, v);
+                }
+            }
+        }
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn call(all: &mut Vec<String>, name: &str, count: usize, place: usize, d: &str, v: &str) {
+    let arguments = |filler| -> Vec<&str> {
+        (0..count).map(|i| if i == place { d } else if i == 0 { v } else { filler }).collect()
+    };
+    let with_int = arguments("1");
+    let rest: String = with_int[1..].iter().map(|argument| format!(", {argument}")).collect();
+    all.push(format!("let q = {}; {name}(q{rest})", with_int[0]));
+    if count > 1 {
+        let with_text = arguments("\"a\"");
+        all.push(format!("let q = {}; q.{name}({})", with_text[0], with_text[1..].join(", ")));
+    }
+}
+
+/// What is left out, and why.
+fn skipped(name: &str) -> Option<&'static str> {
+    match name {
+        "sleep" | "exit" => Some("gives nothing back"),
+        "pad" => Some("with these arguments takes all the memory it may"),
+        "print" | "debug" => Some("shows what is not known to people and gives nothing back"),
+        "rand" | "timestamp" => Some("differs by itself"),
+        _ => None,
+    }
+}
+
+/// A kind with an output of every type.
+#[derive(JsonSchema)]
+#[allow(dead_code)]
+struct Inputs {}
+
+#[derive(JsonSchema)]
+#[allow(dead_code)]
+struct Outputs {
+    id: String,
+    n: i64,
+    on: bool,
+    ids: Vec<String>,
+}
+
+/// Knows nothing, or one of several worlds.
+#[derive(Default)]
+struct Worlds(AtomicUsize);
+
+fn live(world: usize) -> Value {
+    let json = [
+        serde_json::json!({ "id": "s", "n": 2, "on": true, "ids": ["i1", "i2"] }),
+        serde_json::json!({ "id": "zz", "n": 7, "on": false, "ids": [] }),
+        serde_json::json!({ "id": "", "n": -1, "on": true, "ids": ["s"] }),
+        serde_json::json!({ "id": "xs", "n": 1, "on": false, "ids": ["xs", "a", "a"] }),
+    ];
+    json[world - 1].clone().into()
+}
+
+impl Oracle for Worlds {
+    fn see(&self, _: &Declarations, reference: &Reference) -> Result<Sight, Box<Diagnostic>> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Ok(Sight::Unknown(None)),
+            n => live(n).get(&reference.path).cloned().map(Sight::Known).ok_or_else(|| {
+                Box::new(Diagnostic::error(format!("there is no {reference}")))
+            }),
+        }
+    }
+
+    fn look_up(&self, _: &str, _: &[Value]) -> Result<Value, Fault> {
+        Ok(Value::Null)
+    }
+}
+
+struct Bench {
+    world: Arc<World>,
+    oracle: Arc<Worlds>,
+    engine: Engine,
+    scope: Scope<'static>,
+    rewriting: bool,
+}
+
+#[derive(Debug, PartialEq)]
+enum Found {
+    Stopped,
+    Error(String),
+    Reference,
+    Plain(String),
+    Panic,
+}
+
+impl Bench {
+    fn new(rewriting: bool) -> Self {
+        let kind = Arc::new(Kind::of::<Inputs, Outputs>("aws::thing", Nature::default()));
+        let oracle = Arc::new(Worlds::default());
+        let kinds = [kind.clone()];
+        let script = Script { kinds: &kinds, oracle: oracle.clone(), ..Script::nothing() };
+        let world = World::new(&script, Default::default());
+        let mut engine = run::engine(&script, &world);
+        engine.set_max_array_size(10_000).set_max_string_size(100_000);
+        let mut scope = Scope::new();
+        scope.push("v", Handle(Arc::new(Resource { address: Address::new("aws::thing", "main"), kind })));
+        Bench { world, oracle, engine, scope, rewriting }
+    }
+
+    fn run(&self, expression: &str, world: usize) -> Found {
+        self.oracle.0.store(world, Ordering::Relaxed);
+        self.world.reset();
+        let Ok(ast) = self.engine.compile_with_scope(&self.scope, expression) else {
+            return Found::Error("does not compile".into());
+        };
+        let program = match self.rewriting {
+            true => join(vec![File::new("x".into(), ast)], Default::default()).ast,
+            false => ast,
+        };
+        let mut scope = self.scope.clone();
+        let eval = || -> Outcome {
+            let value = self.engine.eval_ast_with_scope::<Dynamic>(&mut scope, &program)?;
+            if world == 0 { Ok(value) } else { self.world.see(&value, Position::NONE) }
+        };
+        let result = catch_unwind(AssertUnwindSafe(eval));
+        let ended = self.world.state().end.is_some();
+        match result {
+            Err(_) => Found::Panic,
+            _ if ended => Found::Stopped,
+            Ok(Err(error)) => Found::Error(error.to_string()),
+            Ok(Ok(value)) if is_unknown(&value) => Found::Reference,
+            Ok(Ok(value)) => Found::Plain(format!("{value:?}")),
+        }
+    }
+
+    /// A plain value although nothing is known, and another one in some world where it is.
+    fn lie(&self, expression: &str) -> Option<String> {
+        let found = self.run(expression, 0);
+        let Found::Plain(value) = &found else {
+            return (found == Found::Panic).then(|| format!("{expression} panics"));
+        };
+        (1..=4).map(|world| self.run(expression, world)).find(|other| *other != found).map(|other| {
+            format!("{expression} gives {value}, but {other:?} where all is known")
+        })
+    }
+}
+
+/// Runs over all expressions on as many threads as there are processors.
+fn everywhere<T: Send>(expressions: &[String], work: impl Fn(&[String]) -> Vec<T> + Sync) -> Vec<T> {
+    let threads = std::thread::available_parallelism().map_or(2, |n| n.get());
+    let share = expressions.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let work = &work;
+        let spawn = |part| {
+            let thread = std::thread::Builder::new().stack_size(16 << 20);
+            thread.spawn_scoped(scope, move || work(part)).expect("a thread starts")
+        };
+        let running: Vec<_> = expressions.chunks(share).map(spawn).collect();
+        running.into_iter().flat_map(|thread| thread.join().expect("no panic escapes")).collect()
+    })
+}
+
+fn quietly() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // Rhai panics in some corners; each is counted, none need be shown.
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let in_rhai = info.location().is_some_and(|place| place.file().contains("rhai-"));
+            if !in_rhai {
+                usual(info);
+            }
+        }));
+    });
+}
+
+#[test]
+fn no_expression_gives_a_plain_value_that_depends_on_the_unknown() {
+    quietly();
+    let all = expressions();
+    assert!(all.len() >= FLOOR, "only {} expressions", all.len());
+    let lies = everywhere(&all, |part| {
+        let bench = Bench::new(true);
+        part.iter().filter_map(|expression| bench.lie(expression)).collect()
+    });
+    assert!(lies.is_empty(), "{} of {} lie:\n{}", lies.len(), all.len(), lies[..lies.len().min(60)].join("\n"));
+}
+
+#[test]
+fn the_audit_finds_the_lies_of_scripts_that_are_not_rewritten() {
+    quietly();
+    let all: Vec<String> = expressions().into_iter().step_by(20).collect();
+    let lies = everywhere(&all, |part| {
+        let bench = Bench::new(false);
+        part.iter().filter_map(|expression| bench.lie(expression)).collect()
+    });
+    assert!(lies.len() > 10, "only {} of {} lie", lies.len(), all.len());
+}
+
+#[test]
+fn what_is_known_gives_what_a_plain_value_gives() {
+    quietly();
+    let all: Vec<String> = expressions();
+    let differences = everywhere(&all, |part| {
+        let bench = Bench::new(true);
+        let plain = plain_engine();
+        part.iter().filter_map(|expression| difference(&bench, &plain, expression)).collect::<Vec<_>>()
+    });
+    let shown: Vec<&str> = differences.iter().take(60).map(String::as_str).collect();
+    assert!(differences.is_empty(), "{} of {} differ:\n{}", differences.len(), all.len(), shown.join("\n"));
+}
+
+fn plain_engine() -> Engine {
+    let mut engine = Engine::new();
+    engine.set_optimization_level(rhai::OptimizationLevel::None);
+    engine.set_max_operations(100_000).set_max_array_size(10_000).set_max_string_size(100_000);
+    engine.set_strict_variables(true).set_fail_on_invalid_map_property(true);
+    engine
+}
+
+fn difference(bench: &Bench, plain: &Engine, expression: &str) -> Option<String> {
+    let uses_handle = expression.replace("v.", "").split(|c: char| !c.is_alphanumeric()).any(|word| word == "v");
+    if uses_handle {
+        return None;
+    }
+    let mut scope = Scope::new();
+    scope.push_dynamic("v", super::value::to_dynamic(&live(1)));
+    let eval = || {
+        let ast = plain.compile_with_scope(&scope, expression).map_err(|error| error.to_string())?;
+        plain.eval_ast_with_scope::<Dynamic>(&mut scope.clone(), &ast).map_err(|error| error.to_string())
+    };
+    let expected = match catch_unwind(AssertUnwindSafe(eval)) {
+        Err(_) => return None,
+        Ok(Err(_)) => None,
+        Ok(Ok(value)) => Some(format!("{value:?}")),
+    };
+    match (expected, bench.run(expression, 1)) {
+        (None, Found::Error(_) | Found::Stopped) => None,
+        (Some(expected), Found::Plain(value)) if expected == value => None,
+        (Some(expected), Found::Plain(value)) if is_its_own(&expected) && is_its_own(&value) => None,
+        // Where the standard function takes anything for `false`, ours insists on an answer; see `standard`.
+        (Some(_), Found::Error(why)) if why.contains("the function must answer") => None,
+        (Some(_), Found::Error(why)) if why.contains("is not part of playbooks") => None,
+        (expected, found) => Some(format!("{expression}: plain {expected:?}, ours {found:?}")),
+    }
+}
+
+/// Functions and points in time are not the same twice.
+fn is_its_own(shown: &str) -> bool {
+    shown.contains("Fn") || shown.contains("timestamp") || shown.contains("Instant")
+}
+
+#[test]
+fn the_generator_covers_every_standard_function() {
+    let all = expressions();
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, _) in standard::functions() {
+        *seen.entry(name).or_default() += all.iter().filter(|expression| expression.contains(&format!("{name}("))).take(1).count();
+    }
+    let missed: Vec<&&str> = seen.iter().filter(|(name, n)| **n == 0 && skipped(name).is_none()).map(|(name, _)| name).collect();
+    let without_parameters = ["PI", "E", "is_def_fn"];
+    assert!(missed.iter().all(|name| without_parameters.contains(name)), "{missed:?}");
+}

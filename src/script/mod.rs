@@ -1,0 +1,130 @@
+//! The only place that knows Rhai: runs a playbook's script and gives back what it declares.
+//!
+//! A script runs to its end without anything being changed. What it reads from a resource is a *reference*, which it
+//! may pass on freely. Where it must see one, the [`Oracle`] says what the value will be, or the evaluation ends
+//! there: that is a stage. An unknown never takes a branch silently; `audit.rs` holds that over tens of thousands
+//! of expressions.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `run` | one evaluation, on a thread of its own |
+//! | `imports`, `program`, `lines` | files to one checked program |
+//! | `rewrite` | makes seeing explicit in the program |
+//! | `seen`, `standard` | what the program calls: operators and functions that know references |
+//! | `register`, `options` | kinds and lookups as functions |
+//! | `check`, `error` | what can be wrong, before and while running |
+//! | `world`, `value` | what an evaluation gathers, and its values |
+
+mod check;
+mod error;
+mod imports;
+mod lines;
+mod options;
+mod program;
+mod register;
+mod rewrite;
+mod run;
+mod seen;
+mod standard;
+mod value;
+mod world;
+
+#[cfg(test)]
+mod audit;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use run::{definitions, evaluate};
+
+use crate::diagnostic::{Diagnostic, Site, Sources};
+use crate::resource::kind::Lookup;
+use crate::resource::{Class, Declarations, Fault, Kind, Map, Oracle, Reference, Sight, Value};
+
+/// Everything an evaluation works with.
+pub struct Script<'a> {
+    /// The file to run; its folder is where modules come from.
+    pub playbook: &'a Path,
+    /// What the paths in sites are relative to.
+    pub root: &'a Path,
+    pub inventory: Inventory,
+    pub kinds: &'a [Arc<Kind>],
+    pub lookups: &'a [Lookup],
+    pub render: Option<Render>,
+    pub oracle: Arc<dyn Oracle>,
+    /// Gets the text of every file that is read.
+    pub sources: &'a Sources,
+    pub print: Print,
+    pub limits: Limits,
+}
+
+/// What `inventory()` gives.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// Also the stack's name.
+    pub name: String,
+    pub value: Value,
+    /// The files it was read from, as shown, most specific first.
+    pub files: Vec<String>,
+}
+
+/// Takes what a script prints, and where it does.
+pub type Print = Arc<dyn Fn(&str, Site) + Send + Sync>;
+
+/// Renders a template: its path and its values, in which references may stand.
+pub type Render = Arc<dyn Fn(&str, &Map) -> Result<Rendered, Diagnostic> + Send + Sync>;
+
+pub enum Rendered {
+    /// The whole text, with references in it where values with references went in.
+    Text(Value),
+    /// The template looks at these, at this place in it; it is rendered again with what they are.
+    Sees { references: Vec<Reference>, site: Site },
+}
+
+/// What a script may use up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Steps of the whole evaluation, in all functions. Also what bounds memory: Rhai checks the size of what an
+    /// expression gives, but not that of a map filled key by key.
+    pub operations: u64,
+    /// Calls inside of calls.
+    pub depth: usize,
+    /// Items of one list or map.
+    pub items: usize,
+    /// Bytes of one text.
+    pub text: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { operations: 20_000_000, depth: 64, items: 200_000, text: 8 << 20 }
+    }
+}
+
+impl Script<'_> {
+    /// A script without anything around it, for what needs an engine and no evaluation.
+    fn nothing() -> Script<'static> {
+        struct Blind;
+        impl Oracle for Blind {
+            fn see(&self, _: &Declarations, _: &Reference) -> Result<Sight, Box<Diagnostic>> {
+                Ok(Sight::Unknown(None))
+            }
+            fn look_up(&self, name: &str, _: &[Value]) -> Result<Value, Fault> {
+                Err(Fault::new(Class::Other, format!("{name} cannot be looked up here")))
+            }
+        }
+        static SOURCES: std::sync::LazyLock<Sources> = std::sync::LazyLock::new(Sources::default);
+        Script {
+            playbook: Path::new(""),
+            root: Path::new(""),
+            inventory: Inventory::default(),
+            kinds: &[],
+            lookups: &[],
+            render: None,
+            oracle: Arc::new(Blind),
+            sources: &SOURCES,
+            print: Arc::new(|_, _| {}),
+            limits: Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A playbook and all its modules, loaded, checked and joined into one program.
+//!
+//! Modules run once, in the order in which they need each other, before the playbook itself: an `import` says what
+//! is needed, not when. All functions live side by side under names of their own ([`super::rewrite`]).
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use rhai::{AST, Engine, FnAccess, Module, Position, ScriptFuncDef, Stmt, StmtBlock};
+
+use super::lines::Lines;
+use super::rewrite::{Path, Rewriter, mangled};
+use super::{Script, check, imports};
+use crate::diagnostic::Diagnostics;
+
+/// One file of the playbook.
+pub(super) struct File {
+    pub shown: Arc<str>,
+    pub ast: AST,
+    /// Its own functions by name and number of parameters.
+    pub functions: HashMap<(String, usize), Arc<ScriptFuncDef>>,
+    /// Which file stands behind each alias.
+    pub imports: HashMap<String, usize>,
+    /// The constants at its top.
+    pub constants: BTreeSet<String>,
+}
+
+impl File {
+    pub fn new(shown: Arc<str>, ast: AST) -> Self {
+        let functions = ast
+            .shared_lib()
+            .iter_script_fn_info()
+            .filter(|(.., name, _, _)| !name.starts_with("anon$"))
+            .map(|(_, _, name, count, function)| ((name.to_owned(), count), function.clone()))
+            .collect();
+        let constants = ast.statements().iter().filter_map(constant).collect();
+        File { shown, ast, functions, imports: HashMap::new(), constants }
+    }
+
+    pub fn has(&self, name: &str, arguments: usize) -> bool {
+        self.functions.contains_key(&(name.to_owned(), arguments))
+    }
+
+    pub fn exports(&self, name: &str, arguments: usize) -> bool {
+        let function = self.functions.get(&(name.to_owned(), arguments));
+        function.is_some_and(|function| function.access == FnAccess::Public)
+    }
+}
+
+fn constant(statement: &Stmt) -> Option<String> {
+    match statement {
+        Stmt::Var(variable, flags, _) if flags.contains(rhai::ASTFlags::CONSTANT) => Some(variable.0.name.to_string()),
+        _ => None,
+    }
+}
+
+/// What is evaluated, and what is needed to talk about it.
+pub(super) struct Program {
+    pub ast: AST,
+    pub lines: Lines,
+    pub paths: HashMap<Position, Path>,
+    /// Variables that hold the inventory as a whole, by their names.
+    pub inventories: BTreeSet<String>,
+}
+
+/// Loads and checks everything the playbook needs; all that is wrong with it is told at once.
+pub(super) fn load(engine: &Engine, script: &Script) -> Result<Program, Diagnostics> {
+    let loaded = imports::load(engine, script)?;
+    let mistakes = check::check(&loaded.files, &loaded.lines, script);
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    Ok(join(loaded.files, loaded.lines))
+}
+
+/// `files` in the order in which they run; the last one is the playbook.
+pub(super) fn join(files: Vec<File>, lines: Lines) -> Program {
+    let (mut statements, mut module, mut paths) = (vec![], Module::new(), HashMap::new());
+    for (index, file) in files.iter().enumerate() {
+        let mut rewriter = Rewriter { file: index, files: &files, closures: closures(&file.ast), paths };
+        let mut own: Vec<Stmt> = file.ast.statements().to_vec();
+        own.iter_mut().for_each(|statement| rewriter.top_statement(statement));
+        for ((name, _), function) in &file.functions {
+            let mut function = rewriter.function(function);
+            function.name = mangled(index, name).into();
+            module.set_script_fn(function);
+        }
+        paths = rewriter.paths;
+        if index + 1 < files.len() {
+            statements.push(Stmt::Block(Box::new(StmtBlock::new(own, Position::NONE, Position::NONE))));
+        } else {
+            statements.extend(own);
+        }
+    }
+    let inventories = files.iter().flat_map(|file| check::holding_inventory(&file.ast)).collect();
+    Program { ast: AST::new(statements, module), lines, paths, inventories }
+}
+
+fn closures(ast: &AST) -> HashMap<rhai::ImmutableString, Arc<ScriptFuncDef>> {
+    let all = ast.shared_lib().iter_script_fn_info();
+    all.filter(|(.., name, _, _)| name.starts_with("anon$"))
+        .map(|(.., function)| (function.name.clone(), function.clone()))
+        .collect()
+}

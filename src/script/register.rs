@@ -1,0 +1,306 @@
+//! From a kind to a function of the script: one generic way for all kinds and lookups.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, ImmutableString, Module, NativeCallContext};
+
+use super::value::{Handle, Resource, to_dynamic, to_value};
+use super::world::{Outcome, World, placed};
+use super::{Rendered, options};
+use crate::diagnostic::{Diagnostic, Site};
+use crate::resource::kind::Lookup;
+use crate::resource::schema::{self, Field, Mistake, Output, Type};
+use crate::resource::{Address, Declaration, Kind, Map, Options, Value};
+
+const LONGEST_NAME: usize = 200;
+
+/// The modules `aws`, `cloudflare`, … with a function for each kind and lookup.
+pub(super) fn kinds(engine: &mut Engine, world: &Arc<World>, kinds: &[Arc<Kind>], lookups: &[Lookup]) {
+    let mut modules: std::collections::BTreeMap<&str, Module> = Default::default();
+    for kind in kinds {
+        if let Some((space, name)) = kind.name.split_once("::") {
+            kind_functions(modules.entry(space).or_default(), name, kind, world);
+        }
+    }
+    for lookup in lookups {
+        if let Some((space, name)) = lookup.name.split_once("::") {
+            lookup_functions(modules.entry(space).or_default(), name, lookup, world);
+        }
+    }
+    for (space, module) in modules {
+        engine.register_static_module(space, module.into());
+    }
+}
+
+fn kind_functions(module: &mut Module, name: &str, kind: &Arc<Kind>, world: &Arc<World>) {
+    let comments: Vec<String> = kind_doc(kind).lines().map(|line| format!("/// {line}").trim_end().into()).collect();
+    let (w, k) = (world.clone(), kind.clone());
+    FuncRegistration::new(name)
+        .with_params_info(["name: String", "inputs: Map", "Dynamic"])
+        .with_comments(&comments)
+        .set_into_module(module, move |ctx: NativeCallContext, name: Dynamic, inputs: Dynamic| {
+            declare(&w, &ctx, &k, [name, inputs, Dynamic::UNIT])
+        });
+    let (w, k) = (world.clone(), kind.clone());
+    FuncRegistration::new(name)
+        .with_params_info(["name: String", "inputs: Map", "options: Map", "Dynamic"])
+        .with_comments(&comments)
+        .set_into_module(module, move |ctx: NativeCallContext, name: Dynamic, inputs: Dynamic, options: Dynamic| {
+            declare(&w, &ctx, &k, [name, inputs, options])
+        });
+}
+
+fn kind_doc(kind: &Kind) -> String {
+    let input = |f: &Field| line(&f.name, &f.ty, if f.required { ", required" } else { "" }, &f.doc);
+    let output = |o: &Output| line(&o.name, &o.ty, "", &o.doc);
+    let mut doc = kind.doc.clone();
+    doc += "\n\n# Inputs\n\n";
+    doc.extend(kind.inputs.iter().map(input));
+    doc += "\n# Outputs\n\n";
+    doc.extend(kind.outputs.iter().map(output));
+    doc
+}
+
+fn line(name: &str, ty: &Type, more: &str, doc: &str) -> String {
+    let first = doc.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+    format!("* `{name}` ({ty}{more}): {first}\n")
+}
+
+/// A call of a kind. Whatever is wrong is noted and the script goes on, so that one run finds all mistakes.
+fn declare(world: &World, ctx: &NativeCallContext, kind: &Arc<Kind>, arguments: [Dynamic; 3]) -> Outcome<Handle> {
+    let site = world.site(ctx);
+    let [name, inputs, options] = arguments;
+    let name = world.see_outermost(&name, ctx.call_position())?;
+    let name = match name.into_immutable_string() {
+        Ok(name) => name.to_string(),
+        Err(got) => {
+            let text = format!("{}: the first argument is the resource's name, a string, not {got}", kind.name);
+            return Err(world.raise(ctx.call_position(), Diagnostic::error(text)));
+        }
+    };
+    let address = Address::new(kind.name.clone(), name.as_str());
+    let note = |mistake: Mistake| world.mistake(of_mistake(&address, &site, mistake));
+    if let Some(what) = wrong_name(&name) {
+        world.mistake(Diagnostic::error(format!("{}: {what}", kind.name)).at(&site, "declared here"));
+    }
+    let mut inputs = as_map(world, ctx, "inputs", &inputs).unwrap_or_else(|mistake| {
+        note(mistake);
+        Map::new()
+    });
+    defaults(kind, &name, &mut inputs);
+    schema::check(&kind.inputs, &inputs, &|reference| world.type_of(reference)).into_iter().for_each(note);
+    (kind.nature.check)(&inputs).into_iter().for_each(note);
+    let options = match as_map(world, ctx, "options", &options) {
+        Ok(map) => {
+            let (options, mistakes) = options::read(kind, &map);
+            mistakes.into_iter().for_each(note);
+            options
+        }
+        Err(mistake) => {
+            note(mistake);
+            Options::default()
+        }
+    };
+    let mut state = world.state();
+    let phase = state.phase.clone();
+    let declaration = Declaration { address: address.clone(), inputs, options, site: site.clone(), phase };
+    if let Err(first) = state.declarations.add(declaration) {
+        let twice = Diagnostic::error(format!("`{address}` is declared twice"))
+            .at(&site, "declared again here")
+            .at(&first.site, "first declared here")
+            .hint("give one of them another name");
+        state.mistakes.push(twice);
+    }
+    Ok(Handle(Arc::new(Resource { address, kind: kind.clone() })))
+}
+
+fn of_mistake(address: &Address, site: &Site, mistake: Mistake) -> Diagnostic {
+    let path = if mistake.path.is_empty() { String::new() } else { format!("`{}`: ", mistake.path) };
+    Diagnostic::error(format!("{address}: {path}{}", mistake.what)).at(site, "declared here").maybe_hint(mistake.hint)
+}
+
+fn wrong_name(name: &str) -> Option<String> {
+    match name {
+        "" => Some("the name is empty".into()),
+        _ if name.chars().any(char::is_control) => Some("the name has a line break or another control character".into()),
+        _ if name.chars().count() > LONGEST_NAME => Some(format!("the name is longer than {LONGEST_NAME} characters")),
+        _ => None,
+    }
+}
+
+/// A map argument; one that is not known as a whole is seen.
+fn as_map(world: &World, ctx: &NativeCallContext, name: &str, value: &Dynamic) -> Result<Map, Mistake> {
+    let wrong = |what: String| Mistake { path: name.to_owned(), what, hint: None };
+    let value = world.see_outermost(value, ctx.call_position()).map_err(|_| wrong("is not known".into()))?;
+    if value.is_unit() {
+        return Ok(Map::new());
+    }
+    let type_name = ctx.engine().map_type_name(value.type_name()).to_owned();
+    match to_value(&value) {
+        Ok(Value::Map(map)) => Ok(map),
+        Ok(_) => Err(wrong(format!("expects a map `#{{ … }}`, got a value of type {type_name}"))),
+        Err(misfit) => Err(Mistake { path: misfit.field().to_owned(), what: format!("cannot be {}", misfit.what), hint: None }),
+    }
+}
+
+/// The real name and the tag `Name` are the logical name where the author says nothing else.
+fn defaults(kind: &Kind, name: &str, inputs: &mut Map) {
+    if let Some(field) = kind.nature.named_by
+        && inputs.get(field).is_none_or(Value::is_null)
+    {
+        inputs.insert(field.into(), name.into());
+    }
+    if kind.input("tags").is_some_and(|field| matches!(field.ty, Type::Map(_))) {
+        let tags = inputs.entry("tags".into()).or_default();
+        if tags.is_null() {
+            *tags = Value::Map(Map::new());
+        }
+        if let Value::Map(tags) = tags {
+            tags.entry("Name".into()).or_insert_with(|| name.into());
+        }
+    }
+}
+
+fn lookup_functions(module: &mut Module, name: &str, lookup: &Lookup, world: &Arc<World>) {
+    let required = lookup.parameters.iter().take_while(|field| field.required).count();
+    let lookup = Arc::new(lookup.clone());
+    let mut comments: Vec<String> = lookup.doc.lines().map(|line| format!("/// {line}").trim_end().into()).collect();
+    comments.extend(lookup.returns.iter().map(|o| format!("/// {}", line(&o.name, &o.ty, "", &o.doc).trim_end())));
+    for count in required..=lookup.parameters.len() {
+        let mut info: Vec<String> = lookup.parameters[..count].iter().map(|f| format!("{}: Dynamic", f.name)).collect();
+        info.push("Dynamic".into());
+        let (w, l) = (world.clone(), lookup.clone());
+        let types = vec![std::any::TypeId::of::<Dynamic>(); count];
+        let call = move |ctx: Option<NativeCallContext>, arguments: &mut [&mut Dynamic]| {
+            let ctx = ctx.ok_or("a lookup is called by a script")?;
+            look_up(&w, &ctx, &l, arguments)
+        };
+        let function = rhai::RhaiFunc::Pure { func: Arc::new(call), has_context: true, is_pure: true, is_volatile: true };
+        FuncRegistration::new(name)
+            .with_params_info(&info)
+            .with_comments(&comments)
+            .set_into_module_raw(module, types, function);
+    }
+}
+
+fn look_up(world: &World, ctx: &NativeCallContext, lookup: &Lookup, arguments: &[&mut Dynamic]) -> Outcome {
+    let position = ctx.call_position();
+    let mut values = vec![];
+    for (argument, field) in arguments.iter().zip(&lookup.parameters) {
+        let seen = world.see(argument, position)?;
+        let value = to_value(&seen).map_err(|misfit| {
+            let text = format!("{}: `{}` cannot be {}", lookup.name, field.name, misfit.what);
+            world.raise(position, Diagnostic::error(text))
+        })?;
+        values.push(value);
+    }
+    let given: Map = lookup.parameters.iter().map(|f| f.name.clone()).zip(values.iter().cloned()).collect();
+    if let Some(mistake) = schema::check(&lookup.parameters, &given, &|_| None).into_iter().next() {
+        let text = format!("{}: `{}`: {}", lookup.name, mistake.path, mistake.what);
+        return Err(world.raise(position, Diagnostic::error(text).maybe_hint(mistake.hint)));
+    }
+    let found = world.oracle.look_up(&lookup.name, &values);
+    found.map(|value| to_dynamic(&value)).map_err(|fault| {
+        let diagnostic = Diagnostic::error(format!("{} failed", lookup.name)).because(fault.to_string());
+        world.raise(position, diagnostic.maybe_hint(fault.hint))
+    })
+}
+
+/// `phase`, `output`, `inventory` and `template`.
+pub(super) fn words(engine: &mut Engine, world: &Arc<World>) {
+    let w = world.clone();
+    engine.register_fn("phase", move |ctx: NativeCallContext, name: Dynamic, body: FnPtr| phase(&w, &ctx, &name, &body));
+    let w = world.clone();
+    engine.register_fn("output", move |ctx: NativeCallContext, name: ImmutableString, value: Dynamic| -> Outcome<()> {
+        output(&w, &ctx, &name, &value);
+        Ok(())
+    });
+    let w = world.clone();
+    engine.register_fn("inventory", move || to_dynamic(&w.inventory.value));
+    let w = world.clone();
+    engine.register_fn("template", move |ctx: NativeCallContext, path: ImmutableString, values: Dynamic| {
+        template(&w, &ctx, &path, &values)
+    });
+    let w = world.clone();
+    engine.register_fn("template", move |ctx: NativeCallContext, path: ImmutableString| {
+        template(&w, &ctx, &path, &Dynamic::UNIT)
+    });
+}
+
+fn phase(world: &World, ctx: &NativeCallContext, name: &Dynamic, body: &FnPtr) -> Outcome {
+    let name = world.see(name, ctx.call_position())?;
+    let name: Arc<str> = match name.into_immutable_string() {
+        Ok(name) if wrong_name(&name).is_none() => name.as_str().into(),
+        _ => {
+            let text = "the first argument of `phase` is its name, a string that is not empty";
+            return Err(world.raise(ctx.call_position(), Diagnostic::error(text)));
+        }
+    };
+    {
+        let mut state = world.state();
+        if !state.phases.contains(&name) {
+            state.phases.push(name.clone());
+        }
+        state.phase.push(name);
+    }
+    let result = body.call_raw(ctx, None, []);
+    // Also after an error: the script may catch it and go on outside of the phase.
+    world.state().phase.pop();
+    result
+}
+
+fn output(world: &World, ctx: &NativeCallContext, name: &str, value: &Dynamic) {
+    let site = world.site(ctx);
+    let value = match to_value(value) {
+        Ok(value) => value,
+        Err(misfit) => {
+            let text = format!("the output `{name}` cannot be {}", misfit.what);
+            return world.mistake(Diagnostic::error(text).at(&site, "given here"));
+        }
+    };
+    let mut whole = None;
+    value.references(&mut |reference| {
+        if reference.path.is_empty() {
+            whole = Some(reference.address.clone());
+        }
+    });
+    if let Some(address) = whole {
+        let text = format!("the output `{name}` is the whole resource `{address}`");
+        return world.mistake(Diagnostic::error(text).at(&site, "given here").hint("name one of its attributes"));
+    }
+    let mut state = world.state();
+    let first = state.outputs.iter().find(|(known, ..)| known == name).map(|(_, _, site)| site.clone());
+    match first {
+        Some(first) => state.mistakes.push(
+            Diagnostic::error(format!("the output `{name}` is given twice"))
+                .at(&site, "given again here")
+                .at(&first, "first given here"),
+        ),
+        None => state.outputs.push((name.to_owned(), value, site)),
+    }
+}
+
+fn template(world: &World, ctx: &NativeCallContext, path: &str, values: &Dynamic) -> Outcome {
+    let position = ctx.call_position();
+    let failed = |diagnostic: Diagnostic| world.raise(position, diagnostic);
+    let mut values = as_map(world, ctx, "values", values).map_err(|mistake| {
+        failed(Diagnostic::error(format!("template `{path}`: `{}`: {}", mistake.path, mistake.what)))
+    })?;
+    let Some(render) = &world.render else {
+        return Err(failed(Diagnostic::error("templates are not available here")));
+    };
+    // Each round fills in what the template has looked at; what it looks at next may depend on that.
+    loop {
+        match render(path, &values).map_err(|d| failed(placed(d, &world.lines.site(position), "used here")))? {
+            Rendered::Text(text) => return Ok(to_dynamic(&text)),
+            Rendered::Sees { references, site } => {
+                let known = world.see_references(references, position, Some(site))?;
+                let filled = values.iter().map(|(k, v)| (k.clone(), v.resolve(&mut |r| known.get(r).cloned()))).collect();
+                if filled == values {
+                    return Err(failed(Diagnostic::error(format!("template `{path}` does not come to an end"))));
+                }
+                values = filled;
+            }
+        }
+    }
+}
