@@ -1,3 +1,4 @@
 pub mod diagnostic;
 pub mod event;
+pub mod providers;
 pub mod resource;
