@@ -1,0 +1,391 @@
+//! The way to AWS: credentials, regions, the account check, and what holds for every call.
+//!
+//! Reads are retried by the SDK; changes never are, since a retried create makes two (the engine retries by
+//! [`Class`](crate::resource::Class)). A client that may only read refuses to send anything else. An XML answer that
+//! ends too early is an error, not a shorter list.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextRef,
+    BeforeTransmitInterceptorContextRef, InterceptorContext,
+};
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use tokio::sync::OnceCell;
+
+use super::fault::OrFault;
+use crate::resource::{Class, Fault};
+
+/// What the inventory says of AWS.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where resources live that name no other; left out, what the environment or the profile says.
+    pub region: Option<String>,
+    /// The account these playbooks are for; credentials of another are refused.
+    pub account: Option<String>,
+    /// The other regions in which the stack may own something.
+    pub regions: Vec<String>,
+    pub profile: Option<String>,
+    /// Refuse to send anything that could change something.
+    pub read_only: bool,
+}
+
+/// Who the credentials belong to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub account: String,
+    pub arn: String,
+    pub user_id: String,
+}
+
+/// One region of the checked account.
+pub struct Region {
+    pub name: String,
+    pub account: String,
+    /// `aws`, `aws-cn` or `aws-us-gov`.
+    pub partition: String,
+    pub ec2: aws_sdk_ec2::Client,
+}
+
+impl Region {
+    /// `arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-0abc`.
+    pub fn arn(&self, owner: Option<&str>, what: &str) -> String {
+        format!("arn:{}:ec2:{}:{}:{what}", self.partition, self.name, owner.unwrap_or(&self.account))
+    }
+}
+
+/// The clients, made when first needed.
+pub struct Client {
+    settings: Settings,
+    loader: Mutex<Option<ConfigLoader>>,
+    config: OnceCell<SdkConfig>,
+    identity: OnceCell<Result<Identity, Fault>>,
+    regions: Mutex<BTreeMap<String, Arc<Region>>>,
+    calls: Calls,
+}
+
+impl Client {
+    /// Sends nothing yet. `loader` is where the credential chain starts: `aws_config::defaults` outside of tests.
+    pub fn new(settings: Settings, loader: ConfigLoader) -> Self {
+        Client {
+            settings,
+            loader: Mutex::new(Some(loader)),
+            config: OnceCell::new(),
+            identity: OnceCell::new(),
+            regions: Mutex::default(),
+            calls: Calls::default(),
+        }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// How many requests were sent, by operation (`ec2:DescribeVpcs`); a retried one counts again.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.calls.0.lock().expect("no holder panics").clone()
+    }
+
+    /// A region by name, or the inventory's; the account is checked before the first.
+    pub async fn region(&self, name: Option<&str>) -> Result<Arc<Region>, Fault> {
+        let config = self.config().await;
+        let name = match name.map(str::to_owned).or_else(|| config.region().map(|region| region.to_string())) {
+            Some(name) => name,
+            None => return Err(no_region()),
+        };
+        let identity = self.identity().await?;
+        if let Some(region) = self.regions.lock().expect("no holder panics").get(&name) {
+            return Ok(region.clone());
+        }
+        let ec2 = aws_sdk_ec2::config::Builder::from(config)
+            .region(aws_sdk_ec2::config::Region::new(name.clone()))
+            .interceptor(Guard { read_only: self.settings.read_only })
+            .interceptor(self.calls.clone())
+            .interceptor(WholeAnswer)
+            .retry_classifier(RetryTruncated)
+            .build();
+        let region = Arc::new(Region {
+            account: identity.account.clone(),
+            partition: identity.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2),
+            name: name.clone(),
+        });
+        self.regions.lock().expect("no holder panics").entry(name).or_insert(region.clone());
+        Ok(region)
+    }
+
+    /// Who the credentials belong to: asked once in a run, and refused if it is not whom the inventory names.
+    pub async fn identity(&self) -> Result<&Identity, Fault> {
+        let found = self.identity.get_or_try_init(|| async {
+            match self.ask_identity().await {
+                // Worth asking again: the next caller will.
+                Err(fault) if matches!(fault.class, Class::Throttled | Class::Ambiguous) => Err(fault),
+                told => Ok(told),
+            }
+        });
+        found.await?.as_ref().map_err(Clone::clone)
+    }
+
+    async fn ask_identity(&self) -> Result<Identity, Fault> {
+        let config = self.config().await;
+        if config.region().is_none() {
+            return Err(no_region());
+        }
+        let sts = aws_sdk_sts::config::Builder::from(config)
+            .interceptor(Guard { read_only: self.settings.read_only })
+            .interceptor(self.calls.clone())
+            .interceptor(WholeAnswer)
+            .retry_classifier(RetryTruncated)
+            .build();
+        let sts = aws_sdk_sts::Client::from_conf(sts);
+        let told = sts.get_caller_identity().send().await.or_fault("sts:GetCallerIdentity")?;
+        let identity = Identity {
+            account: told.account().unwrap_or_default().to_owned(),
+            arn: told.arn().unwrap_or_default().to_owned(),
+            user_id: told.user_id().unwrap_or_default().to_owned(),
+        };
+        match &self.settings.account {
+            Some(wanted) if *wanted != identity.account => Err(Fault::new(
+                Class::Denied,
+                format!("these credentials belong to account {}, the inventory says {wanted}", identity.account),
+            )
+            .hint(format!(
+                "take credentials of account {wanted} (`AWS_PROFILE`, `aws sso login`), or correct `account` in the \
+                 inventory; the present ones are {}",
+                identity.arn
+            ))),
+            _ => Ok(identity),
+        }
+    }
+
+    async fn config(&self) -> &SdkConfig {
+        self.config
+            .get_or_init(|| async {
+                let loader = self.loader.lock().expect("no holder panics").take();
+                let mut loader = loader
+                    .unwrap_or_else(|| aws_config::defaults(BehaviorVersion::latest()))
+                    .http_client(http())
+                    .retry_config(RetryConfig::standard().with_max_attempts(4))
+                    .timeout_config(
+                        TimeoutConfig::builder()
+                            .connect_timeout(Duration::from_secs(5))
+                            .read_timeout(Duration::from_secs(60))
+                            .build(),
+                    );
+                if let Some(region) = &self.settings.region {
+                    loader = loader.region(aws_config::Region::new(region.clone()));
+                }
+                if let Some(profile) = &self.settings.profile {
+                    loader = loader.profile_name(profile);
+                }
+                loader.load().await
+            })
+            .await
+    }
+}
+
+fn no_region() -> Fault {
+    Fault::new(Class::Invalid, "no AWS region is set")
+        .hint("set `region` under `[aws]` in the inventory, or `AWS_REGION`")
+}
+
+/// One pool of connections for everything; proxies as the environment says.
+fn http() -> SharedHttpClient {
+    HttpBuilder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        if let Some(settings) = settings {
+            connector = connector.connector_settings(settings.clone());
+        }
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.tls_provider(Tls::Rustls(CryptoMode::Ring)).build()
+    })
+}
+
+/// True for an operation that cannot change anything; takes `DescribeVpcs` and `ec2:DescribeVpcs`.
+pub fn reads(operation: &str) -> bool {
+    let name = operation.rsplit(':').next().unwrap_or(operation);
+    ["Describe", "Get", "List", "AssumeRole"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn operation(cfg: &ConfigBag) -> String {
+    match cfg.load::<Metadata>() {
+        Some(metadata) => format!("{}:{}", metadata.service().to_lowercase(), metadata.name()),
+        None => String::new(),
+    }
+}
+
+/// Refuses changes where only reads are allowed, and takes the SDK's retries away from them everywhere.
+#[derive(Debug)]
+struct Guard {
+    read_only: bool,
+}
+
+/// Why nothing was sent.
+#[derive(Debug)]
+pub struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was not sent: nothing may be changed now", self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Intercept for Guard {
+    fn name(&self) -> &'static str {
+        "Guard"
+    }
+
+    fn read_before_serialization(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let operation = operation(cfg);
+        if reads(&operation) {
+            return Ok(());
+        }
+        if self.read_only {
+            return Err(Refused(operation).into());
+        }
+        cfg.interceptor_state().store_put(RetryConfig::disabled());
+        Ok(())
+    }
+}
+
+/// Counts every request that is sent.
+#[derive(Clone, Debug, Default)]
+struct Calls(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Intercept for Calls {
+    fn name(&self) -> &'static str {
+        "Calls"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        *self.0.lock().expect("no holder panics").entry(operation(cfg)).or_default() += 1;
+        Ok(())
+    }
+}
+
+/// Refuses an XML answer that does not end as it began: the parser takes half a list for a shorter one.
+#[derive(Debug)]
+struct WholeAnswer;
+
+/// An answer that ends too early.
+#[derive(Debug)]
+pub struct Truncated;
+
+impl fmt::Display for Truncated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the answer ended before it was complete")
+    }
+}
+
+impl std::error::Error for Truncated {}
+
+impl Intercept for WholeAnswer {
+    fn name(&self) -> &'static str {
+        "WholeAnswer"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        match context.response().body().bytes() {
+            Some(body) if !is_whole(body) => Err(Truncated.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// True unless it is XML that lacks the end of its root element.
+fn is_whole(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return false;
+    }
+    if !rest.starts_with('<') {
+        return true;
+    }
+    while rest.starts_with("<?") || rest.starts_with("<!") {
+        match rest.split_once('>') {
+            Some((_, after)) => rest = after.trim_start(),
+            None => return false,
+        }
+    }
+    let name: &str = rest.trim_start_matches('<').split([' ', '>', '/', '\n', '\r', '\t']).next().unwrap_or_default();
+    let one_element = rest.ends_with("/>") && rest.matches('<').count() == 1;
+    !name.is_empty() && (one_element || rest.ends_with(&format!("</{name}>")))
+}
+
+/// A read whose answer was cut is asked again, like one that got none.
+#[derive(Debug)]
+struct RetryTruncated;
+
+impl ClassifyRetry for RetryTruncated {
+    fn classify_retry(&self, ctx: &InterceptorContext) -> RetryAction {
+        let Some(Err(error)) = ctx.output_or_error() else { return RetryAction::NoActionIndicated };
+        let error: &(dyn std::error::Error + 'static) = error;
+        match std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Truncated>()) {
+            true => RetryAction::transient_error(),
+            false => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "RetryTruncated"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_whole_if_it_ends_as_it_began() {
+        let whole = br#"<?xml version="1.0"?><DescribeVpcsResponse xmlns="x"><vpcSet/></DescribeVpcsResponse>"#;
+        assert!(is_whole(whole));
+        for end in 1..whole.len() {
+            assert!(!is_whole(&whole[..end]), "{}", String::from_utf8_lossy(&whole[..end]));
+        }
+        assert!(is_whole(b"{\"json\": true}"));
+        assert!(is_whole(b"<Empty/>\n"));
+        assert!(!is_whole(b"<Set><item/>"));
+        assert!(!is_whole(b""));
+    }
+
+    #[test]
+    fn only_what_is_known_to_read_counts_as_a_read() {
+        assert!(reads("ec2:DescribeVpcs") && reads("sts:GetCallerIdentity"));
+        assert!(!reads("ec2:CreateVpc") && !reads("ec2:ModifyVpcAttribute") && !reads(""));
+    }
+}

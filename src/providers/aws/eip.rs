@@ -1,0 +1,131 @@
+//! `aws::eip`. Reads: one DescribeAddresses per region; the API gives all in one answer.
+
+use aws_sdk_ec2::types::ResourceType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::client::Region;
+use super::fault::OrFault;
+use super::kind::{Birth, Change, Ec2Kind, Found, Search};
+use super::tags::{self, Tags};
+use crate::resource::kind::Nature;
+use crate::resource::{Fault, Status};
+
+pub struct Eip;
+
+/// An elastic IP address: a public IPv4 address that stays until it is released.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Inputs {
+    /// What it can be used for; there is only `vpc` (AllocateAddress).
+    #[serde(default = "vpc")]
+    #[schemars(extend("enum" = ["vpc"], "immutable" = true))]
+    pub domain: String,
+    /// Pool to take the address from, `amazon` or one's own (AllocateAddress).
+    #[serde(default = "amazon")]
+    #[schemars(extend("immutable" = true))]
+    pub public_ipv4_pool: String,
+    /// Zones, by their network border group, that announce the address; left out, those of the region
+    /// (AllocateAddress).
+    #[schemars(extend("immutable" = true))]
+    pub network_border_group: Option<String>,
+    /// Tags; `Name` defaults to the logical name.
+    pub tags: Option<Tags>,
+}
+
+fn vpc() -> String {
+    "vpc".into()
+}
+
+fn amazon() -> String {
+    "amazon".into()
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Outputs {
+    /// Id of the allocation.
+    #[schemars(example = "eipalloc-0a1b2c3d4e5f60718")]
+    id: String,
+    /// Id of the allocation, as a NAT gateway takes it.
+    #[schemars(example = "eipalloc-0a1b2c3d4e5f60718")]
+    allocation_id: String,
+    /// ARN of the address.
+    #[schemars(example = "arn:aws:ec2:eu-west-1:111122223333:elastic-ip/eipalloc-0a1b2c3d4e5f60718")]
+    arn: String,
+    /// The address.
+    #[schemars(example = "198.51.100.7")]
+    public_ip: String,
+    /// Public DNS name of the address.
+    #[schemars(example = "ec2-198-51-100-7.eu-west-1.compute.amazonaws.com")]
+    public_dns: String,
+}
+
+impl Ec2Kind for Eip {
+    const NAME: &'static str = "aws::eip";
+    const TYPE: ResourceType = ResourceType::ElasticIp;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+
+    fn nature() -> Nature {
+        Nature { id_prefix: "eipalloc-", ..Nature::default() }
+    }
+
+    async fn list(region: &Region, search: &Search<'_>) -> Result<Vec<Found<Self>>, Fault> {
+        let mut addresses = vec![];
+        for filters in search.listings("allocation-id", None) {
+            let answer = region.ec2.describe_addresses().set_filters(Some(filters)).send().await;
+            addresses.extend(answer.or_fault("ec2:DescribeAddresses")?.addresses.unwrap_or_default());
+        }
+        let found = addresses.into_iter().filter_map(|address| {
+            let id = address.allocation_id()?.to_owned();
+            let public_ip = address.public_ip().unwrap_or_default().to_owned();
+            Some(Found {
+                inputs: Inputs {
+                    domain: address.domain().map(|domain| domain.as_str().to_owned()).unwrap_or_else(vpc),
+                    public_ipv4_pool: address.public_ipv4_pool().map(str::to_owned).unwrap_or_else(amazon),
+                    network_border_group: address.network_border_group().map(str::to_owned),
+                    tags: tags::authored(address.tags()),
+                },
+                outputs: Outputs {
+                    id: id.clone(),
+                    allocation_id: id.clone(),
+                    arn: region.arn(None, &format!("elastic-ip/{id}")),
+                    public_dns: public_dns(region, &public_ip),
+                    public_ip,
+                },
+                tags: address.tags().to_vec(),
+                status: Status::Ready,
+                id,
+            })
+        });
+        Ok(found.collect())
+    }
+
+    async fn create(region: &Region, inputs: Inputs, birth: &Birth) -> Result<String, Fault> {
+        let call = region
+            .ec2
+            .allocate_address()
+            .domain(inputs.domain.as_str().into())
+            .set_public_ipv4_pool(Some(inputs.public_ipv4_pool).filter(|pool| *pool != amazon()))
+            .set_network_border_group(inputs.network_border_group)
+            .tag_specifications(birth.tags());
+        Ok(call.send().await.or_fault("ec2:AllocateAddress")?.allocation_id.unwrap_or_default())
+    }
+
+    async fn update(_: &Region, _: &str, _: Change<'_, Inputs>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn delete(region: &Region, id: &str, _: Inputs) -> Result<(), Fault> {
+        region.ec2.release_address().allocation_id(id).send().await.or_fault("ec2:ReleaseAddress").map(drop)
+    }
+}
+
+/// The name under which EC2's DNS knows an address; made by rule, no call tells it.
+fn public_dns(region: &Region, ip: &str) -> String {
+    let host = ip.replace('.', "-");
+    let suffix = if region.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    match region.name.as_str() {
+        "us-east-1" => format!("ec2-{host}.compute-1.{suffix}"),
+        name => format!("ec2-{host}.{name}.compute.{suffix}"),
+    }
+}

@@ -1,0 +1,298 @@
+//! What each kind's file provides, in types; and the adapter that puts it behind the provider's untyped verbs.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::client::Region;
+use super::tags::{self, Tags};
+use crate::resource::kind::Nature;
+use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Map, Owner, Select, Status, Update, Value};
+
+/// One kind of EC2 resource: its shape, and the calls of its life. Tags and ownership after the create are not its
+/// business: the adapter brings them up to date.
+pub trait Ec2Kind: Sized + Send + Sync + 'static {
+    /// `aws::vpc`.
+    const NAME: &'static str;
+    /// What EC2 calls it where tags are concerned.
+    const TYPE: ResourceType;
+    type Inputs: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
+    type Outputs: Serialize + JsonSchema + Send + Sync;
+
+    fn nature() -> Nature;
+
+    fn list(region: &Region, search: &Search) -> impl Future<Output = Result<Vec<Found<Self>>, Fault>> + Send;
+
+    fn create(
+        region: &Region,
+        inputs: Self::Inputs,
+        birth: &Birth,
+    ) -> impl Future<Output = Result<String, Fault>> + Send;
+
+    /// Brings the fields of `change` to what they shall be; `tags` is never among them.
+    fn update(
+        region: &Region,
+        id: &str,
+        change: Change<'_, Self::Inputs>,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    fn delete(region: &Region, id: &str, live: Self::Inputs) -> impl Future<Output = Result<(), Fault>> + Send;
+}
+
+/// One resource as a listing gives it.
+pub struct Found<K: Ec2Kind> {
+    pub id: String,
+    pub tags: Vec<Tag>,
+    pub inputs: K::Inputs,
+    pub outputs: K::Outputs,
+    pub status: Status,
+}
+
+/// What an update is about.
+pub struct Change<'a, Inputs> {
+    pub inputs: &'a Inputs,
+    /// As it was when the change was decided.
+    pub live: &'a Inputs,
+    changed: &'a [String],
+}
+
+impl<Inputs> Change<'_, Inputs> {
+    pub fn of(&self, field: &str) -> bool {
+        self.changed.iter().any(|name| name == field)
+    }
+}
+
+/// What a new resource is born with, besides its inputs.
+pub struct Birth {
+    pub owner: Owner,
+    pub token: String,
+    tags: Tags,
+    of: ResourceType,
+}
+
+impl Birth {
+    /// Ownership and tags, for the create call.
+    pub fn tags(&self) -> TagSpecification {
+        tags::specification(self.of.clone(), &self.tags)
+    }
+}
+
+/// Which resources to list, in EC2's terms.
+pub struct Search<'a>(&'a Select);
+
+/// EC2 takes no more values than this in one filter.
+const VALUES: usize = 200;
+
+impl Search<'_> {
+    /// The filters of each listing that is needed: more than one only if there are more ids than one call takes.
+    /// `id` and `name` are the kind's filters; a filter leaves out what is not there, where `…Ids` would fail.
+    pub fn listings(&self, id: &str, name: Option<&str>) -> Vec<Vec<Filter>> {
+        match self.0 {
+            Select::Owned { stack } => vec![vec![filter(&tag(tags::STACK), [stack])]],
+            Select::Address { stack, address } => {
+                vec![vec![filter(&tag(tags::STACK), [stack]), filter(&tag(tags::ADDRESS), [address.to_string()])]]
+            }
+            Select::Ids(ids) => in_chunks(id, ids),
+            Select::Named(names) => name.map(|name| in_chunks(name, names)).unwrap_or_default(),
+        }
+    }
+
+    /// Whether a listing gave what was asked for: a filter may be wider (it knows wildcards), or not be known.
+    fn wants(&self, id: &str, owner: Option<&Owner>) -> bool {
+        match self.0 {
+            Select::Owned { stack } => owner.is_some_and(|owner| owner.stack == *stack),
+            Select::Address { stack, address } => {
+                owner.is_some_and(|owner| owner.stack == *stack && owner.address == *address)
+            }
+            Select::Ids(ids) => ids.contains(id),
+            Select::Named(_) => true,
+        }
+    }
+}
+
+fn tag(key: &str) -> String {
+    format!("tag:{key}")
+}
+
+/// A filter that takes exactly these values.
+pub fn filter(name: &str, values: impl IntoIterator<Item = impl AsRef<str>>) -> Filter {
+    let values = values.into_iter().map(|value| literal(value.as_ref())).collect();
+    Filter::builder().name(name).set_values(Some(values)).build()
+}
+
+/// The same filter over many values, as often as needed.
+pub fn in_chunks(name: &str, values: &BTreeSet<String>) -> Vec<Vec<Filter>> {
+    let all: Vec<&String> = values.iter().collect();
+    all.chunks(VALUES).map(|chunk| vec![filter(name, chunk)]).collect()
+}
+
+/// In filters `*` and `?` stand for other characters.
+fn literal(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '*' | '?' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// A kind without its types.
+#[async_trait]
+pub trait AnyKind: Send + Sync {
+    fn kind(&self) -> &Arc<Kind>;
+    fn resource_type(&self) -> ResourceType;
+    async fn list(&self, region: &Region, named: Option<&str>, select: &Select) -> Result<Vec<Live>, Fault>;
+    async fn create(&self, region: &Region, request: &Create) -> Result<String, Fault>;
+    async fn update(&self, region: &Region, request: &Update) -> Result<(), Fault>;
+    async fn delete(&self, region: &Region, request: &Delete) -> Result<(), Fault>;
+}
+
+/// Puts a typed kind behind [`AnyKind`].
+pub struct Typed<K>(Arc<Kind>, PhantomData<K>);
+
+pub fn any<K: Ec2Kind>() -> Box<dyn AnyKind> {
+    Box::new(Typed::<K>(Arc::new(Kind::of::<K::Inputs, K::Outputs>(K::NAME, K::nature())), PhantomData))
+}
+
+#[async_trait]
+impl<K: Ec2Kind> AnyKind for Typed<K> {
+    fn kind(&self) -> &Arc<Kind> {
+        &self.0
+    }
+
+    fn resource_type(&self) -> ResourceType {
+        K::TYPE
+    }
+
+    async fn list(&self, region: &Region, named: Option<&str>, select: &Select) -> Result<Vec<Live>, Fault> {
+        let search = Search(select);
+        let found = K::list(region, &search).await?;
+        let live = found.into_iter().filter_map(|found| {
+            let owner = tags::owner(&found.tags);
+            search.wants(&found.id, owner.as_ref()).then(|| Live {
+                id: found.id,
+                region: named.map(str::to_owned),
+                owner,
+                inputs: map_of(&found.inputs),
+                outputs: map_of(&found.outputs),
+                status: found.status,
+            })
+        });
+        Ok(live.collect())
+    }
+
+    async fn create(&self, region: &Region, request: &Create) -> Result<String, Fault> {
+        let inputs: K::Inputs = typed(&request.inputs)?;
+        let birth = Birth {
+            owner: request.owner.clone(),
+            token: request.token.clone(),
+            tags: tags::complete(&request.owner, authored(&request.inputs)?.as_ref()),
+            of: K::TYPE,
+        };
+        K::create(region, inputs, &birth).await
+    }
+
+    async fn update(&self, region: &Region, request: &Update) -> Result<(), Fault> {
+        let live_tags = authored(&request.live.inputs)?.unwrap_or_default();
+        let mut now = live_tags.clone();
+        now.extend(request.live.owner.iter().flat_map(tags::ownership));
+        let wanted = if request.changed.iter().any(|field| field == "tags") {
+            tags::complete(&request.owner, authored(&request.inputs)?.as_ref())
+        } else {
+            live_tags.into_iter().chain(tags::ownership(&request.owner)).collect()
+        };
+        tags::reconcile(region, &request.live.id, &now, &wanted).await?;
+
+        let changed: Vec<String> = request.changed.iter().filter(|field| *field != "tags").cloned().collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        // What the author left out is as it is: a change of another field must not need it.
+        let mut complete = request.live.inputs.clone();
+        complete.extend(request.inputs.clone());
+        let inputs: K::Inputs = typed(&complete)?;
+        let live: K::Inputs = typed(&request.live.inputs)?;
+        K::update(region, &request.live.id, Change { inputs: &inputs, live: &live, changed: &changed }).await
+    }
+
+    async fn delete(&self, region: &Region, request: &Delete) -> Result<(), Fault> {
+        super::fault::gone_is_fine(K::delete(region, &request.live.id, typed(&request.live.inputs)?).await)
+    }
+}
+
+fn authored(inputs: &Map) -> Result<Option<Tags>, Fault> {
+    match inputs.get("tags") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => typed_value(value).map(Some),
+    }
+}
+
+fn typed<T: DeserializeOwned>(inputs: &Map) -> Result<T, Fault> {
+    typed_value(&Value::Map(inputs.clone()))
+}
+
+/// A value as the type it stands for; `null` counts as left out.
+pub fn typed_value<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
+    let json = serde_json::Value::from(&without_nulls(value));
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        let path = error.path().to_string();
+        Fault::new(Class::Invalid, format!("`{path}`: {}", error.into_inner()))
+    })
+}
+
+/// What a type holds, as plain data without the fields that are not set.
+pub fn value_of(typed: &impl Serialize) -> Value {
+    let json = serde_json::to_value(typed).expect("inputs and outputs are plain data");
+    without_nulls(&Value::from(json))
+}
+
+fn map_of(typed: &impl Serialize) -> Map {
+    match value_of(typed) {
+        Value::Map(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Map(map) => Value::Map(
+            map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect(),
+        ),
+        Value::List(items) => items.iter().map(without_nulls).collect(),
+        plain => plain.clone(),
+    }
+}
+
+/// What is in `wanted` and not in `now`, or `None` if that is nothing: the SDK's way to say "no change".
+pub fn added(now: &[String], wanted: &[String]) -> Option<Vec<String>> {
+    let new: Vec<String> = wanted.iter().filter(|item| !now.contains(item)).cloned().collect();
+    Some(new).filter(|new| !new.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_ids_than_a_filter_takes_are_several_listings() {
+        let ids: BTreeSet<String> = (0..450).map(|n| format!("vpc-{n:03}")).collect();
+        let select = Select::Ids(ids);
+        let listings = Search(&select).listings("vpc-id", None);
+        let sizes: Vec<usize> = listings.iter().map(|filters| filters[0].values().len()).collect();
+        assert_eq!(sizes, [200, 200, 50]);
+        assert!(Search(&Select::Ids(BTreeSet::new())).listings("vpc-id", None).is_empty());
+    }
+
+    #[test]
+    fn a_filter_takes_a_star_for_a_star() {
+        assert_eq!(filter("tag:a", ["x*y?z\\"]).values(), ["x\\*y\\?z\\\\"]);
+    }
+}

@@ -1,0 +1,177 @@
+//! AWS: the list of its kinds and lookups, behind the provider's verbs.
+
+mod cidr;
+pub mod client;
+pub mod fault;
+mod kind;
+mod policy;
+mod tags;
+
+mod eip;
+mod internet_gateway;
+mod lookups;
+mod nat_gateway;
+mod route_table;
+mod security_group;
+mod subnet;
+mod vpc;
+mod vpc_endpoint;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, ConfigLoader};
+
+pub use client::{Identity, Settings};
+
+use self::client::Client;
+use self::fault::OrFault;
+use self::kind::{AnyKind, any, filter};
+use crate::resource::kind::Lookup;
+use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Provider, Select, Update, Value};
+
+/// Every kind there is; a new one is one line.
+fn all() -> Vec<Box<dyn AnyKind>> {
+    vec![
+        any::<vpc::Vpc>(),
+        any::<subnet::Subnet>(),
+        any::<internet_gateway::InternetGateway>(),
+        any::<eip::Eip>(),
+        any::<nat_gateway::NatGateway>(),
+        any::<route_table::RouteTable>(),
+        any::<vpc_endpoint::VpcEndpoint>(),
+        any::<security_group::SecurityGroup>(),
+    ]
+}
+
+/// The kinds themselves, for whoever needs no AWS.
+pub fn kinds() -> Vec<Arc<Kind>> {
+    all().iter().map(|one| one.kind().clone()).collect()
+}
+
+/// What can be looked up.
+pub fn lookups() -> Vec<Lookup> {
+    lookups::all()
+}
+
+/// AWS behind the provider's verbs. Nothing is sent, and no credentials are looked for, before the first call.
+pub struct Aws {
+    client: Client,
+    implementations: BTreeMap<Arc<str>, Box<dyn AnyKind>>,
+    kinds: Vec<Arc<Kind>>,
+    lookups: Vec<Lookup>,
+}
+
+impl Aws {
+    pub fn connect(settings: Settings) -> Self {
+        Self::connect_from(settings, aws_config::defaults(BehaviorVersion::latest()))
+    }
+
+    /// The same with another start of the credential chain.
+    pub fn connect_from(settings: Settings, loader: ConfigLoader) -> Self {
+        let all = all();
+        Aws {
+            client: Client::new(settings, loader),
+            kinds: all.iter().map(|one| one.kind().clone()).collect(),
+            implementations: all.into_iter().map(|one| (one.kind().name.clone(), one)).collect(),
+            lookups: lookups::all(),
+        }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        self.client.settings()
+    }
+
+    /// How many requests were sent so far, by operation (`ec2:DescribeVpcs`).
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.client.calls()
+    }
+
+    /// Who the credentials belong to; also checks that it is whom the inventory names.
+    pub async fn identity(&self) -> Result<&Identity, Fault> {
+        self.client.identity().await
+    }
+
+    fn implementation(&self, kind: &Kind) -> Result<&dyn AnyKind, Fault> {
+        let found = self.implementations.get(&kind.name).map(Box::as_ref);
+        found.ok_or_else(|| Fault::new(Class::Invalid, format!("{} is not a kind of AWS", kind.name)))
+    }
+}
+
+#[async_trait]
+impl Provider for Aws {
+    fn kinds(&self) -> &[Arc<Kind>] {
+        &self.kinds
+    }
+
+    fn lookups(&self) -> &[Lookup] {
+        &self.lookups
+    }
+
+    /// One DescribeTags, 1,000 tags a page.
+    async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault> {
+        let region = self.client.region(region).await?;
+        let tags = region.ec2.describe_tags().filters(filter("key", [tags::STACK])).filters(filter("value", [stack]));
+        let tags = tags.into_paginator().page_size(1000).items().send();
+        let tags = tags.collect::<Result<Vec<_>, _>>().await.or_fault("ec2:DescribeTags")?;
+        let owned = |one: &&Box<dyn AnyKind>| {
+            tags.iter().any(|tag| tag.value() == Some(stack) && tag.resource_type() == Some(&one.resource_type()))
+        };
+        Ok(self.implementations.values().filter(owned).map(|one| one.kind().name.clone()).collect())
+    }
+
+    async fn list(&self, kind: &Kind, region: Option<&str>, select: &Select) -> Result<Vec<Live>, Fault> {
+        let implementation = self.implementation(kind)?;
+        implementation.list(&*self.client.region(region).await?, region, select).await
+    }
+
+    async fn create(&self, kind: &Kind, request: &Create) -> Result<String, Fault> {
+        let implementation = self.implementation(kind)?;
+        implementation.create(&*self.client.region(request.region.as_deref()).await?, request).await
+    }
+
+    async fn update(&self, kind: &Kind, request: &Update) -> Result<(), Fault> {
+        let implementation = self.implementation(kind)?;
+        implementation.update(&*self.client.region(request.live.region.as_deref()).await?, request).await
+    }
+
+    async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault> {
+        let implementation = self.implementation(kind)?;
+        implementation.delete(&*self.client.region(request.live.region.as_deref()).await?, request).await
+    }
+
+    async fn look_up(&self, name: &str, _arguments: &[Value]) -> Result<Value, Fault> {
+        match name {
+            lookups::CALLER => Ok(lookups::caller(self.client.identity().await?)),
+            lookups::AVAILABILITY_ZONES => lookups::availability_zones(&*self.client.region(None).await?).await,
+            _ => Err(Fault::new(Class::Invalid, format!("{name} is not a lookup of AWS"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_says_what_it_is() {
+        for one in all() {
+            let kind = one.kind();
+            assert!(!kind.doc.is_empty(), "{} has no documentation", kind.name);
+            assert!(kind.nature.id_prefix.ends_with('-'), "{}", kind.name);
+            for field in &kind.inputs {
+                assert!(!field.doc.is_empty(), "{}.{} has no documentation", kind.name, field.name);
+            }
+            for output in &kind.outputs {
+                assert!(!output.doc.is_empty(), "{}.{} has no documentation", kind.name, output.name);
+                assert!(output.example.is_some(), "{}.{} has no example", kind.name, output.name);
+                for input in &output.changes_with {
+                    assert!(kind.input(input).is_some(), "{}.{}: no input {input}", kind.name, output.name);
+                }
+            }
+            assert!(kind.output("id").is_some() && kind.output("arn").is_some(), "{}", kind.name);
+            assert!(kind.input("tags").is_some(), "{}", kind.name);
+        }
+    }
+}

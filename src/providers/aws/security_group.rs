@@ -1,0 +1,538 @@
+//! `aws::security_group`, with its rules. Reads: one DescribeSecurityGroups per region, 1,000 a page.
+//!
+//! A rule as an author writes it is a block with many peers; AWS knows rules of one peer. Both become [`atoms`], which
+//! are compared.
+
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, ResourceType, UserIdGroupPair};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::cidr::{self, Family};
+use super::client::Region;
+use super::fault::{OrFault, after, gone_is_fine};
+use super::kind::{Birth, Change, Ec2Kind, Found, Search, filter, typed_value, value_of};
+use super::tags::{self, Tags};
+use crate::resource::kind::Nature;
+use crate::resource::schema::Mistake;
+use crate::resource::{Class, Fault, Map, Status, Value};
+
+pub struct SecurityGroup;
+
+/// Which traffic may reach, and leave, what is in the group.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Inputs {
+    /// Name, unique in the VPC; left out, the logical name (CreateSecurityGroup).
+    #[schemars(extend("immutable" = true))]
+    pub name: Option<String>,
+    /// What it is for; up to 255 characters (CreateSecurityGroup).
+    #[serde(default = "managed")]
+    #[schemars(extend("immutable" = true))]
+    pub description: String,
+    /// VPC it belongs to (CreateSecurityGroup).
+    #[schemars(extend("immutable" = true))]
+    pub vpc_id: String,
+    /// All rules for what comes in; left out, none at first, and what others add stays
+    /// (AuthorizeSecurityGroupIngress).
+    #[schemars(extend("uniqueItems" = true))]
+    pub ingress: Option<Vec<Rule>>,
+    /// All rules for what goes out; left out, AWS lets everything out. `[]` lets nothing out
+    /// (AuthorizeSecurityGroupEgress).
+    #[schemars(extend("uniqueItems" = true))]
+    pub egress: Option<Vec<Rule>>,
+    /// Tags; `Name` defaults to the logical name.
+    pub tags: Option<Tags>,
+}
+
+fn managed() -> String {
+    "Managed by runner".into()
+}
+
+/// Ports of one protocol, open to any number of peers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rule {
+    /// First port, or the type of ICMP messages (-1: all). Not for protocol `-1`.
+    pub from_port: Option<i32>,
+    /// Last port, or the code of ICMP messages; left out, the same as `from_port`.
+    pub to_port: Option<i32>,
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, a number, or `-1` for all.
+    pub protocol: String,
+    /// Peers: IPv4 ranges.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub cidr_blocks: Vec<String>,
+    /// Peers: IPv6 ranges.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub ipv6_cidr_blocks: Vec<String>,
+    /// Peers: prefix lists.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub prefix_list_ids: Vec<String>,
+    /// Peers: security groups, by id; one of another account as `account/id`.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub security_groups: Vec<String>,
+    /// Peer: the group itself.
+    #[serde(default, rename = "self")]
+    pub itself: bool,
+    /// What the rule is for.
+    #[serde(default)]
+    pub description: String,
+}
+
+const PEERS: [&str; 4] = ["cidr_blocks", "ipv6_cidr_blocks", "prefix_list_ids", "security_groups"];
+
+#[derive(Serialize, JsonSchema)]
+pub struct Outputs {
+    /// Id of the security group.
+    #[schemars(example = "sg-0a1b2c3d4e5f60718")]
+    id: String,
+    /// ARN of the security group.
+    #[schemars(example = "arn:aws:ec2:eu-west-1:111122223333:security-group/sg-0a1b2c3d4e5f60718")]
+    arn: String,
+    /// Account it belongs to.
+    #[schemars(example = "111122223333")]
+    owner_id: String,
+}
+
+impl Ec2Kind for SecurityGroup {
+    const NAME: &'static str = "aws::security_group";
+    const TYPE: ResourceType = ResourceType::SecurityGroup;
+    type Inputs = Inputs;
+    type Outputs = Outputs;
+
+    fn nature() -> Nature {
+        Nature {
+            natural_key: &["name", "vpc_id"],
+            named_by: Some("name"),
+            check,
+            normalise: |field, value| match (field, value) {
+                ("ingress" | "egress", Value::List(rules)) => Value::List(rules.iter().flat_map(atoms).collect()),
+                _ => value.clone(),
+            },
+            id_prefix: "sg-",
+            ..Nature::default()
+        }
+    }
+
+    async fn list(region: &Region, search: &Search<'_>) -> Result<Vec<Found<Self>>, Fault> {
+        let mut groups = vec![];
+        for filters in search.listings("group-id", Some("group-name")) {
+            let pages = region.ec2.describe_security_groups().set_filters(Some(filters)).into_paginator();
+            let pages = pages.page_size(1000).items().send();
+            groups.extend(pages.collect::<Result<Vec<_>, _>>().await.or_fault("ec2:DescribeSecurityGroups")?);
+        }
+        let found = groups.into_iter().filter_map(|group| {
+            let id = group.group_id()?.to_owned();
+            Some(Found {
+                inputs: Inputs {
+                    name: group.group_name().map(str::to_owned),
+                    description: group.description().unwrap_or_default().to_owned(),
+                    vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
+                    ingress: Some(rules(&group, group.ip_permissions())),
+                    egress: Some(rules(&group, group.ip_permissions_egress())),
+                    tags: tags::authored(group.tags()),
+                },
+                outputs: Outputs {
+                    arn: region.arn(group.owner_id(), &format!("security-group/{id}")),
+                    owner_id: group.owner_id().unwrap_or(&region.account).to_owned(),
+                    id: id.clone(),
+                },
+                tags: group.tags().to_vec(),
+                status: Status::Ready,
+                id,
+            })
+        });
+        Ok(found.collect())
+    }
+
+    async fn create(region: &Region, inputs: Inputs, birth: &Birth) -> Result<String, Fault> {
+        let call = region
+            .ec2
+            .create_security_group()
+            .group_name(inputs.name.as_deref().unwrap_or(&birth.owner.address.name))
+            .description(&inputs.description)
+            .vpc_id(&inputs.vpc_id)
+            .tag_specifications(birth.tags());
+        let id = call.send().await.or_fault("ec2:CreateSecurityGroup")?.group_id.unwrap_or_default();
+        if let Some(rules) = &inputs.ingress {
+            after(&id, set_rules(region, &id, Direction::Ingress, &[], rules).await)?;
+        }
+        if let Some(rules) = &inputs.egress {
+            // AWS lets everything out of a new group, by one rule or by two: look.
+            let group = after(&id, describe(region, &id).await)?;
+            after(&id, set_rules(region, &id, Direction::Egress, &Direction::Egress.of(&group), rules).await)?;
+        }
+        Ok(id)
+    }
+
+    async fn update(region: &Region, id: &str, change: Change<'_, Inputs>) -> Result<(), Fault> {
+        // As it is now: one rule that is there already would fail a whole call.
+        let group = describe(region, id).await?;
+        for (field, direction, rules) in [
+            ("ingress", Direction::Ingress, &change.inputs.ingress),
+            ("egress", Direction::Egress, &change.inputs.egress),
+        ] {
+            if change.of(field) {
+                set_rules(region, id, direction, &direction.of(&group), rules.as_deref().unwrap_or_default()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(region: &Region, id: &str, live: Inputs) -> Result<(), Fault> {
+        // Two groups that name each other could never go: each lets go of the other first.
+        let names_others = |rules: &Option<Vec<Rule>>| rules.iter().flatten().any(|r| !r.security_groups.is_empty());
+        if names_others(&live.ingress) || names_others(&live.egress) {
+            let group = describe(region, id).await?;
+            for direction in [Direction::Ingress, Direction::Egress] {
+                let rules = direction.of(&group);
+                let others: Vec<Rule> = rules.into_iter().filter(|rule| !rule.security_groups.is_empty()).collect();
+                set_rules(region, id, direction, &others, &[]).await?;
+            }
+        }
+        region.ec2.delete_security_group().group_id(id).send().await.or_fault("ec2:DeleteSecurityGroup").map(drop)
+    }
+}
+
+async fn describe(region: &Region, id: &str) -> Result<aws_sdk_ec2::types::SecurityGroup, Fault> {
+    let answer = region.ec2.describe_security_groups().filters(filter("group-id", [id])).send().await;
+    let groups = answer.or_fault("ec2:DescribeSecurityGroups")?.security_groups.unwrap_or_default();
+    groups.into_iter().next().ok_or_else(|| Fault::new(Class::NotFound, format!("{id} is not there")))
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Ingress,
+    Egress,
+}
+
+impl Direction {
+    fn of(self, group: &aws_sdk_ec2::types::SecurityGroup) -> Vec<Rule> {
+        match self {
+            Direction::Ingress => rules(group, group.ip_permissions()),
+            Direction::Egress => rules(group, group.ip_permissions_egress()),
+        }
+    }
+}
+
+/// Brings one direction of a group to the rules that are wanted: what is new first, so that nothing that shall flow is
+/// cut, then the descriptions, then what goes.
+async fn set_rules(region: &Region, id: &str, to: Direction, now: &[Rule], wanted: &[Rule]) -> Result<(), Fault> {
+    let (now, wanted) = (atomic(now)?, atomic(wanted)?);
+    let same = |a: &Rule, b: &Rule| Rule { description: String::new(), ..a.clone() } == Rule { description: String::new(), ..b.clone() };
+    let permissions = |rules: Vec<&Rule>| Some(rules.into_iter().map(|rule| permission(id, rule)).collect::<Vec<_>>());
+    let new: Vec<&Rule> = wanted.iter().filter(|rule| !now.iter().any(|old| same(old, rule))).collect();
+    let told: Vec<&Rule> = wanted.iter().filter(|rule| now.iter().any(|old| same(old, rule) && old != *rule)).collect();
+    let gone: Vec<&Rule> = now.iter().filter(|old| !wanted.iter().any(|rule| same(old, rule))).collect();
+    let ec2 = &region.ec2;
+    if !new.is_empty() {
+        let new = permissions(new);
+        match to {
+            Direction::Ingress => {
+                let call = ec2.authorize_security_group_ingress().group_id(id).set_ip_permissions(new);
+                call.send().await.or_fault("ec2:AuthorizeSecurityGroupIngress").map(drop)?;
+            }
+            Direction::Egress => {
+                let call = ec2.authorize_security_group_egress().group_id(id).set_ip_permissions(new);
+                call.send().await.or_fault("ec2:AuthorizeSecurityGroupEgress").map(drop)?;
+            }
+        }
+    }
+    if !told.is_empty() {
+        let told = permissions(told);
+        match to {
+            Direction::Ingress => {
+                let call = ec2.update_security_group_rule_descriptions_ingress().group_id(id).set_ip_permissions(told);
+                call.send().await.or_fault("ec2:UpdateSecurityGroupRuleDescriptionsIngress").map(drop)?;
+            }
+            Direction::Egress => {
+                let call = ec2.update_security_group_rule_descriptions_egress().group_id(id).set_ip_permissions(told);
+                call.send().await.or_fault("ec2:UpdateSecurityGroupRuleDescriptionsEgress").map(drop)?;
+            }
+        }
+    }
+    if !gone.is_empty() {
+        let gone = permissions(gone);
+        let revoked = match to {
+            Direction::Ingress => {
+                let call = ec2.revoke_security_group_ingress().group_id(id).set_ip_permissions(gone);
+                call.send().await.or_fault("ec2:RevokeSecurityGroupIngress").map(drop)
+            }
+            Direction::Egress => {
+                let call = ec2.revoke_security_group_egress().group_id(id).set_ip_permissions(gone);
+                call.send().await.or_fault("ec2:RevokeSecurityGroupEgress").map(drop)
+            }
+        };
+        gone_is_fine(revoked)?;
+    }
+    Ok(())
+}
+
+/// Rules of one peer each.
+fn atomic(rules: &[Rule]) -> Result<Vec<Rule>, Fault> {
+    rules.iter().flat_map(|rule| atoms(&value_of(rule))).map(|atom| typed_value(&atom)).collect()
+}
+
+/// One rule as rules of one peer each, in one spelling. A peer, or a list of them, that is not known yet counts as one.
+fn atoms(rule: &Value) -> Vec<Value> {
+    let Value::Map(rule) = rule else { return vec![rule.clone()] };
+    let mut shared = Map::new();
+    let (protocol, from, to) = spelled(rule);
+    for (name, value) in [("protocol", Some(protocol)), ("from_port", from), ("to_port", to)] {
+        shared.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    shared.extend(rule.get("description").filter(|d| !d.is_null()).map(|d| ("description".to_owned(), d.clone())));
+    let atom = |name: &str, peer: Value| {
+        let mut atom = shared.clone();
+        atom.insert(name.to_owned(), peer);
+        Value::Map(atom)
+    };
+    let mut atoms = vec![];
+    for name in PEERS {
+        match rule.get(name) {
+            Some(Value::List(peers)) => {
+                atoms.extend(peers.iter().map(|peer| atom(name, Value::List(vec![cidr::canonical(peer)]))));
+            }
+            None | Some(Value::Null) => {}
+            Some(unknown) => atoms.push(atom(name, unknown.clone())),
+        }
+    }
+    match rule.get("self") {
+        None | Some(Value::Null | Value::Bool(false)) => {}
+        Some(itself) => atoms.push(atom("self", itself.clone())),
+    }
+    atoms
+}
+
+/// Protocol and ports in the one form that AWS gives back.
+fn spelled(rule: &Map) -> (Value, Option<Value>, Option<Value>) {
+    let port = |name: &str| rule.get(name).filter(|port| !port.is_null()).cloned();
+    let protocol = rule.get("protocol").cloned().unwrap_or_default();
+    let Some(name) = protocol.as_str() else { return (protocol, port("from_port"), port("to_port")) };
+    let name = match name.to_lowercase().as_str() {
+        "all" | "-1" => "-1".to_owned(),
+        "1" => "icmp".to_owned(),
+        "6" => "tcp".to_owned(),
+        "17" => "udp".to_owned(),
+        "58" => "icmpv6".to_owned(),
+        other => other.to_owned(),
+    };
+    let (from, to) = match name.as_str() {
+        "tcp" | "udp" => (port("from_port"), port("to_port").or_else(|| port("from_port"))),
+        "icmp" | "icmpv6" => {
+            let all = Some(Value::Int(-1));
+            (port("from_port").or(all.clone()), port("to_port").or(all))
+        }
+        _ => (None, None),
+    };
+    (name.into(), from, to)
+}
+
+/// AWS's rules, one per peer, as an author would write them.
+fn rules(group: &aws_sdk_ec2::types::SecurityGroup, permissions: &[IpPermission]) -> Vec<Rule> {
+    let mut rules = vec![];
+    for permission in permissions {
+        let mut add = |description: Option<&str>, peer: Rule| {
+            rules.push(Rule {
+                from_port: permission.from_port(),
+                to_port: permission.to_port(),
+                protocol: permission.ip_protocol().unwrap_or("-1").to_owned(),
+                description: description.unwrap_or_default().to_owned(),
+                ..peer
+            })
+        };
+        let one = |text: Option<&str>| vec![text.unwrap_or_default().to_owned()];
+        for range in permission.ip_ranges() {
+            add(range.description(), Rule { cidr_blocks: one(range.cidr_ip()), ..Rule::default() });
+        }
+        for range in permission.ipv6_ranges() {
+            add(range.description(), Rule { ipv6_cidr_blocks: one(range.cidr_ipv6()), ..Rule::default() });
+        }
+        for list in permission.prefix_list_ids() {
+            add(list.description(), Rule { prefix_list_ids: one(list.prefix_list_id()), ..Rule::default() });
+        }
+        for pair in permission.user_id_group_pairs() {
+            let peer = if pair.group_id() == group.group_id() {
+                Rule { itself: true, ..Rule::default() }
+            } else {
+                let id = pair.group_id().unwrap_or_default();
+                let other = pair.user_id().filter(|account| Some(*account) != group.owner_id());
+                let id = other.map_or_else(|| id.to_owned(), |account| format!("{account}/{id}"));
+                Rule { security_groups: vec![id], ..Rule::default() }
+            };
+            add(pair.description(), peer);
+        }
+    }
+    // The same spelling as everywhere: no ports where they mean nothing.
+    atomic(&rules).unwrap_or(rules)
+}
+
+/// An atomic rule as the API takes it.
+fn permission(id: &str, rule: &Rule) -> IpPermission {
+    let description = Some(rule.description.clone()).filter(|text| !text.is_empty());
+    let mut permission = IpPermission::builder()
+        .ip_protocol(&rule.protocol)
+        .set_from_port(rule.from_port)
+        .set_to_port(rule.to_port);
+    for block in &rule.cidr_blocks {
+        permission = permission.ip_ranges(IpRange::builder().cidr_ip(block).set_description(description.clone()).build());
+    }
+    for block in &rule.ipv6_cidr_blocks {
+        let range = Ipv6Range::builder().cidr_ipv6(block).set_description(description.clone()).build();
+        permission = permission.ipv6_ranges(range);
+    }
+    for list in &rule.prefix_list_ids {
+        let list = PrefixListId::builder().prefix_list_id(list).set_description(description.clone()).build();
+        permission = permission.prefix_list_ids(list);
+    }
+    let groups = rule.security_groups.iter().map(String::as_str).chain(rule.itself.then_some(id));
+    for group in groups {
+        let (account, group) = match group.split_once('/') {
+            Some((account, group)) => (Some(account.to_owned()), group),
+            None => (None, group),
+        };
+        let pair = UserIdGroupPair::builder().group_id(group).set_user_id(account);
+        permission = permission.user_id_group_pairs(pair.set_description(description.clone()).build());
+    }
+    permission.build()
+}
+
+/// What AWS would refuse, or take in another meaning.
+fn check(inputs: &Map) -> Vec<Mistake> {
+    let mut mistakes = vec![];
+    for direction in ["ingress", "egress"] {
+        let rules = inputs.get(direction).and_then(Value::as_list).unwrap_or_default();
+        for (i, rule) in rules.iter().enumerate() {
+            if let Value::Map(rule) = rule {
+                check_rule(&format!("{direction}[{i}]"), rule, &mut mistakes);
+            }
+        }
+    }
+    mistakes
+}
+
+fn check_rule(path: &str, rule: &Map, mistakes: &mut Vec<Mistake>) {
+    let mut tell = |field: &str, what: String, hint: Option<&str>| {
+        let path = if field.is_empty() { path.to_owned() } else { format!("{path}.{field}") };
+        mistakes.push(Mistake { path, what, hint: hint.map(str::to_owned) });
+    };
+    let has = |name: &str| match rule.get(name) {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::List(items)) => !items.is_empty(),
+        Some(_) => true,
+    };
+    if !PEERS.iter().any(|peers| has(peers)) && !has("self") {
+        tell("", "names no peer".into(), Some("give cidr_blocks, ipv6_cidr_blocks, prefix_list_ids, security_groups or self"));
+    }
+    let (protocol, from, to) = spelled(rule);
+    let ports = (from.as_ref().and_then(int), to.as_ref().and_then(int));
+    let given = |name: &str| rule.get(name).and_then(int).filter(|port| *port != 0 && *port != -1);
+    match protocol.as_str() {
+        Some("tcp" | "udp") => {
+            if from.is_none() {
+                tell("from_port", "is required".into(), Some("0 to 65535; for all protocols and ports: protocol \"-1\""));
+            }
+            for (name, port) in [("from_port", ports.0), ("to_port", ports.1)] {
+                if let Some(port) = port.filter(|port| !(0..=65535).contains(port)) {
+                    tell(name, format!("{port} is not a port"), Some("0 to 65535"));
+                }
+            }
+            if let (Some(from), Some(to)) = ports
+                && from > to
+            {
+                tell("to_port", format!("{to} is below from_port {from}"), None);
+            }
+        }
+        Some("icmp" | "icmpv6") => {}
+        Some("-1") => {
+            if given("from_port").or(given("to_port")).is_some() {
+                tell("from_port", "has no meaning for all protocols".into(), Some("leave the ports out, or name the protocol"));
+            }
+        }
+        Some(number) if number.parse::<u8>().is_ok() => {}
+        Some(other) => {
+            tell("protocol", format!("`{other}` is no protocol"), Some("tcp, udp, icmp, icmpv6, a number, or -1 for all"))
+        }
+        None => {}
+    }
+    for (name, family, most) in [("cidr_blocks", Family::V4, 32), ("ipv6_cidr_blocks", Family::V6, 128)] {
+        for (i, block) in rule.get(name).and_then(Value::as_list).unwrap_or_default().iter().enumerate() {
+            mistakes.extend(cidr::mistake(&format!("{path}.{name}[{i}]"), Some(block), family, 0..=most));
+        }
+    }
+}
+
+fn int(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(*number),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{Address, Kind, Reference};
+    use serde_json::json;
+
+    fn canonical(rules: serde_json::Value) -> Value {
+        let kind = Kind::of::<Inputs, Outputs>(SecurityGroup::NAME, SecurityGroup::nature());
+        kind.canonical(kind.input("ingress").unwrap(), &Value::from(rules))
+    }
+
+    #[test]
+    fn rules_are_equal_if_they_let_the_same_through() {
+        assert_eq!(
+            canonical(json!([{ "from_port": 443, "protocol": "TCP", "cidr_blocks": ["10.0.0.0/8", "172.16.0.0/12"] }])),
+            canonical(json!([
+                { "from_port": 443, "to_port": 443, "protocol": "6", "cidr_blocks": ["172.16.0.0/12"], "self": false },
+                { "from_port": 443, "to_port": 443, "protocol": "tcp", "cidr_blocks": ["10.0.0.0/8"], "description": "" },
+            ])),
+        );
+        assert_eq!(
+            canonical(json!([{ "from_port": 0, "to_port": 0, "protocol": "-1", "ipv6_cidr_blocks": ["0:0::/0"] }])),
+            canonical(json!([{ "protocol": "all", "ipv6_cidr_blocks": ["::/0"] }])),
+        );
+        assert_ne!(
+            canonical(json!([{ "from_port": 443, "protocol": "tcp", "self": true }])),
+            canonical(json!([{ "from_port": 444, "protocol": "tcp", "self": true }])),
+        );
+    }
+
+    #[test]
+    fn a_peer_that_is_not_known_yet_is_one_peer() {
+        let id: Value = Reference::new(Address::new("aws::security_group", "web"), "id").into();
+        let rule = |peers: Value| {
+            Value::List(vec![Value::Map(Map::from([
+                ("protocol".into(), "-1".into()),
+                ("security_groups".into(), peers),
+            ]))])
+        };
+        let normalise = SecurityGroup::nature().normalise;
+        let list = normalise("ingress", &rule(Value::List(vec![id.clone(), "sg-1".into()])));
+        assert_eq!(list.as_list().unwrap().len(), 2);
+        assert_eq!(normalise("ingress", &rule(id.clone())).as_list().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_aws_would_refuse_is_told_before() {
+        let json = json!({ "ingress": [
+            { "protocol": "tcp", "cidr_blocks": ["10.0.0.1/8"] },
+            { "protocol": "tpc", "from_port": 1, "self": true },
+            { "protocol": "tcp", "from_port": 90, "to_port": 80 },
+        ] });
+        let Value::Map(inputs) = Value::from(json) else { panic!("a map") };
+        let told: Vec<String> = check(&inputs).into_iter().map(|m| format!("{}: {}", m.path, m.what)).collect();
+        assert_eq!(
+            told,
+            [
+                "ingress[0].from_port: is required",
+                "ingress[0].cidr_blocks[0]: `10.0.0.1/8` has bits set behind its prefix",
+                "ingress[1].protocol: `tpc` is no protocol",
+                "ingress[2]: names no peer",
+                "ingress[2].to_port: 80 is below from_port 90",
+            ]
+        );
+    }
+}
