@@ -1,4 +1,5 @@
 pub mod diagnostic;
 pub mod engine;
 pub mod event;
+pub mod report;
 pub mod resource;
