@@ -1,6 +1,9 @@
+pub mod cli;
 pub mod diagnostic;
 pub mod engine;
 pub mod event;
+pub mod inventory;
 pub mod providers;
+pub mod report;
 pub mod resource;
 pub mod script;

@@ -1,0 +1,222 @@
+//! The only place that prints. It reads plans, diagnostics and events, and knows neither Rhai nor a provider.
+//!
+//! Plans, outputs and JSON go to stdout; progress, prompts and diagnostics to stderr. What the screens can do comes
+//! in as a [`Look`]; nothing below asks the system, so that a test compares the exact text.
+
+pub mod board;
+pub mod diagnostics;
+pub mod plan_json;
+pub mod plan_text;
+pub mod plan_value;
+pub mod progress;
+pub mod screen;
+pub mod sink;
+pub mod summary;
+
+#[cfg(test)]
+mod example;
+
+use std::io::BufRead;
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use plan_json::PlanDocument;
+pub use screen::{Look, Screen};
+pub use sink::{Buffer, JsonLines, Sink};
+pub use summary::Tally;
+
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::engine::Plan;
+use crate::event::{Event, Reader, Stamped};
+use crate::resource::Value;
+
+/// For whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A person.
+    Text,
+    /// A program that wants one document: a plan, or outputs.
+    Json,
+    /// A program that follows a run: one line per event, the plan among them.
+    JsonLines,
+}
+
+/// What somebody said to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Yes,
+    No,
+    /// Nobody is there to ask.
+    NoTerminal,
+}
+
+/// All that a command says goes through here.
+pub struct Report {
+    pub format: Format,
+    pub stdout: Sink,
+    pub stderr: Sink,
+    pub look: Look,
+    pub sources: Sources,
+    /// Where answers come from; `None` if stdin is not a terminal.
+    pub stdin: Option<Mutex<Box<dyn BufRead + Send>>>,
+}
+
+impl Report {
+    /// The process's own streams.
+    pub fn of_process(format: Format, verbose: bool, sources: Sources) -> Self {
+        let terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
+        let stdin = terminal.then(|| Mutex::new(Box::new(std::io::BufReader::new(std::io::stdin())) as Box<_>));
+        let look = Look::detect(verbose);
+        Report { format, stdout: Sink::stdout(), stderr: Sink::stderr(), look, sources, stdin }
+    }
+
+    /// Streams of a test, with nobody watching.
+    pub fn buffered(format: Format, sources: Sources) -> (Self, Buffer, Buffer) {
+        let (out, err) = (Buffer::default(), Buffer::default());
+        let (stdout, stderr) = (Sink::new(out.clone()), Sink::new(err.clone()));
+        (Report { format, stdout, stderr, look: Look::plain(), sources, stdin: None }, out, err)
+    }
+
+    pub fn plan(&self, plan: &Plan) {
+        match self.format {
+            Format::Text => self.stdout.put(plan_text::draw(plan, &self.look.out, self.look.verbose)),
+            Format::Json => self.document(&PlanDocument::from(plan)),
+            Format::JsonLines => self.json_line("plan", &PlanDocument::from(plan)),
+        }
+    }
+
+    pub fn diagnostic(&self, diagnostic: &Diagnostic) {
+        self.stderr.put(diagnostics::draw(diagnostic, &self.sources, &self.look.err));
+        if self.format == Format::JsonLines {
+            self.event(Event::Told { diagnostic: Box::new(diagnostic.clone()) });
+        }
+    }
+
+    /// Each in full, with an empty line between them, and their number if there are several errors.
+    pub fn diagnostics(&self, diagnostics: &[Diagnostic]) {
+        for (index, diagnostic) in diagnostics.iter().enumerate() {
+            if index > 0 {
+                self.stderr.put("\n");
+            }
+            self.diagnostic(diagnostic);
+        }
+    }
+
+    /// A line for a person, beside the matter: "saved the plan to …".
+    pub fn note(&self, text: &str) {
+        self.stderr.put(format!("{text}\n"));
+    }
+
+    /// What shows a run as it goes; to be added to its events.
+    pub fn reader(&self) -> Box<dyn Reader> {
+        let (sources, screen) = (self.sources.clone(), self.look.err);
+        match self.format {
+            Format::JsonLines => Box::new(JsonLines(self.stdout.clone())),
+            _ if screen.terminal => Box::new(progress::Bars::new(console::Term::stderr(), sources, screen)),
+            _ => Box::new(progress::Lines::new(self.stderr.clone(), sources, screen)),
+        }
+    }
+
+    /// Asks, and takes nothing but `yes` for a yes.
+    pub fn ask(&self, question: &str) -> Answer {
+        let Some(stdin) = self.stdin.as_ref().filter(|_| self.look.err.terminal) else { return Answer::NoTerminal };
+        let question = screen::Ink(self.look.err.colour).bold(question);
+        self.stderr.put(format!("\n{question} Only `yes` is accepted: "));
+        let mut line = String::new();
+        let read = stdin.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).read_line(&mut line);
+        match read {
+            Ok(_) if line.trim() == "yes" => Answer::Yes,
+            _ => Answer::No,
+        }
+    }
+
+    /// After an apply; programs have had the events.
+    pub fn summary(&self, tally: &Tally) {
+        if self.format != Format::JsonLines {
+            self.stderr.put(format!("\n{}", tally.draw(&self.sources, &self.look.err)));
+        }
+    }
+
+    pub fn outputs(&self, outputs: &[(String, Value)]) {
+        let json = || -> serde_json::Map<String, serde_json::Value> {
+            outputs.iter().map(|(name, value)| (name.clone(), plan_json::shown(value))).collect()
+        };
+        match self.format {
+            Format::Text => self.stdout.put(summary::outputs(outputs, &self.look.out)),
+            Format::Json => self.document(&json()),
+            Format::JsonLines => self.json_line("outputs", &serde_json::json!({ "outputs": json() })),
+        }
+    }
+
+    /// Any other document a command gives out as JSON.
+    pub fn document(&self, document: &impl Serialize) {
+        match serde_json::to_string_pretty(document) {
+            Ok(json) => self.stdout.put(json + "\n"),
+            Err(error) => self.stderr.put(format!("error: failed to write JSON: {error}\n")),
+        }
+    }
+
+    fn event(&self, event: Event) {
+        let _ = JsonLines(self.stdout.clone()).put(&Stamped { at: Timestamp::now(), event });
+    }
+
+    fn json_line(&self, event: &'static str, document: &impl Serialize) {
+        #[derive(Serialize)]
+        struct Line<'a, T> {
+            at: Timestamp,
+            event: &'static str,
+            #[serde(flatten)]
+            document: &'a T,
+        }
+        let _ = JsonLines(self.stdout.clone()).put(&Line { at: Timestamp::now(), event, document });
+    }
+}
+
+/// A boxed reader is a reader, so that `Events::add` takes what [`Report::reader`] gives.
+impl Reader for Box<dyn Reader> {
+    fn read(&mut self, event: &Stamped) {
+        (**self).read(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(line: &'static str) -> (Answer, String) {
+        let (mut report, _, err) = Report::buffered(Format::Text, Sources::default());
+        report.look.err.terminal = true;
+        report.stdin = Some(Mutex::new(Box::new(line.as_bytes())));
+        (report.ask("Apply these changes?"), err.text())
+    }
+
+    #[test]
+    fn only_yes_is_a_yes() {
+        assert_eq!(answered("yes\n"), (Answer::Yes, "\nApply these changes? Only `yes` is accepted: ".into()));
+        assert_eq!(answered("y\n").0, Answer::No);
+        assert_eq!(answered("").0, Answer::No);
+        let (report, _, err) = Report::buffered(Format::Text, Sources::default());
+        assert_eq!((report.ask("Apply?"), err.text()), (Answer::NoTerminal, String::new()));
+    }
+
+    #[test]
+    fn programs_read_lines_and_people_a_plan() {
+        let (report, out, err) = Report::buffered(Format::JsonLines, Sources::default());
+        report.plan(&example::plan());
+        report.diagnostic(&Diagnostic::warning("it is old"));
+        report.outputs(&[("id".into(), "vpc-1".into())]);
+        let lines: Vec<serde_json::Value> =
+            out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines[0]["event"], "plan");
+        assert_eq!(lines[0]["format"], 1);
+        assert_eq!(lines[1]["event"], "told");
+        assert_eq!(lines[2]["outputs"]["id"], "vpc-1");
+        assert_eq!(err.text(), "warning: it is old\n");
+
+        let (report, out, _) = Report::buffered(Format::Text, Sources::default());
+        report.plan(&example::plan());
+        assert!(out.text().starts_with("Destroys 2 resources:\n"));
+    }
+}

@@ -1,0 +1,158 @@
+//! The plan as one JSON document for programs, with a version of its own: it changes when this file says so.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::plan_value::SENSITIVE;
+use crate::diagnostic::Site;
+use crate::engine::{Action, Change, Counts, FieldChange, Plan, Reason};
+use crate::resource::Value;
+
+/// `"format": 1`. Fields may be added within a version; none is renamed or removed.
+pub const FORMAT: u32 = 1;
+
+/// `runner … --format json`.
+#[derive(Debug, Serialize)]
+pub struct PlanDocument {
+    pub format: u32,
+    pub stack: String,
+    pub counts: Counts,
+    /// True if applying it would change nothing.
+    pub empty: bool,
+    pub changes: Vec<ChangeDocument>,
+    pub outputs: Vec<OutputDocument>,
+    /// Only if the plan is a first stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopDocument>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ChangeDocument {
+    pub address: String,
+    pub kind: String,
+    pub name: String,
+    /// `none`, `create`, `update`, `replace`, `delete` or `orphan`.
+    pub action: Action,
+    pub reason: Option<Reason>,
+    /// The provider's id of what exists now.
+    pub id: Option<String>,
+    pub site: Option<Site>,
+    pub phase: Vec<String>,
+    pub needs: Vec<String>,
+    pub fields: Vec<FieldDocument>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct FieldDocument {
+    pub path: String,
+    pub before: Json,
+    /// An unknown inside reads `{"$unknown": "aws::vpc.main.id"}`, an unknown part of a text `${aws::vpc.main.id}`.
+    pub after: Json,
+    /// False if something in `after` is only known after the apply.
+    pub known: bool,
+    pub forces_replace: bool,
+    /// True: `before` and `after` read "(sensitive)".
+    pub sensitive: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub struct OutputDocument {
+    pub name: String,
+    pub value: Json,
+    pub known: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub struct StopDocument {
+    pub references: Vec<String>,
+    pub site: Site,
+    pub because: Option<String>,
+}
+
+impl From<&Plan> for PlanDocument {
+    fn from(plan: &Plan) -> Self {
+        PlanDocument {
+            format: FORMAT,
+            stack: plan.stack.clone(),
+            counts: plan.counts(),
+            empty: plan.is_empty(),
+            changes: plan.changes.iter().map(change).collect(),
+            outputs: plan
+                .outputs
+                .iter()
+                .map(|output| OutputDocument {
+                    name: output.name.clone(),
+                    value: shown(&output.value),
+                    known: output.value.is_known(),
+                })
+                .collect(),
+            stop: plan.stop.as_ref().map(|stop| StopDocument {
+                references: stop.references.iter().map(ToString::to_string).collect(),
+                site: stop.site.clone(),
+                because: stop.because.clone(),
+            }),
+        }
+    }
+}
+
+fn change(change: &Change) -> ChangeDocument {
+    ChangeDocument {
+        address: change.address.to_string(),
+        kind: change.address.kind.to_string(),
+        name: change.address.name.to_string(),
+        action: change.action,
+        reason: change.reason.clone(),
+        id: change.live.as_ref().map(|live| live.id.clone()),
+        site: change.site.clone(),
+        phase: change.phase.iter().map(ToString::to_string).collect(),
+        needs: change.needs.iter().map(ToString::to_string).collect(),
+        fields: change.fields.iter().map(field).collect(),
+    }
+}
+
+fn field(field: &FieldChange) -> FieldDocument {
+    let side = |value: &Option<Value>| match value {
+        None => Json::Null,
+        Some(_) if field.sensitive => Json::from(SENSITIVE),
+        Some(value) => shown(value),
+    };
+    FieldDocument {
+        path: field.path.clone(),
+        before: side(&field.before),
+        after: side(&field.after),
+        known: field.after.as_ref().is_none_or(Value::is_known),
+        forces_replace: field.forces_replace,
+        sensitive: field.sensitive,
+    }
+}
+
+/// A value in which an unknown names itself.
+pub fn shown(value: &Value) -> Json {
+    match value {
+        Value::Reference(reference) => serde_json::json!({ "$unknown": reference.to_string() }),
+        Value::Text(_) => Json::from(value.to_string()),
+        Value::List(items) => Json::Array(items.iter().map(shown).collect()),
+        Value::Map(map) => Json::Object(map.iter().map(|(key, value)| (key.clone(), shown(value))).collect()),
+        plain => Json::from(plain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example;
+    use super::*;
+
+    #[test]
+    fn the_document_holds_what_a_program_needs_and_no_secret() {
+        let json = serde_json::to_value(PlanDocument::from(&example::plan())).unwrap();
+        assert_eq!(json["format"], 1);
+        assert_eq!(json["counts"]["create"], 2);
+        let subnet = &json["changes"][1];
+        assert_eq!(subnet["address"], "aws::subnet.private-a");
+        assert_eq!(subnet["site"]["line"], 12);
+        let vpc = subnet["fields"].as_array().unwrap().iter().find(|f| f["path"] == "vpc_id").unwrap();
+        assert_eq!(vpc["after"]["$unknown"], "aws::vpc.main.id");
+        assert_eq!(vpc["known"], false);
+        assert!(!json.to_string().contains("hunter2"));
+    }
+}

@@ -1,0 +1,235 @@
+//! The plan on a terminal: what is destroyed first, then what is changed, then what is new.
+
+use std::fmt::Write;
+
+use super::plan_value::{self as value, Delta, SENSITIVE};
+use super::screen::{Ink, Screen, count};
+use crate::engine::{Action, Change, FieldChange, Plan, Reason};
+use crate::resource::{ReplaceOrder, Value};
+
+/// The whole plan as text, with a newline at its end.
+pub fn draw(plan: &Plan, screen: &Screen, verbose: bool) -> String {
+    let mut page = Page { ink: Ink(screen.colour), width: screen.width.clamp(60, 140), verbose, text: String::new() };
+    let of = |actions: &[Action]| -> Vec<&Change> {
+        plan.changes.iter().filter(|change| actions.contains(&change.action)).collect()
+    };
+    let destroyed = of(&[Action::Delete, Action::Replace]);
+    let title = format!("Destroys {}:", count(destroyed.len(), "resource"));
+    page.section(&page.ink.alarm(title), &destroyed);
+    let updated = of(&[Action::Update]);
+    page.section(&page.ink.bold(format!("Updates {}:", count(updated.len(), "resource"))), &updated);
+    let created = of(&[Action::Create]);
+    page.section(&page.ink.bold(format!("Creates {}:", count(created.len(), "resource"))), &created);
+    let orphans = of(&[Action::Orphan]);
+    page.section(&page.ink.bold("Not declared any more (kept; --prune deletes them):"), &orphans);
+    // An adoption or a rename changes only the ownership; it is not "unchanged" to whoever reviews it.
+    let owned: Vec<&Change> = of(&[Action::None]).into_iter().filter(|c| verbose || c.reason.is_some()).collect();
+    page.section(&page.ink.bold("Unchanged:"), &owned);
+    page.outputs(plan);
+    page.stop(plan);
+    page.total(plan);
+    page.text
+}
+
+struct Page {
+    ink: Ink,
+    width: usize,
+    verbose: bool,
+    text: String,
+}
+
+impl Page {
+    fn line(&mut self, line: impl AsRef<str>) {
+        self.text.push_str(line.as_ref().trim_end());
+        self.text.push('\n');
+    }
+
+    fn section(&mut self, title: &str, changes: &[&Change]) {
+        if changes.is_empty() {
+            return;
+        }
+        self.line(title);
+        let widest = changes.iter().map(|change| head(change).chars().count()).max().unwrap_or(0);
+        let mut phase: &[_] = &[];
+        let mut roomy = true;
+        for change in changes {
+            let lines = self.fields(change);
+            if change.phase != phase {
+                phase = &change.phase;
+                self.line("");
+                let name = phase.join(" › ");
+                self.line(format!("  {}", self.ink.dim(if name.is_empty() { "(no phase)" } else { &name })));
+            } else if roomy || !lines.is_empty() {
+                self.line("");
+            }
+            roomy = !lines.is_empty();
+            self.head(change, widest.min(self.width / 2));
+            lines.iter().for_each(|line| self.line(format!("        {line}")));
+        }
+        self.line("");
+    }
+
+    /// `  + aws::subnet.private-a    playbooks/phases/network.rhai:12`
+    fn head(&mut self, change: &Change, width: usize) {
+        let head = head(change);
+        let room = width.saturating_sub(head.chars().count());
+        let mut notes: Vec<String> = vec![];
+        notes.extend(change.reason.as_ref().map(|reason| self.ink.yellow(why(reason))));
+        if let Some(site) = &change.site {
+            let place = if site.line == 0 { site.file.to_string() } else { format!("{}:{}", site.file, site.line) };
+            notes.push(self.ink.dim(place));
+        }
+        let (sign, name) = head.split_at(head.find(' ').unwrap_or(0));
+        let sign = match change.action {
+            Action::Create => self.ink.green(format!("{sign:>3}")),
+            Action::Update => self.ink.yellow(format!("{sign:>3}")),
+            Action::Delete | Action::Replace => self.ink.alarm(format!("{sign:>3}")),
+            Action::None | Action::Orphan => format!("{sign:>3}"),
+        };
+        self.line(format!("  {sign}{}{:room$}  {}", self.ink.bold(name), "", notes.join("  ")));
+    }
+
+    /// The lines below a change; none where its name says it all.
+    fn fields(&self, change: &Change) -> Vec<String> {
+        let quiet = matches!(change.action, Action::Delete | Action::Orphan | Action::None);
+        if quiet && !self.verbose {
+            return vec![];
+        }
+        let widest = change.fields.iter().map(|field| field.path.chars().count()).max().unwrap_or(0);
+        let single = matches!(change.action, Action::Create) || quiet;
+        change.fields.iter().flat_map(|field| self.field(field, widest.min(28), single)).collect()
+    }
+
+    fn field(&self, field: &FieldChange, widest: usize, single: bool) -> Vec<String> {
+        let name = format!("{}:{:pad$}", field.path, "", pad = widest.saturating_sub(field.path.chars().count()));
+        let forces =
+            if field.forces_replace { format!("  {}", self.ink.alarm("# forces replacement")) } else { String::new() };
+        let sign = match (single, &field.before, &field.after) {
+            (true, ..) => String::new(),
+            (_, None, _) => format!("{} ", self.ink.green("+")),
+            (_, _, None) => format!("{} ", self.ink.red("-")),
+            _ => format!("{} ", self.ink.yellow("~")),
+        };
+        let room = self.width.saturating_sub(12 + widest);
+        let (first, rest) = match (&field.before, &field.after) {
+            _ if field.sensitive => (SENSITIVE.to_owned(), vec![]),
+            (Some(before), Some(after)) if !single => self.both(before, after, room),
+            (_, Some(only)) | (Some(only), None) => value::block(only, room),
+            (None, None) => (String::new(), vec![]),
+        };
+        let mut lines = vec![format!("{sign}{name} {}{forces}", self.shade(&first)).trim_end().to_owned()];
+        lines.extend(rest.into_iter().map(|line| format!("    {}", self.shade(&line))));
+        lines
+    }
+
+    fn both(&self, before: &Value, after: &Value, room: usize) -> (String, Vec<String>) {
+        let deltas = value::deltas(before, after);
+        if !deltas.is_empty() {
+            let draw = |delta: Delta| match delta {
+                Delta::Added(line) => self.ink.green(format!("+ {line}")),
+                Delta::Removed(line) => self.ink.red(format!("- {line}")),
+                Delta::Same(line) => self.ink.dim(format!("  {line}")),
+            };
+            return (String::new(), deltas.into_iter().map(draw).collect());
+        }
+        let (old, new) = (value::inline(before), value::inline(after));
+        if old.chars().count() + new.chars().count() + 4 <= room {
+            return (format!("{old} -> {new}"), vec![]);
+        }
+        (String::new(), vec![self.ink.red(format!("- {old}")), self.ink.green(format!("+ {new}"))])
+    }
+
+    /// What is not said is said quietly.
+    fn shade(&self, line: &str) -> String {
+        if !self.ink.0 {
+            return line.to_owned();
+        }
+        line.replace(value::UNKNOWN, &self.ink.dim(value::UNKNOWN)).replace(SENSITIVE, &self.ink.dim(SENSITIVE))
+    }
+
+    fn outputs(&mut self, plan: &Plan) {
+        if plan.outputs.is_empty() {
+            return;
+        }
+        self.line(self.ink.bold("Outputs:"));
+        self.line("");
+        let widest = plan.outputs.iter().map(|output| output.name.chars().count()).max().unwrap_or(0);
+        for output in &plan.outputs {
+            let room = self.width.saturating_sub(6 + widest);
+            let (first, rest) = value::block(&output.value, room);
+            let line = format!("  {:widest$} = {first}", output.name);
+            self.line(self.shade(&line));
+            rest.iter().for_each(|line| self.line(format!("      {}", self.shade(line))));
+        }
+        self.line("");
+    }
+
+    fn stop(&mut self, plan: &Plan) {
+        let Some(stop) = &plan.stop else { return };
+        let names: Vec<String> = stop.references.iter().map(|reference| format!("`{reference}`")).collect();
+        let verb = if names.len() == 1 { "is" } else { "are" };
+        let mut text = format!("The rest follows once {} {verb} known ({})", names.join(", "), stop.site);
+        if let Some(because) = &stop.because {
+            let _ = write!(text, ": {because}");
+        }
+        self.line(self.ink.yellow(text + "."));
+        self.line("");
+    }
+
+    fn total(&mut self, plan: &Plan) {
+        let counts = plan.counts();
+        let only_owned = plan.changes.iter().filter(|c| c.action == Action::None && c.reason.is_some()).count();
+        if plan.is_empty() && only_owned == 0 && plan.stop.is_none() {
+            let said = if counts.unchanged == 1 { "resource is as" } else { "resources are as" };
+            return match counts.unchanged {
+                0 => self.line("Nothing to do: the playbook declares no resources."),
+                n => self.line(format!("Nothing to do: {n} {said} declared.")),
+            };
+        }
+        let mut parts: Vec<String> = [
+            (counts.create, "to create"),
+            (counts.update, "to update"),
+            (counts.replace, "to replace"),
+            (counts.delete, "to delete"),
+        ]
+        .iter()
+        .map(|(number, what)| format!("{number} {what}"))
+        .collect();
+        parts.push(format!("{} unchanged", counts.unchanged));
+        if counts.orphans > 0 {
+            parts.push(format!("{} kept though not declared", counts.orphans));
+        }
+        self.line(format!("{} {}.", self.ink.bold("Plan:"), parts.join(", ")));
+    }
+}
+
+/// Sign, address, and the id of what exists.
+fn head(change: &Change) -> String {
+    let sign = match change.action {
+        Action::Create => "+",
+        Action::Update => "~",
+        Action::Replace if change.options.replace == ReplaceOrder::CreateFirst => "+/-",
+        Action::Replace => "-/+",
+        Action::Delete => "-",
+        Action::None | Action::Orphan => ".",
+    };
+    match change.live.as_ref().filter(|_| change.action != Action::None) {
+        Some(live) => format!("{sign} {}  {}", change.address, live.id),
+        None => format!("{sign} {}", change.address),
+    }
+}
+
+fn why(reason: &Reason) -> String {
+    match reason {
+        Reason::Adopted { id } => format!("adopted {id}"),
+        Reason::Renamed { from } => format!("renamed from {from}"),
+        Reason::Deposed => "left over from a replacement".to_owned(),
+        Reason::NotDeclared => "no longer declared".to_owned(),
+        Reason::Destroyed => "stack is destroyed".to_owned(),
+        Reason::Failed { status } => format!("is {status} on the provider's side"),
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_text_tests.rs"]
+mod tests;

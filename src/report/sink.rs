@@ -1,0 +1,81 @@
+//! Where a report is written: a stream that several readers share.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+use crate::event::{Reader, Stamped};
+
+/// A shared stream; every write of a whole text is one piece.
+#[derive(Clone)]
+pub struct Sink(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Sink {
+    pub fn new(stream: impl Write + Send + 'static) -> Self {
+        Sink(Arc::new(Mutex::new(Box::new(stream))))
+    }
+
+    pub fn stdout() -> Self {
+        Sink::new(io::stdout())
+    }
+
+    pub fn stderr() -> Self {
+        Sink::new(io::stderr())
+    }
+
+    /// Writes and flushes. A closed pipe ends the writing, not the run: what is under way must be finished.
+    pub fn put(&self, text: impl AsRef<str>) {
+        let mut stream = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _ = stream.write_all(text.as_ref().as_bytes()).and_then(|()| stream.flush());
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).flush()
+    }
+}
+
+/// Every event as one line of JSON: `--format json` of an apply, and the run record.
+pub struct JsonLines<W>(pub W);
+
+impl<W: Write> JsonLines<W> {
+    pub fn put(&mut self, line: &impl Serialize) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(line).map_err(io::Error::other)?;
+        bytes.push(b'\n');
+        self.0.write_all(&bytes)?;
+        self.0.flush()
+    }
+}
+
+impl<W: Write + Send> Reader for JsonLines<W> {
+    fn read(&mut self, event: &Stamped) {
+        let _ = self.put(event);
+    }
+}
+
+/// A stream that a test reads back.
+#[derive(Clone, Default)]
+pub struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Buffer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no writer panics")).into_owned()
+    }
+}
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! After an apply: what was done, what failed and where, and what had to be left out because of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use super::board::{doing, done};
+use super::diagnostics;
+use super::plan_value as value;
+use super::screen::{Ink, Screen, count, duration};
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::event::{Event, Operation, Reader, Stamped};
+use crate::resource::{Address, Value};
+
+/// Keeps count of an apply, or of several stages of one run.
+#[derive(Clone, Default)]
+pub struct Tally(Arc<Mutex<Counted>>);
+
+#[derive(Clone, Default)]
+struct Counted {
+    done: BTreeMap<Operation, usize>,
+    failed: Vec<Failure>,
+    skipped: Vec<(Address, Address)>,
+    seconds: f64,
+}
+
+#[derive(Clone)]
+struct Failure {
+    address: Address,
+    operation: Operation,
+    diagnostic: Diagnostic,
+}
+
+impl Reader for Tally {
+    fn read(&mut self, event: &Stamped) {
+        let mut counted = self.0.lock().expect("no reader panics");
+        match &event.event {
+            Event::Finished { operation, .. } => *counted.done.entry(*operation).or_default() += 1,
+            Event::Failed { address, operation, diagnostic, .. } => counted.failed.push(Failure {
+                address: address.clone(),
+                operation: *operation,
+                diagnostic: (**diagnostic).clone(),
+            }),
+            Event::Skipped { address, because, .. } => counted.skipped.push((address.clone(), because.clone())),
+            Event::Applied { seconds, .. } => counted.seconds += seconds,
+            _ => {}
+        }
+    }
+}
+
+impl Tally {
+    pub fn has_failures(&self) -> bool {
+        !self.0.lock().expect("no reader panics").failed.is_empty()
+    }
+
+    /// Failures with what each kept from being done, then one line with all numbers.
+    pub fn draw(&self, sources: &Sources, screen: &Screen) -> String {
+        self.0.lock().expect("no reader panics").draw(sources, screen)
+    }
+}
+
+impl Counted {
+    fn draw(&self, sources: &Sources, screen: &Screen) -> String {
+        let ink = Ink(screen.colour);
+        let mut text = String::new();
+        let mut skipped = self.skipped_by_cause();
+        for failure in &self.failed {
+            text.push_str(&diagnostics::draw(&failure.named(), sources, screen));
+            if let Some(names) = skipped.remove(&failure.address) {
+                text.push_str(&because(&failure.address, &names, ink));
+            }
+            text.push('\n');
+        }
+        // Skipped for a reason that is not a failure of this run: an interruption, or what another stage left.
+        for (cause, names) in skipped {
+            text.push_str(&because(&cause, &names, ink));
+            text.push('\n');
+        }
+        text.push_str(&self.total(ink));
+        text
+    }
+
+    /// Under the failure at the root: what was skipped because something skipped came before it.
+    fn skipped_by_cause(&self) -> BTreeMap<Address, Vec<&Address>> {
+        let because: BTreeMap<&Address, &Address> = self.skipped.iter().map(|(name, cause)| (name, cause)).collect();
+        let mut roots: BTreeMap<Address, Vec<&Address>> = BTreeMap::new();
+        for (name, cause) in &self.skipped {
+            let mut root = cause;
+            for _ in 0..self.skipped.len() {
+                match because.get(root) {
+                    Some(further) => root = further,
+                    None => break,
+                }
+            }
+            let names = roots.entry(root.clone()).or_default();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        roots
+    }
+
+    fn total(&self, ink: Ink) -> String {
+        let mut parts: Vec<String> =
+            self.done.iter().map(|(operation, number)| format!("{number} {}", done(*operation))).collect();
+        let skipped = self.skipped_by_cause().values().map(Vec::len).sum::<usize>();
+        if !self.failed.is_empty() {
+            parts.push(ink.alarm(format!("{} failed", self.failed.len())));
+        }
+        if skipped > 0 {
+            parts.push(ink.yellow(format!("{skipped} skipped")));
+        }
+        if parts.is_empty() {
+            parts.push("nothing was changed".to_owned());
+        }
+        let word = if self.failed.is_empty() && skipped == 0 { ink.green("Done:") } else { ink.alarm("Not done:") };
+        format!("{word} {} in {}.\n", parts.join(", "), duration(self.seconds))
+    }
+}
+
+impl Failure {
+    /// The diagnostic, with the resource's name in its first line whoever wrote it.
+    fn named(&self) -> Diagnostic {
+        let mut diagnostic = self.diagnostic.clone();
+        if !diagnostic.summary.contains(&self.address.to_string()) {
+            diagnostic.summary = format!("{} {} failed: {}", doing(self.operation), self.address, diagnostic.summary);
+        }
+        diagnostic
+    }
+}
+
+/// How many names are told before the rest is counted.
+const NAMES: usize = 4;
+
+fn because(cause: &Address, names: &[&Address], ink: Ink) -> String {
+    let shown: Vec<String> = names.iter().take(NAMES).map(ToString::to_string).collect();
+    let more = if names.len() > NAMES { format!(", and {} more", names.len() - NAMES) } else { String::new() };
+    let what = count(names.len(), "resource");
+    format!("{} because {cause} failed: {what}: {}{more}\n", ink.yellow("skipped"), shown.join(", "))
+}
+
+/// `name = value` for each, aligned.
+pub fn outputs(outputs: &[(String, Value)], screen: &Screen) -> String {
+    let widest = outputs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, output) in outputs {
+        let (first, rest) = value::block(output, screen.width.saturating_sub(widest + 3));
+        text.push_str(format!("{name:widest$} = {first}").trim_end());
+        text.push('\n');
+        rest.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::address;
+    use super::*;
+    use crate::diagnostic::Site;
+
+    fn tally(events: Vec<Event>) -> Tally {
+        let mut tally = Tally::default();
+        for event in events {
+            tally.read(&Stamped { at: jiff::Timestamp::UNIX_EPOCH, event });
+        }
+        tally
+    }
+
+    #[test]
+    fn a_failure_is_told_with_its_place_and_what_it_kept_back() {
+        let sources = Sources::default();
+        sources.add("net.rhai", "let vpc = aws::vpc(\"main\", #{});\n");
+        let operation = Operation::Create;
+        let vpc = address("aws::vpc.main");
+        let diagnostic =
+            Box::new(Diagnostic::error("the limit of 5 VPCs is reached").at(&Site::new("net.rhai", 1, 11), "here"));
+        let finished = Event::Finished { address: address("aws::eip.nat"), operation, id: None, seconds: 1.0 };
+        let mut events = vec![finished, Event::Failed { address: vpc.clone(), operation, diagnostic, seconds: 2.0 }];
+        for n in 0..6 {
+            let because = if n == 0 { vpc.clone() } else { address(&format!("aws::subnet.s{}", n - 1)) };
+            events.push(Event::Skipped { address: address(&format!("aws::subnet.s{n}")), operation, because });
+        }
+        events.push(Event::Applied { done: 1, failed: 1, skipped: 6, seconds: 61.2 });
+        let tally = tally(events);
+        assert!(tally.has_failures());
+        insta::assert_snapshot!(tally.draw(&sources, &Screen::plain()), @r#"
+        error: creating aws::vpc.main failed: the limit of 5 VPCs is reached
+         --> net.rhai:1:11
+          |
+        1 | let vpc = aws::vpc("main", #{});
+          |           ^^^^^^^^ here
+        skipped because aws::vpc.main failed: 6 resources: aws::subnet.s0, aws::subnet.s1, aws::subnet.s2, aws::subnet.s3, and 2 more
+
+        Not done: 1 created, 1 failed, 6 skipped in 1m 01s.
+        "#);
+    }
+
+    #[test]
+    fn a_success_is_one_line() {
+        let finished =
+            |operation| Event::Finished { address: address("aws::eip.nat"), operation, id: None, seconds: 1.0 };
+        let applied = Event::Applied { done: 2, failed: 0, skipped: 0, seconds: 4.0 };
+        let tally = tally(vec![finished(Operation::Delete), finished(Operation::Create), applied]);
+        assert_eq!(tally.draw(&Sources::default(), &Screen::plain()), "Done: 1 created, 1 deleted in 4.0s.\n");
+    }
+
+    #[test]
+    fn outputs_are_aligned() {
+        let all = [("id".to_owned(), Value::from("vpc-1")), ("zones".to_owned(), Value::List(vec!["a".into()]))];
+        assert_eq!(outputs(&all, &Screen::plain()), "id    = \"vpc-1\"\nzones = [\"a\"]\n");
+    }
+}
