@@ -17,7 +17,6 @@ use crate::providers::{self, Settings};
 use crate::report::{self, Report, Tally};
 use crate::resource::{Evaluation, Kind, Oracle, Provider};
 use crate::script::{self, Script};
-use crate::template::Templates;
 
 /// One command on one stack.
 pub struct Session {
@@ -69,9 +68,16 @@ impl Session {
             None => playbook.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
         let inventory = Inventory::load(&root.join("inventory"), &name, &args.sets, &sources, &root)?;
+        let aws = providers::aws::Settings {
+            region: inventory.aws.region.clone(),
+            account: inventory.aws.account.clone(),
+            regions: inventory.aws.regions.clone(),
+            profile: inventory.aws.profile.clone(),
+            read_only,
+        };
         let settings = Settings {
             sandbox: args.sandbox.as_ref().map(|file| file.clone().unwrap_or_else(|| root.join(".runner/sandbox.json"))),
-            aws: inventory.aws.clone(),
+            aws,
             read_only,
         };
         let provider = providers::connect(settings).map_err(|wrong| vec![*wrong])?;
@@ -116,11 +122,10 @@ impl Session {
     /// Runs the script. It blocks, and asks the forecast when it must see something.
     pub async fn evaluate(&self, forecast: Arc<Forecast>) -> Result<Evaluation, Diagnostics> {
         let sources = self.report.sources.clone();
-        let templates = Templates::new(self.root.join("templates"), sources.clone());
         let (playbook, root) = (self.playbook.clone(), self.root.clone());
         let inventory = script::Inventory {
             name: self.inventory.name.clone(),
-            value: self.inventory.value.clone(),
+            value: self.inventory.value(),
             files: self.inventory.files.clone(),
         };
         let provider = self.provider.clone();
@@ -133,7 +138,7 @@ impl Session {
                 inventory,
                 kinds: provider.kinds(),
                 lookups: provider.lookups(),
-                render: Some(Arc::new(move |name, vars| templates.render(name, vars))),
+                render: None,
                 oracle,
                 sources: &sources,
                 print: Arc::new(move |text, site: Site| stderr.put(format!("{site}: {text}\n"))),

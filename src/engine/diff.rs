@@ -88,8 +88,7 @@ fn all(kind: &Kind, inputs: &Map, line: impl Fn(String, Value, bool) -> FieldCha
     let mut lines = vec![];
     for field in &kind.inputs {
         match inputs.get(&field.name) {
-            None => {}
-            Some(value) if is_nothing(value) => {}
+            None | Some(Value::Null) => {}
             Some(Value::Map(map)) if matches!(field.ty, Type::Map(_)) => {
                 let keys = map
                     .iter()

@@ -9,6 +9,7 @@ pub mod plan_json;
 pub mod plan_text;
 pub mod plan_value;
 pub mod progress;
+pub mod reference;
 pub mod screen;
 pub mod sink;
 pub mod summary;

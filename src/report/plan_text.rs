@@ -227,6 +227,7 @@ fn why(reason: &Reason) -> String {
         Reason::NotDeclared => "no longer declared".to_owned(),
         Reason::Destroyed => "stack is destroyed".to_owned(),
         Reason::Failed { status } => format!("is {status} on the provider's side"),
+        Reason::Unfinished { status } => format!("not ready yet: {status}; waits for it"),
     }
 }
 

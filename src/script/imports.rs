@@ -62,7 +62,9 @@ impl Loader<'_> {
         let before = self.result.lines.add(shown.clone(), &text).ok_or_else(|| {
             Diagnostic::error(format!("the playbook and its modules have more than {} lines", lines::MOST))
         })?;
-        let ast = match self.engine.compile(format!("{}{text}", "\n".repeat(before))) {
+        // `private` is a name here (see `run::as_name`), and a function needs no hiding: same width, same columns.
+        let code = text.replace("private fn", "        fn");
+        let ast = match self.engine.compile(format!("{}{code}", "\n".repeat(before))) {
             Ok(ast) => ast,
             Err(parse) => {
                 self.mistakes.push(error::of_parsing(&parse, &self.result.lines, &text));

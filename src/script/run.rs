@@ -126,7 +126,8 @@ fn as_name(token: Token, previous: Option<&Token>) -> Token {
         ["this", "Fn", "call", "curry", "type_of", "is_shared", "is_def_var", "is_def_fn", "eval"];
     let word = match &token {
         Token::Reserved(word) if !SPECIAL.contains(&word.as_str()) => word.to_string(),
-        Token::Private if matches!(previous, Some(Token::MapStart | Token::Comma)) => "private".into(),
+        // A subnet is called private more often than a function is; `imports` takes the word from before `fn`.
+        Token::Private => "private".into(),
         keyword if matches!(previous, Some(Token::Period | Token::Elvis)) && keyword.is_standard_keyword() => {
             keyword.literal_syntax().into()
         }
