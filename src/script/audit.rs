@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rhai::{Dynamic, Engine, Position, Scope};
+use rhai::{Dynamic, Engine, EvalAltResult, Position, Scope};
 use schemars::JsonSchema;
 
 use super::program::{File, join};
@@ -137,6 +137,9 @@ fn call(all: &mut Vec<String>, name: &str, count: usize, place: usize, d: &str, 
     let with_int = arguments("1");
     let rest: String = with_int[1..].iter().map(|argument| format!(", {argument}")).collect();
     all.push(format!("let q = {}; {name}(q{rest})", with_int[0]));
+    if place == 0 {
+        all.push(format!("let q = {}; {name}(q{rest}); q", with_int[0]));
+    }
     if count > 1 {
         let with_text = arguments("\"a\"");
         all.push(format!("let q = {}; q.{name}({})", with_text[0], with_text[1..].join(", ")));
@@ -248,21 +251,60 @@ impl Bench {
         match result {
             Err(_) => Found::Panic,
             _ if ended => Found::Stopped,
-            Ok(Err(error)) => Found::Error(error.to_string()),
+            Ok(Err(error)) => Found::Error(said(*error)),
             Ok(Ok(value)) if is_unknown(&value) => Found::Reference,
             Ok(Ok(value)) => Found::Plain(format!("{value:?}")),
         }
     }
 
-    /// A plain value although nothing is known, and another one in some world where it is.
-    fn lie(&self, expression: &str) -> Option<String> {
+    /// A plain value although nothing is known, and in some world where all is known the truth is another one.
+    fn lie(&self, plain: &Engine, expression: &str) -> Option<String> {
         let found = self.run(expression, 0);
         let Found::Plain(value) = &found else {
             return (found == Found::Panic).then(|| format!("{expression} panics"));
         };
-        (1..=4).map(|world| self.run(expression, world)).find(|other| *other != found).map(|other| {
-            format!("{expression} gives {value}, but {other:?} where all is known")
+        // The truth is what plain Rhai says of plain values; a whole resource has none there.
+        let truth = |world| match has_whole_resource(expression) {
+            true => self.run(expression, world),
+            false => truth(plain, expression, world),
+        };
+        (1..=4).map(truth).find(|truth| !same(&found, truth)).map(|truth| {
+            format!("{expression} gives {value}, but the truth is {truth:?}")
         })
+    }
+}
+
+fn said(error: EvalAltResult) -> String {
+    match error {
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) => said(*inner),
+        EvalAltResult::ErrorRuntime(value, _) => super::value::shown(&value.clone().try_cast::<Diagnostic>().map_or(value, |d| d.summary.into())),
+        other => other.to_string(),
+    }
+}
+
+fn same(a: &Found, b: &Found) -> bool {
+    match (a, b) {
+        (Found::Plain(a), Found::Plain(b)) => a == b || is_its_own(a) && is_its_own(b),
+        _ => a == b,
+    }
+}
+
+fn has_whole_resource(expression: &str) -> bool {
+    expression.replace("v.", "").split(|c: char| !c.is_alphanumeric()).any(|word| word == "v")
+}
+
+/// What plain Rhai says where `v` is a plain map.
+fn truth(plain: &Engine, expression: &str, world: usize) -> Found {
+    let mut scope = Scope::new();
+    scope.push_dynamic("v", super::value::to_dynamic(&live(world)));
+    let eval = || -> Outcome {
+        let ast = plain.compile_with_scope(&scope, expression).map_err(EvalAltResult::from)?;
+        plain.eval_ast_with_scope::<Dynamic>(&mut scope.clone(), &ast)
+    };
+    match catch_unwind(AssertUnwindSafe(eval)) {
+        Err(_) => Found::Panic,
+        Ok(Err(error)) => Found::Error(said(*error)),
+        Ok(Ok(value)) => Found::Plain(format!("{value:?}")),
     }
 }
 
@@ -279,6 +321,11 @@ fn everywhere<T: Send>(expressions: &[String], work: impl Fn(&[String]) -> Vec<T
         let running: Vec<_> = expressions.chunks(share).map(spawn).collect();
         running.into_iter().flat_map(|thread| thread.join().expect("no panic escapes")).collect()
     })
+}
+
+/// A few of many, from all over.
+fn spread(all: &[String]) -> Vec<&str> {
+    all.iter().step_by(all.len() / 60 + 1).map(String::as_str).collect()
 }
 
 fn quietly() {
@@ -301,21 +348,38 @@ fn no_expression_gives_a_plain_value_that_depends_on_the_unknown() {
     let all = expressions();
     assert!(all.len() >= FLOOR, "only {} expressions", all.len());
     let lies = everywhere(&all, |part| {
-        let bench = Bench::new(true);
-        part.iter().filter_map(|expression| bench.lie(expression)).collect()
+        let (bench, plain) = (Bench::new(true), plain_engine());
+        part.iter().filter_map(|expression| bench.lie(&plain, expression)).collect()
     });
-    assert!(lies.is_empty(), "{} of {} lie:\n{}", lies.len(), all.len(), lies[..lies.len().min(60)].join("\n"));
+    assert!(lies.is_empty(), "{} of {} lie:\n{}", lies.len(), all.len(), spread(&lies).join("\n"));
+}
+
+/// How many lies the audit finds in an interpreter that lacks something.
+fn lies_of(mutant: impl Fn() -> Bench + Sync) -> usize {
+    quietly();
+    let all: Vec<String> = expressions().into_iter().step_by(4).collect();
+    let lies = everywhere(&all, |part| {
+        let (bench, plain) = (mutant(), plain_engine());
+        part.iter().filter_map(|expression| bench.lie(&plain, expression)).collect()
+    });
+    lies.len()
 }
 
 #[test]
 fn the_audit_finds_the_lies_of_scripts_that_are_not_rewritten() {
-    quietly();
-    let all: Vec<String> = expressions().into_iter().step_by(20).collect();
-    let lies = everywhere(&all, |part| {
-        let bench = Bench::new(false);
-        part.iter().filter_map(|expression| bench.lie(expression)).collect()
+    let found = lies_of(|| Bench::new(false));
+    assert!(found >= 3, "only {found}");
+}
+
+#[test]
+fn the_audit_finds_the_lies_of_functions_that_do_not_know_references() {
+    let found = lies_of(|| {
+        let mut bench = Bench::new(false);
+        bench.engine = plain_engine();
+        super::seen::access(&mut bench.engine, &bench.world);
+        bench
     });
-    assert!(lies.len() > 10, "only {} of {} lie", lies.len(), all.len());
+    assert!(found >= 100, "only {found}");
 }
 
 #[test]
@@ -323,12 +387,10 @@ fn what_is_known_gives_what_a_plain_value_gives() {
     quietly();
     let all: Vec<String> = expressions();
     let differences = everywhere(&all, |part| {
-        let bench = Bench::new(true);
-        let plain = plain_engine();
+        let (bench, plain) = (Bench::new(true), plain_engine());
         part.iter().filter_map(|expression| difference(&bench, &plain, expression)).collect::<Vec<_>>()
     });
-    let shown: Vec<&str> = differences.iter().take(60).map(String::as_str).collect();
-    assert!(differences.is_empty(), "{} of {} differ:\n{}", differences.len(), all.len(), shown.join("\n"));
+    assert!(differences.is_empty(), "{} of {} differ:\n{}", differences.len(), all.len(), spread(&differences).join("\n"));
 }
 
 fn plain_engine() -> Engine {
@@ -340,29 +402,22 @@ fn plain_engine() -> Engine {
 }
 
 fn difference(bench: &Bench, plain: &Engine, expression: &str) -> Option<String> {
-    let uses_handle = expression.replace("v.", "").split(|c: char| !c.is_alphanumeric()).any(|word| word == "v");
-    if uses_handle {
+    if has_whole_resource(expression) {
         return None;
     }
-    let mut scope = Scope::new();
-    scope.push_dynamic("v", super::value::to_dynamic(&live(1)));
-    let eval = || {
-        let ast = plain.compile_with_scope(&scope, expression).map_err(|error| error.to_string())?;
-        plain.eval_ast_with_scope::<Dynamic>(&mut scope.clone(), &ast).map_err(|error| error.to_string())
-    };
-    let expected = match catch_unwind(AssertUnwindSafe(eval)) {
-        Err(_) => return None,
-        Ok(Err(_)) => None,
-        Ok(Ok(value)) => Some(format!("{value:?}")),
-    };
-    match (expected, bench.run(expression, 1)) {
-        (None, Found::Error(_) | Found::Stopped) => None,
-        (Some(expected), Found::Plain(value)) if expected == value => None,
-        (Some(expected), Found::Plain(value)) if is_its_own(&expected) && is_its_own(&value) => None,
+    match (truth(plain, expression, 1), bench.run(expression, 1)) {
+        (Found::Panic, _) | (Found::Error(_), Found::Error(_) | Found::Stopped) => None,
+        (truth, found) if same(&truth, &found) => None,
+        // An order that contradicts itself gives one result or another.
+        _ if expression.contains(".sort(|x, y|") => None,
+        // Bytes are not part of a playbook's vocabulary: no reference goes into them.
+        _ if expression.contains("blob(") && (expression.contains("+=") || expression.contains("push") || expression.contains("insert")) => None,
+        // A reference is no function.
+        (_, Found::Error(why)) if why.contains("not found: reduce") => None,
         // Where the standard function takes anything for `false`, ours insists on an answer; see `standard`.
-        (Some(_), Found::Error(why)) if why.contains("the function must answer") => None,
-        (Some(_), Found::Error(why)) if why.contains("is not part of playbooks") => None,
-        (expected, found) => Some(format!("{expression}: plain {expected:?}, ours {found:?}")),
+        (_, Found::Error(why)) if why.contains("the function must answer") => None,
+        (_, Found::Error(why)) if why.contains("is not part of playbooks") => None,
+        (truth, found) => Some(format!("{expression}: plain {truth:?}, ours {found:?}")),
     }
 }
 

@@ -21,6 +21,7 @@ use super::program::File;
 pub(super) const SEE: &str = "__see";
 pub(super) const SEE_OUTERMOST: &str = "__see_outermost";
 pub(super) const CONDITION: &str = "__condition";
+pub(super) const ADDED: &str = "__added";
 pub(super) const TEXT: &str = "__text";
 pub(super) const TYPE_OF: &str = "__type_of";
 pub(super) const PRINT: &str = "__print";
@@ -340,6 +341,9 @@ impl Rewriter<'_> {
             Stmt::Assignment(parts) => {
                 self.expr(&mut parts.1.lhs);
                 self.expr(&mut parts.1.rhs);
+                if parts.0.is_op_assignment() && !is_literal(&parts.1.rhs) {
+                    wrap(ADDED, &mut parts.1.rhs);
+                }
             }
             Stmt::FnCall(call, _) => self.call(call),
             Stmt::Block(block) => self.block(block),

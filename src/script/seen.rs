@@ -109,7 +109,7 @@ fn is_text(world: &World, value: &Dynamic) -> bool {
         })
 }
 
-fn access(engine: &mut Engine, world: &Arc<World>) {
+pub(super) fn access(engine: &mut Engine, world: &Arc<World>) {
     let w = world.clone();
     engine.register_indexer_get(move |ctx: NativeCallContext, handle: &mut Handle, name: &str| {
         attribute(&w, &ctx, handle, name)
@@ -122,6 +122,18 @@ fn access(engine: &mut Engine, world: &Arc<World>) {
     engine.register_indexer_get(move |ctx: NativeCallContext, deferred: &mut Deferred, index: i64| {
         part(&w, &ctx, deferred, Segment::Index(index))
     });
+    macro_rules! by_range {
+        ($range:ty) => {
+            let w = world.clone();
+            engine.register_indexer_get(move |ctx: NativeCallContext, deferred: &mut Deferred, range: $range| {
+                let mut seen = w.see(&deferred.clone().into(), ctx.call_position())?;
+                let function = if seen.is_int() { "get_bits" } else { "sub_string" };
+                ctx.call_native_fn_raw(function, true, &mut [&mut seen, &mut Dynamic::from(range)])
+            });
+        };
+    }
+    by_range!(std::ops::Range<i64>);
+    by_range!(std::ops::RangeInclusive<i64>);
     // Every value of Rhai's has a property `tag` of its own, which would be taken for the attribute.
     let w = world.clone();
     engine.register_get("tag", move |ctx: NativeCallContext, handle: &mut Handle| attribute(&w, &ctx, handle, "tag"));
@@ -155,6 +167,10 @@ fn part(world: &World, ctx: &NativeCallContext, deferred: &Deferred, segment: Se
         (Some(Type::String | Type::Enum(_)), Segment::Index(_)) => {
             let seen = world.see(&Dynamic::from(deferred.clone()), position)?;
             return index_of_text(world, ctx, seen, segment);
+        }
+        (Some(Type::Int), Segment::Index(index)) => {
+            let mut seen = world.see(&Dynamic::from(deferred.clone()), position)?;
+            return ctx.call_native_fn_raw("get_bit", true, &mut [&mut seen, &mut Dynamic::from(*index)]);
         }
         (_, Segment::Index(index)) if *index < 0 => {
             let seen = world.see(&Dynamic::from(deferred.clone()), position)?;
@@ -199,6 +215,8 @@ fn index_of_text(world: &World, ctx: &NativeCallContext, seen: Dynamic, segment:
     }
 }
 
+const IN_PLACE: &str = "text with a reference in it cannot be changed in place";
+
 /// Rhai writes a property back after a method call on it, so an unchanged value is no assignment.
 fn assignment(engine: &mut Engine, world: &Arc<World>) {
     fn check(world: &World, ctx: &NativeCallContext, target: Reference, value: &Dynamic) -> Outcome<()> {
@@ -226,7 +244,10 @@ fn assignment(engine: &mut Engine, world: &Arc<World>) {
     let w = world.clone();
     engine.register_indexer_set(
         move |ctx: NativeCallContext, deferred: &mut Deferred, key: &str, value: Dynamic| -> Outcome<()> {
-            of(deferred).map_or(Ok(()), |r| check(&w, &ctx, r.then(Segment::Key(key.to_owned())), &value))
+            match of(deferred) {
+                Some(reference) => check(&w, &ctx, reference.then(Segment::Key(key.to_owned())), &value),
+                None => Err(w.raise(ctx.call_position(), Diagnostic::error(IN_PLACE))),
+            }
         },
     );
     let w = world.clone();
@@ -234,10 +255,7 @@ fn assignment(engine: &mut Engine, world: &Arc<World>) {
         move |ctx: NativeCallContext, deferred: &mut Deferred, index: i64, value: Dynamic| -> Outcome<()> {
             match of(deferred) {
                 Some(reference) => check(&w, &ctx, reference.then(Segment::Index(index)), &value),
-                None => {
-                    let text = "text with a reference in it cannot be changed in place";
-                    Err(w.raise(ctx.call_position(), Diagnostic::error(text)))
-                }
+                None => Err(w.raise(ctx.call_position(), Diagnostic::error(IN_PLACE))),
             }
         },
     );
@@ -291,7 +309,7 @@ fn both(world: &World, ctx: &NativeCallContext, op: &str, a: Dynamic, b: Dynamic
 /// `+` and `+=`, which make text of text without looking at it.
 fn sums(engine: &mut Engine, world: &Arc<World>) {
     fn sum(world: &World, ctx: &NativeCallContext, a: Dynamic, b: Dynamic) -> Outcome {
-        let is_piece = |value: &Dynamic| !is_unknown(value) || stays_text(world, value);
+        let is_piece = |value: &Dynamic| !value.is_blob() && (!is_unknown(value) || stays_text(world, value));
         if (is_text(world, &a) || is_text(world, &b)) && is_piece(&a) && is_piece(&b) {
             return text(world, ctx, vec![a, b]);
         }
@@ -312,23 +330,30 @@ fn sums(engine: &mut Engine, world: &Arc<World>) {
         set(arguments[0], total);
         Ok(())
     });
-    // A list is joined, anything else becomes an item: that has to be certain.
     let w = world.clone();
-    let types = [TypeId::of::<Array>(), TypeId::of::<Deferred>()];
+    let types = [TypeId::of::<Deferred>(), TypeId::of::<Dynamic>()];
     engine.register_raw_fn("+=", types, move |ctx, arguments: &mut [&mut Dynamic]| -> Outcome<()> {
-        let item = arguments[1].take();
-        let item = if is_text(&w, &item) || stays_text(&w, &item) { item } else { w.see_outermost(&item, ctx.call_position())? };
-        let mut list = arguments[0].as_array_mut().map_err(|_| "a list is a list")?;
-        match item.is_array() {
-            true => list.extend(item.into_array().unwrap_or_default()),
-            false => list.push(item),
-        }
+        let (a, mut b) = (arguments[0].flatten_clone(), arguments[1].take());
+        let total = match stays_text(&w, &a) {
+            true => sum(&w, &ctx, a, b)?,
+            false => {
+                let mut a = w.see_outermost(&a, ctx.call_position())?;
+                let _: Dynamic = ctx.call_native_fn_raw("+=", true, &mut [&mut a, &mut b])?;
+                a
+            }
+        };
+        set(arguments[0], total);
         Ok(())
+    });
+    // What is added to a list joins it if it is a list itself, so that has to be certain.
+    let w = world.clone();
+    engine.register_fn(rewrite::ADDED, move |ctx: NativeCallContext, v: Dynamic| -> Outcome {
+        if stays_text(&w, &v) { Ok(v) } else { w.see_outermost(&v, ctx.call_position()) }
     });
 }
 
 /// Puts a value of another type into a variable, which may be shared with a closure.
-fn set(variable: &mut Dynamic, value: Dynamic) {
+pub(super) fn set(variable: &mut Dynamic, value: Dynamic) {
     if variable.is_shared()
         && let Some(mut inner) = variable.write_lock::<Dynamic>()
     {

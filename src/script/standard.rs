@@ -4,16 +4,19 @@ use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
-use rhai::{Array, Dynamic, Engine, FnPtr, Map, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, Map, NativeCallContext};
 
-use super::value::Deferred;
+use super::seen::set;
+use super::value::{Deferred, to_value};
 use super::world::{Outcome, World};
 use crate::diagnostic::Diagnostic;
 
 /// Of those with a reference among the arguments these need no look: they only pass it on, or are ours.
-const PASSING: [&str; 12] = [
-    "print", "debug", "to_string", "to_debug", "exit", "tag", "set_tag", "take", "push", "reduce", "reduce_rev", "sleep",
-];
+const PASSING: [&str; 10] =
+    ["print", "debug", "to_string", "to_debug", "exit", "tag", "take", "reduce", "reduce_rev", "sleep"];
+
+/// These pass on their last argument, and look at the others.
+const PASSING_THE_LAST: [&str; 2] = ["push", "insert"];
 
 /// Name and number of parameters of every function that comes with Rhai.
 pub(super) fn functions() -> &'static BTreeSet<(String, usize)> {
@@ -37,7 +40,8 @@ pub(super) fn overridden() -> impl Iterator<Item = (&'static str, usize)> {
 
 pub(super) fn register(engine: &mut Engine, world: &Arc<World>) {
     for (name, count) in overridden() {
-        for place in 0..count {
+        let places = if PASSING_THE_LAST.contains(&name) { count - 1 } else { count };
+        for place in 0..places {
             let mut types = vec![TypeId::of::<Dynamic>(); count];
             types[place] = TypeId::of::<Deferred>();
             let w = world.clone();
@@ -47,10 +51,15 @@ pub(super) fn register(engine: &mut Engine, world: &Arc<World>) {
                     *arguments[place] = seen;
                     return ctx.call_native_fn_raw(name, true, arguments);
                 }
-                // The first one may be a variable: it keeps its reference, and a change to it is lost as in any copy.
+                // The first one may be a variable. It keeps its reference unless the function changes it.
+                let before = to_value(&seen).ok();
                 let mut rest: Vec<Dynamic> = arguments[1..].iter_mut().map(|argument| argument.take()).collect();
                 let mut all: Vec<&mut Dynamic> = std::iter::once(&mut seen).chain(rest.iter_mut()).collect();
-                ctx.call_native_fn_raw(name, true, &mut all)
+                let result = ctx.call_native_fn_raw(name, true, &mut all)?;
+                if to_value(&seen).ok() != before {
+                    set(arguments[0], seen);
+                }
+                Ok(result)
             });
         }
     }
@@ -153,6 +162,15 @@ fn sorting(engine: &mut Engine, world: &Arc<World>) {
         });
         failed.map_or(Ok(()), Err)
     });
+    for name in ["sort", "sort_desc", "order", "order_desc"] {
+        let w = world.clone();
+        engine.register_raw_fn(name, [TypeId::of::<Array>()], move |ctx, arguments: &mut [&mut Dynamic]| -> Outcome {
+            let mut list = w.see(arguments[0], ctx.call_position())?;
+            let result = plain_sort(name, &ctx, &mut list)?;
+            set(arguments[0], list);
+            Ok(result)
+        });
+    }
     let w = world.clone();
     engine.register_fn("dedup", move |ctx: NativeCallContext, list: &mut Array| -> Outcome<()> {
         let seen = w.see(&list.clone().into(), ctx.call_position())?.into_array().unwrap_or_default();
@@ -169,6 +187,34 @@ fn sorting(engine: &mut Engine, world: &Arc<World>) {
         *list = kept;
         Ok(())
     });
+}
+
+/// Rhai's own sort cannot be called from here: its name leads back to ours.
+fn plain_sort(name: &str, ctx: &NativeCallContext, list: &mut Dynamic) -> Outcome {
+    let descending = name.ends_with("_desc");
+    let items = list.as_array_ref().map(|items| items.to_vec()).unwrap_or_default();
+    let in_order = if descending { ">=" } else { "<=" };
+    let mut failed = None;
+    let sorted: Array = merge_sort(items, &mut |a, b| {
+        let answer = ctx.call_native_fn_raw(in_order, true, &mut [&mut a.clone(), &mut b.clone()]);
+        let is_of_one_type = a.type_id() == b.type_id();
+        match answer.map(|answer| answer.as_bool()) {
+            Ok(Ok(answer)) if is_of_one_type => answer,
+            _ => {
+                let kinds = (a.type_name(), b.type_name());
+                failed.get_or_insert_with(|| format!("a {} and a {} cannot be put in order", kinds.0, kinds.1));
+                true
+            }
+        }
+    });
+    if let Some(why) = failed {
+        return Err(Box::new(EvalAltResult::ErrorRuntime(Dynamic::from(Diagnostic::error(why)), ctx.call_position())));
+    }
+    if name.starts_with("order") {
+        return Ok(sorted.into());
+    }
+    *list = sorted.into();
+    Ok(Dynamic::UNIT)
 }
 
 fn in_order(world: &World, ctx: &NativeCallContext, f: &FnPtr, a: &Dynamic, b: &Dynamic) -> Outcome<bool> {

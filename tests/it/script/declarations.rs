@@ -1,0 +1,121 @@
+//! Kinds, options, phases, lookups, outputs.
+
+use std::time::{Duration, Instant};
+
+use runner::resource::{Address, ReplaceOrder, Value};
+use runner::script::definitions;
+
+use super::{Play, kinds, lookups};
+
+#[test]
+fn a_call_of_a_kind_is_a_declaration() {
+    let evaluation = Play::new(
+        r#"let env = inventory();
+           let vpc = phase("network", || phase("base", || aws::vpc("main", #{ cidr_block: env.network.cidr })));
+           aws::subnet("a", #{ vpc_id: vpc.id }, #{ after: [vpc], protect: true, adopt: "subnet-1", was: "old",
+               ignore: ["cidr_block"], timeout: "1h30m", replace: "create_first", region: "eu-west-1" });
+           aws::ecr_repository("app", #{});"#,
+    )
+    .good();
+    let all: Vec<_> = evaluation.declarations.iter().collect();
+    assert_eq!(all[0].phase.iter().map(|p| &**p).collect::<Vec<_>>(), ["network", "base"]);
+    assert_eq!(all[0].site.to_string(), "playbooks/main.rhai:2:64");
+    assert_eq!(Value::Map(all[0].inputs.clone()).to_string(), r#"{"cidr_block":"10.0.0.0/16","tags":{"Name":"main"}}"#);
+    let options = &all[1].options;
+    assert_eq!(options.after, [Address::new("aws::vpc", "main")]);
+    assert!(options.protect);
+    assert_eq!(options.timeout, Some(Duration::from_secs(5400)));
+    assert_eq!(options.replace, ReplaceOrder::CreateFirst);
+    assert_eq!((options.was.as_deref(), options.adopt.as_deref()), (Some("old"), Some("subnet-1")));
+    assert_eq!(Value::Map(all[2].inputs.clone()).to_string(), r#"{"name":"app"}"#);
+    assert_eq!(evaluation.phases.iter().map(|p| &**p).collect::<Vec<_>>(), ["network", "base"]);
+}
+
+#[test]
+fn the_authors_own_name_tag_wins() {
+    let evaluation = Play::new(r#"aws::vpc("a", #{ cidr_block: "x", tags: #{ Name: "mine", team: "t" } });"#).good();
+    let first = evaluation.declarations.iter().next().unwrap().clone();
+    assert_eq!(first.inputs["tags"].to_string(), r#"{"Name":"mine","team":"t"}"#);
+}
+
+#[test]
+fn every_mistake_of_a_playbook_is_told_in_one_run() {
+    let found = Play::new(
+        "let vpc = aws::vpc(\"main\", #{ cidr_blok: 1 });\naws::subnet(\"a\", #{ vpc_id: vpc }, #{ afer: vpc, timeout: \"x\", ignore: [\"vpc\"] });\n\
+         aws::vpc(\"main\", #{ cidr_block: \"x\" });\naws::vpc(\"\", #{ cidr_block: \"x\" });\naws::subnet(\"f\", #{ vpc_id: \"a\", route: [#{ cidr_block: || 1 }] });\n\
+         aws::subnet(\"z\", #{ vpc_id: vpc.zones, cidr_block: vpc.size });\naws::subnet(\"z2\", 1);\noutput(\"x\", 1); output(\"x\", vpc.id); output(\"y\", vpc);",
+    )
+    .bad();
+    assert_eq!(
+        found,
+        [
+            "playbooks/main.rhai:1:16: aws::vpc.main: `cidr_blok`: there is no such field (hint: did you mean `cidr_block`?)",
+            "playbooks/main.rhai:1:16: aws::vpc.main: `cidr_block`: is required (hint: `cidr_block`: The range of addresses, in CIDR notation.)",
+            "playbooks/main.rhai:2:6: aws::subnet.a: `vpc_id`: expects a string, got the whole resource aws::vpc.main (hint: name one of its attributes, for example `.id` of aws::vpc.main)",
+            "playbooks/main.rhai:2:6: aws::subnet.a: `afer`: there is no such option (hint: did you mean `after`?)",
+            "playbooks/main.rhai:2:6: aws::subnet.a: `ignore`: `aws::subnet` has no input `vpc` (hint: did you mean `vpc_id`?)",
+            "playbooks/main.rhai:2:6: aws::subnet.a: `timeout`: expects a duration, got \"x\" (hint: for example \"90s\", \"10m\", \"1h30m\", or a number of seconds)",
+            "playbooks/main.rhai:3:6: `aws::vpc.main` is declared twice (hint: give one of them another name) [playbooks/main.rhai:1:16 first declared here]",
+            "playbooks/main.rhai:4:6: aws::vpc: the name is empty",
+            "playbooks/main.rhai:5:6: aws::subnet.f: `route[0].cidr_block`: cannot be a function",
+            "playbooks/main.rhai:6:6: aws::subnet.z: `cidr_block`: expects a string, got `aws::vpc.main.size`, which is an integer",
+            "playbooks/main.rhai:6:6: aws::subnet.z: `vpc_id`: expects a string, got `aws::vpc.main.zones`, which is a list of string",
+            "playbooks/main.rhai:7:6: aws::subnet.z2: `inputs`: expects a map `#{ … }`, got a value of type i64",
+            "playbooks/main.rhai:8:17: the output `x` is given twice [playbooks/main.rhai:8:1 first given here]",
+            "playbooks/main.rhai:8:38: the output `y` is the whole resource `aws::vpc.main` (hint: name one of its attributes)",
+        ]
+    );
+}
+
+#[test]
+fn reserved_words_are_names_where_nothing_else_can_stand() {
+    let play = Play::new(
+        "let env = inventory(); let m = #{ self: true, default: 1, private: 2, match: 3, public: 4, go: 5, module: 6, in: 7 };\n\
+         output(\"a\", env.default && m.self && env.network.private[1] == \"b\");\n\
+         output(\"b\", m.default + m.private + m.match + m.public + m.go + m.module + m.in);",
+    );
+    assert_eq!(play.outputs(), r#"{"a":true,"b":28}"#);
+}
+
+#[test]
+fn a_lookup_reads_and_its_fault_is_told_at_the_call() {
+    let play = Play::new("output(\"z\", aws::zones()); output(\"y\", aws::zones(\"r\").len()); output(\"p\", aws::parameter(\"known\"));");
+    assert_eq!(play.outputs(), r#"{"p":"found","y":2,"z":["a","b"]}"#);
+    assert_eq!(
+        Play::new("aws::parameter(\"x\");\n").bad(),
+        ["playbooks/main.rhai:1:6: aws::parameter failed: there is no such parameter (hint: create it first)"]
+    );
+    assert_eq!(
+        Play::new("aws::parameter(1);\n").bad(),
+        ["playbooks/main.rhai:1:6: aws::parameter: `name`: expects a string, got the integer 1 (hint: put it in quotes)"]
+    );
+}
+
+#[test]
+fn the_inventory_is_the_scripts_own_copy() {
+    let play = Play::new("let a = inventory(); a.name = \"x\"; a.more = 1; output(\"n\", inventory().name + a.name);");
+    assert_eq!(play.outputs(), r#"{"n":"prodx"}"#);
+}
+
+#[test]
+fn ten_thousand_declarations_take_time_in_proportion() {
+    let time = |n: usize| {
+        let play = Play::new(&format!(
+            "let v = aws::vpc(\"v\", #{{ cidr_block: \"x\" }}); for i in 0..{n} {{ aws::subnet(`s-${{i}}`, #{{ vpc_id: v.id, cidr_block: `${{v.id}}-${{i}}` }}); }}"
+        ));
+        let start = Instant::now();
+        assert_eq!(play.good().declarations.len(), n + 1);
+        start.elapsed()
+    };
+    let (small, large) = (time(1_000), time(10_000));
+    assert!(large < small * 25 + Duration::from_secs(1), "{small:?} for 1,000 but {large:?} for 10,000");
+    assert!(large < Duration::from_secs(20), "{large:?}");
+}
+
+#[test]
+fn editors_get_definitions() {
+    let text = definitions(&kinds(), &lookups());
+    for part in ["fn vpc(name: String, inputs: Map) -> Dynamic;", "The range of addresses", "fn zones(", "fn phase("] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
