@@ -1,0 +1,5 @@
+//! The one integration crate.
+
+mod aws_client;
+mod aws_kinds;
+mod moto;
