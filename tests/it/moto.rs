@@ -1,0 +1,135 @@
+//! A moto server behind `tests/moto/launcher.py`, shared by the tests of this process; each test has an account of its
+//! own in it.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_credential_types::Credentials;
+use runner::providers::aws::{Aws, Settings};
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+pub const REGION: &str = "eu-west-1";
+
+/// An empty account on the shared server.
+pub struct Account {
+    pub number: String,
+}
+
+impl Account {
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(100_000_000_001);
+        Account { number: NEXT.fetch_add(1, Ordering::Relaxed).to_string() }
+    }
+
+    /// Where the server is, and this account's credentials.
+    pub fn chain(&self) -> ConfigLoader {
+        chain(&url(), &self.key())
+    }
+
+    /// The access key that stands for this account.
+    pub fn key(&self) -> String {
+        format!("NOTREAL-{}", self.number)
+    }
+
+    pub fn aws(&self) -> Aws {
+        self.aws_with(self.settings())
+    }
+
+    pub fn aws_with(&self, settings: Settings) -> Aws {
+        Aws::connect_from(settings, self.chain())
+    }
+
+    pub fn settings(&self) -> Settings {
+        Settings { region: Some(REGION.into()), account: Some(self.number.clone()), ..Settings::default() }
+    }
+
+    /// What the server was asked by this account, by operation.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        serde_json::from_value(request("GET", &format!("calls?account={}", self.number), None)).expect("counts")
+    }
+
+    pub fn forget_calls(&self) {
+        request("DELETE", &format!("calls?account={}", self.number), None);
+    }
+
+    /// New resources of a kind (`nat_gateway`, `vpc_endpoint`) are pending for so many seconds.
+    pub fn delay(&self, kind: &str, seconds: f64) {
+        request("POST", "delays", Some(json!({ "account": self.number, (kind): seconds })));
+    }
+
+    /// The operation fails so often with this code before it is served.
+    pub fn fail(&self, operation: &str, code: &str, status: u16, times: u32) {
+        let fault = json!({ "account": self.number, "operation": operation, "code": code, "status": status, "times": times });
+        request("POST", "faults", Some(fault));
+    }
+}
+
+/// A fixed endpoint and fixed credentials, whatever the environment says.
+pub fn chain(url: &str, key: &str) -> ConfigLoader {
+    let credentials = Credentials::new(key, "not-a-secret", None, None, "test");
+    aws_config::defaults(BehaviorVersion::latest()).endpoint_url(url).credentials_provider(credentials)
+}
+
+pub fn url() -> String {
+    format!("http://127.0.0.1:{}", port())
+}
+
+/// Where the server listens; the first call starts it. It ends with this process, whose end closes its input.
+fn port() -> u16 {
+    static SERVER: OnceLock<(u16, Child)> = OnceLock::new();
+    SERVER.get_or_init(start).0
+}
+
+fn start() -> (u16, Child) {
+    let python = python();
+    let launcher = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/moto/launcher.py");
+    let mut child = Command::new(&python)
+        .arg(launcher)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", python.display()));
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("the launcher's first line");
+    let port = line.trim().strip_prefix("port ").and_then(|port| port.parse().ok());
+    (port.unwrap_or_else(|| panic!("the launcher did not start: {line:?}")), child)
+}
+
+fn python() -> PathBuf {
+    if let Some(python) = std::env::var_os("RUNNER_MOTO_PYTHON") {
+        return python.into();
+    }
+    let requirements = include_bytes!("../moto/requirements.txt");
+    let digest: String = Sha256::digest(requirements).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let cache = std::env::var_os("RUNNER_TEST_CACHE").map(PathBuf::from).unwrap_or_else(|| {
+        PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/runner")
+    });
+    let home = cache.join(format!("moto-{digest}"));
+    assert!(
+        home.join("complete").exists(),
+        "the AWS test server is not installed: run `make test`, or `tests/moto/setup.sh` once"
+    );
+    home.join("bin/python")
+}
+
+fn request(method: &str, path: &str, body: Option<Json>) -> Json {
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let mut stream = TcpStream::connect(("127.0.0.1", port())).expect("the server listens");
+    let head = format!(
+        "{method} /moto-api/runner/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("the server reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the server answers");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let (start, end) = (body.find('{').expect("JSON"), body.rfind('}').expect("JSON"));
+    serde_json::from_str(&body[start..=end]).expect("JSON")
+}
