@@ -1,5 +1,7 @@
 pub mod diagnostic;
 pub mod engine;
 pub mod event;
+pub mod inventory;
 pub mod report;
 pub mod resource;
+pub mod template;

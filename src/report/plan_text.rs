@@ -23,8 +23,11 @@ pub fn draw(plan: &Plan, screen: &Screen, verbose: bool) -> String {
     let orphans = of(&[Action::Orphan]);
     page.section(&page.ink.bold("Not declared any more (kept; --prune deletes them):"), &orphans);
     // An adoption or a rename changes only the ownership; it is not "unchanged" to whoever reviews it.
-    let owned: Vec<&Change> = of(&[Action::None]).into_iter().filter(|c| verbose || c.reason.is_some()).collect();
-    page.section(&page.ink.bold("Unchanged:"), &owned);
+    let (owned, same): (Vec<&Change>, Vec<&Change>) = of(&[Action::None]).into_iter().partition(|c| c.reason.is_some());
+    page.section(&page.ink.bold("Changes only in whose it is:"), &owned);
+    if verbose {
+        page.section(&page.ink.bold("Unchanged:"), &same);
+    }
     page.outputs(plan);
     page.stop(plan);
     page.total(plan);
