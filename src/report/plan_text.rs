@@ -23,8 +23,11 @@ pub fn draw(plan: &Plan, screen: &Screen, verbose: bool) -> String {
     let orphans = of(&[Action::Orphan]);
     page.section(&page.ink.bold("Not declared any more (kept; --prune deletes them):"), &orphans);
     // An adoption or a rename changes only the ownership; it is not "unchanged" to whoever reviews it.
-    let owned: Vec<&Change> = of(&[Action::None]).into_iter().filter(|c| verbose || c.reason.is_some()).collect();
-    page.section(&page.ink.bold("Unchanged:"), &owned);
+    let (owned, same): (Vec<&Change>, Vec<&Change>) = of(&[Action::None]).into_iter().partition(|c| c.reason.is_some());
+    page.section(&page.ink.bold("Changes only in whose it is:"), &owned);
+    if verbose {
+        page.section(&page.ink.bold("Unchanged:"), &same);
+    }
     page.outputs(plan);
     page.stop(plan);
     page.total(plan);
@@ -227,7 +230,7 @@ fn why(reason: &Reason) -> String {
         Reason::NotDeclared => "no longer declared".to_owned(),
         Reason::Destroyed => "stack is destroyed".to_owned(),
         Reason::Failed { status } => format!("is {status} on the provider's side"),
-        Reason::Unfinished { status } => format!("not ready yet: {status}; waits for it"),
+        Reason::Unfinished { status } => format!("not ready yet: {status}"),
     }
 }
 

@@ -87,7 +87,7 @@ fn a_new_owner_is_told_even_if_no_field_changes() {
     let reason = Some(Reason::Adopted { id: "vpc-1".into() });
     let adopted = Change { reason, live: live("vpc-1"), ..change("aws::vpc.main", Action::None, vec![]) };
     insta::assert_snapshot!(plain(&of(vec![adopted])), @r#"
-    Unchanged:
+    Changes only in whose it is:
 
       network
         . aws::vpc.main  adopted vpc-1  playbooks/phases/network.rhai:12
@@ -127,15 +127,15 @@ fn long_values_take_lines_of_their_own() {
       network
         + aws::launch_template.node  playbooks/phases/network.rhai:12
             buckets:
-                - "arn:aws:s3:::bucket-0"
-                - "arn:aws:s3:::bucket-1"
-                - "arn:aws:s3:::bucket-2"
-                - "arn:aws:s3:::bucket-3"
-                - "arn:aws:s3:::bucket-4"
-                - "arn:aws:s3:::bucket-5"
-                - "arn:aws:s3:::bucket-6"
-                - "arn:aws:s3:::bucket-7"
-                - "arn:aws:s3:::bucket-8"
+                "arn:aws:s3:::bucket-0"
+                "arn:aws:s3:::bucket-1"
+                "arn:aws:s3:::bucket-2"
+                "arn:aws:s3:::bucket-3"
+                "arn:aws:s3:::bucket-4"
+                "arn:aws:s3:::bucket-5"
+                "arn:aws:s3:::bucket-6"
+                "arn:aws:s3:::bucket-7"
+                "arn:aws:s3:::bucket-8"
             user_data:
                 | line 1
                 | line 2

@@ -39,7 +39,10 @@ fn quoted(text: &str) -> String {
 fn embedded(part: &Value) -> String {
     match part {
         Value::Reference(_) => UNKNOWN.to_owned(),
-        Value::String(text) => quoted(text).trim_matches('"').to_owned(),
+        Value::String(text) => {
+            let quoted = quoted(text);
+            quoted[1..quoted.len() - 1].to_owned()
+        }
         other => inline(other),
     }
 }
@@ -60,7 +63,7 @@ pub fn block(value: &Value, width: usize) -> (String, Vec<String>) {
         Value::String(text) if text.trim_end().contains('\n') => (String::new(), lines(text)),
         Value::Text(_) if line.contains("\\n") => (String::new(), lines(&text_of(value))),
         Value::List(items) if line.chars().count() > width && items.len() > 1 => {
-            (String::new(), shortened(items.iter().map(|item| format!("- {}", inline(item))).collect()))
+            (String::new(), shortened(items.iter().map(inline).collect()))
         }
         Value::Map(map) if line.chars().count() > width && map.len() > 1 => (
             String::new(),

@@ -8,9 +8,13 @@
 use std::collections::BTreeSet;
 
 use minijinja::Error;
-use minijinja::machinery::ast::{BinOpKind, Call, CallArg, CallType, CompareOpKind, Expr, Filter, Macro, Stmt, UnaryOpKind};
+use minijinja::machinery::ast::{
+    BinOpKind, Call, CallArg, CallType, CompareOpKind, Expr, Filter, Macro, Stmt, UnaryOpKind,
+};
 use minijinja::machinery::{Span, parse};
 use minijinja::syntax::SyntaxConfig;
+
+use super::tree::{Names, start};
 
 /// How a guarded value is looked at.
 #[derive(Clone, Copy)]
@@ -61,83 +65,11 @@ pub fn guard(source: &str, name: &str) -> Result<String, Error> {
     let mut names = Names::default();
     names.stmt(&template);
     let macros = names.macros.difference(&names.others).copied().collect();
-    let modules = names.modules.difference(&names.others).filter(|name| !names.macros.contains(*name)).copied().collect();
+    let modules =
+        names.modules.difference(&names.others).filter(|name| !names.macros.contains(*name)).copied().collect();
     let mut writer = Writer { out: String::with_capacity(source.len() * 2), line: 1, macros, modules };
     writer.stmt(&template);
     Ok(writer.out)
-}
-
-/// Which names can only be macros or modules of macros: calling one passes its arguments on and sees none of them.
-#[derive(Default)]
-struct Names<'a> {
-    macros: BTreeSet<&'a str>,
-    modules: BTreeSet<&'a str>,
-    others: BTreeSet<&'a str>,
-}
-
-impl<'a> Names<'a> {
-    fn target(&mut self, target: &Expr<'a>) {
-        match target {
-            Expr::Var(var) => drop(self.others.insert(var.id)),
-            Expr::List(list) => list.items.iter().for_each(|item| self.target(item)),
-            Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.target(item)),
-            _ => {}
-        }
-    }
-
-    fn all(&mut self, stmts: &[Stmt<'a>]) {
-        stmts.iter().for_each(|stmt| self.stmt(stmt));
-    }
-
-    fn stmt(&mut self, stmt: &Stmt<'a>) {
-        match stmt {
-            Stmt::Template(t) => self.all(&t.children),
-            Stmt::ForLoop(l) => {
-                self.target(&l.target);
-                self.all(&l.body);
-                self.all(&l.else_body);
-            }
-            Stmt::IfCond(c) => {
-                self.all(&c.true_body);
-                self.all(&c.false_body);
-            }
-            Stmt::WithBlock(w) => {
-                w.assignments.iter().for_each(|(target, _)| self.target(target));
-                self.all(&w.body);
-            }
-            Stmt::Set(s) => self.target(&s.target),
-            Stmt::SetBlock(s) => {
-                self.target(&s.target);
-                self.all(&s.body);
-            }
-            Stmt::AutoEscape(a) => self.all(&a.body),
-            Stmt::FilterBlock(f) => self.all(&f.body),
-            Stmt::Block(b) => self.all(&b.body),
-            Stmt::Import(i) => {
-                if let Expr::Var(var) = &i.name {
-                    self.modules.insert(var.id);
-                }
-            }
-            Stmt::FromImport(i) => {
-                for (name, alias) in &i.names {
-                    if let Expr::Var(var) = alias.as_ref().unwrap_or(name) {
-                        self.macros.insert(var.id);
-                    }
-                }
-            }
-            Stmt::Macro(m) => {
-                self.macros.insert(m.name);
-                self.parameters(m);
-            }
-            Stmt::CallBlock(c) => self.parameters(&c.macro_decl),
-            Stmt::EmitExpr(_) | Stmt::EmitRaw(_) | Stmt::Extends(_) | Stmt::Include(_) | Stmt::Do(_) => {}
-        }
-    }
-
-    fn parameters(&mut self, m: &Macro<'a>) {
-        m.args.iter().for_each(|arg| self.target(arg));
-        self.all(&m.body);
-    }
 }
 
 struct Writer<'a> {
@@ -508,14 +440,14 @@ impl<'a> Writer<'a> {
 
     fn filter(&mut self, whole: &Expr<'a>, filter: &Filter<'a>) {
         // Filters that only rearrange what they get pass its parts on as they are.
-        let (guard, free) = match (filter.name, filter.args.as_slice()) {
+        let (guard, free, name) = match (filter.name, filter.args.as_slice()) {
             ("items" | "list" | "first" | "last" | "length" | "count" | "reverse" | "dictsort", []) => {
-                (Guard::Walk, false)
+                (Guard::Walk, false, filter.name)
             }
-            ("default" | "d", [] | [CallArg::Pos(_)]) => (Guard::Exists, true),
+            ("default" | "d", [] | [CallArg::Pos(_)]) => (Guard::Exists, true, filter.name),
             // Our own: it makes text of each item.
-            ("join", [] | [CallArg::Pos(_)]) => (Guard::Walk, true),
-            _ => (Guard::See, false),
+            ("join", [] | [CallArg::Pos(_)]) => (Guard::Walk, true, "__join"),
+            _ => (Guard::See, false, filter.name),
         };
         match &filter.expr {
             Some(inner) => self.guarded(inner, guard),
@@ -526,7 +458,7 @@ impl<'a> Writer<'a> {
             }
         }
         self.put("|");
-        self.put(filter.name);
+        self.put(name);
         if !filter.args.is_empty() {
             self.args(&filter.args, free);
         }
@@ -622,25 +554,5 @@ fn comparison(op: CompareOpKind) -> &'static str {
         CompareOpKind::Gte => " >= ",
         CompareOpKind::In => " in ",
         CompareOpKind::NotIn => " not in ",
-    }
-}
-
-/// Line and column, from 1, at which an expression begins; the span of `a.b` is only that of `.b`.
-pub fn start(expr: &Expr) -> (usize, usize) {
-    let inner = match expr {
-        Expr::GetAttr(get) => Some(&get.expr),
-        Expr::GetItem(get) => Some(&get.expr),
-        Expr::Slice(slice) => Some(&slice.expr),
-        Expr::Call(call) => Some(&call.expr),
-        Expr::Filter(filter) => filter.expr.as_ref(),
-        Expr::Test(test) => Some(&test.expr),
-        Expr::BinOp(op) => Some(&op.left),
-        Expr::Compare(compare) => Some(&compare.expr),
-        Expr::IfExpr(cond) => Some(&cond.true_expr),
-        _ => None,
-    };
-    match inner {
-        Some(inner) => start(inner),
-        None => (expr.span().start_line.into(), usize::from(expr.span().start_col) + 1),
     }
 }

@@ -1,0 +1,347 @@
+//! The inventory: what differs between one stack and another, as TOML files that build on each other.
+//!
+//! `inventory/prod.toml` may say `extends = "common"` (or a list, in which later ones win); tables are merged, everything
+//! else replaces. `--set a.b=c` comes last.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources, closest};
+use crate::resource::{Map, Value};
+
+/// The values of one stack, and where each of them stands.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Inventory {
+    /// The inventory's name, and with it the stack's.
+    pub name: String,
+    pub values: Map,
+    /// The files it was read from, most specific first, as they are called in messages.
+    pub files: Vec<String>,
+    pub aws: Aws,
+    origins: BTreeMap<String, Site>,
+}
+
+/// `[aws]`: what the engine itself reads of an inventory.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Aws {
+    pub region: Option<String>,
+    /// Other regions in which the stack has resources.
+    pub regions: Vec<String>,
+    /// The account that must be the caller's: a guard against the wrong credentials.
+    pub account: Option<String>,
+    pub profile: Option<String>,
+}
+
+const AWS: [&str; 4] = ["region", "regions", "account", "profile"];
+
+impl Inventory {
+    /// Reads `dir/name.toml` and what it extends, then applies `sets`. Files are called by their path below `root`.
+    pub fn load(dir: &Path, name: &str, sets: &[String], sources: &Sources, root: &Path) -> Result<Self, Diagnostics> {
+        let mut reader = Reader { dir, root, sources, open: vec![], layers: vec![] };
+        reader.read(name, None)?;
+        let mut inventory = Inventory { name: name.to_owned(), ..Inventory::default() };
+        for layer in reader.layers {
+            inventory.files.retain(|file| *file != layer.file);
+            inventory.files.insert(0, layer.file);
+            merge(&mut inventory.values, layer.values, &mut inventory.origins, &layer.origins, "");
+        }
+        let mistakes: Diagnostics = sets.iter().filter_map(|set| inventory.set(set).err()).collect();
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        inventory.values.entry("name".to_owned()).or_insert_with(|| name.into());
+        inventory.aws = inventory.read_aws()?;
+        Ok(inventory)
+    }
+
+    /// All of it, as a playbook's `inventory()` gives it.
+    pub fn value(&self) -> Value {
+        Value::Map(self.values.clone())
+    }
+
+    /// The stack that a playbook run with this inventory owns.
+    pub fn stack(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the value at a path (`network.cidr`) was defined; for a table, where it was begun.
+    pub fn origin(&self, path: &str) -> Option<&Site> {
+        self.origins.get(path)
+    }
+
+    fn set(&mut self, set: &str) -> Result<(), Diagnostic> {
+        let broken = |why: &str| Diagnostic::error(format!("failed to understand `--set {set}`")).because(why);
+        let (path, text) =
+            set.split_once('=').ok_or_else(|| broken("there is no `=`").hint("write `--set key=value`"))?;
+        let keys: Vec<&str> = path.trim().split('.').collect();
+        if keys.iter().any(|key| key.is_empty()) {
+            return Err(broken("a key is empty").hint("write `--set table.key=value`"));
+        }
+        // What is not a value of TOML is a string: nobody wants to quote twice for the shell's sake.
+        let value = DeValue::parse(text).ok().and_then(|value| plain(value.get_ref()).ok());
+        let value = value.unwrap_or_else(|| text.into());
+        let mut map = &mut self.values;
+        for (depth, key) in keys[..keys.len() - 1].iter().enumerate() {
+            let next = map.entry((*key).to_owned()).or_insert_with(|| Value::Map(Map::new()));
+            let kind = next.type_name();
+            let Value::Map(inner) = next else {
+                let through = keys[..=depth].join(".");
+                let error = broken(&format!("`{through}` is a {kind}, not a table"));
+                return Err(match self.origins.get(&through) {
+                    Some(site) => error.at(site, "defined here"),
+                    None => error,
+                });
+            };
+            map = inner;
+        }
+        map.insert(keys[keys.len() - 1].to_owned(), value);
+        let path = keys.join(".");
+        forget(&mut self.origins, &path);
+        self.origins.insert(path, Site::new(format!("--set {set}"), 0, 0));
+        Ok(())
+    }
+
+    fn read_aws(&self) -> Result<Aws, Diagnostics> {
+        let mut mistakes = vec![];
+        let map = match self.values.get("aws") {
+            None => return Ok(Aws::default()),
+            Some(Value::Map(map)) => map,
+            Some(other) => return Err(vec![self.wrong("aws", "a table", other)]),
+        };
+        for key in map.keys().filter(|key| !AWS.contains(&key.as_str())) {
+            // Other keys are the author's own business, unless they look like one of ours gone wrong.
+            if let Some(near) = closest(key, AWS).filter(|near| !map.contains_key(*near)) {
+                let told = Diagnostic::error(format!("`aws.{key}` is not a setting"));
+                mistakes.push(self.at(told, &format!("aws.{key}")).hint(format!("did you mean `{near}`?")));
+            }
+        }
+        let mut text = |key: &str| match map.get(key) {
+            None => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(other) => {
+                let told = self.wrong(&format!("aws.{key}"), "a string", other);
+                let number = matches!(other, Value::Int(_));
+                mistakes.push(told.maybe_hint(number.then_some("put it in quotes: a number loses its leading zeros")));
+                None
+            }
+        };
+        let (region, account, profile) = (text("region"), text("account"), text("profile"));
+        if let Some(account) = account.as_ref().filter(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
+            let told = Diagnostic::error(format!("`aws.account` is not an account's number: \"{account}\""));
+            mistakes.push(self.at(told, "aws.account").hint("an account's number has 12 digits"));
+        }
+        let strings = |items: &[Value]| items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+        let regions: Option<Vec<String>> = match map.get("regions") {
+            None => Some(vec![]),
+            Some(value) => value.as_list().and_then(strings).or_else(|| {
+                mistakes.push(self.wrong("aws.regions", "a list of strings", value));
+                None
+            }),
+        };
+        match regions {
+            Some(regions) if mistakes.is_empty() => Ok(Aws { region, regions, account, profile }),
+            _ => Err(mistakes),
+        }
+    }
+
+    fn wrong(&self, path: &str, wanted: &str, found: &Value) -> Diagnostic {
+        let article = if found.type_name() == "integer" { "an" } else { "a" };
+        self.at(Diagnostic::error(format!("`{path}` must be {wanted}, not {article} {}", found.type_name())), path)
+    }
+
+    fn at(&self, diagnostic: Diagnostic, path: &str) -> Diagnostic {
+        match self.origin(path) {
+            Some(site) => diagnostic.at(site, ""),
+            None => diagnostic,
+        }
+    }
+}
+
+/// One file.
+struct Layer {
+    file: String,
+    values: Map,
+    origins: BTreeMap<String, Site>,
+}
+
+struct Reader<'a> {
+    dir: &'a Path,
+    root: &'a Path,
+    sources: &'a Sources,
+    /// The names being read, outermost first.
+    open: Vec<String>,
+    /// What was read, the most general first.
+    layers: Vec<Layer>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, name: &str, asked: Option<&Site>) -> Result<(), Diagnostics> {
+        let at = |diagnostic: Diagnostic| match asked {
+            Some(site) => vec![diagnostic.at(site, "asked for here")],
+            None => vec![diagnostic],
+        };
+        if self.open.iter().any(|open| open == name) {
+            let chain = [&self.open[..], &[name.to_owned()]].concat().join(" → ");
+            return Err(at(Diagnostic::error(format!("inventory `{name}` extends itself")).because(chain)));
+        }
+        if !Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_))) || name.is_empty()
+        {
+            return Err(at(Diagnostic::error(format!("`{name}` is not the name of an inventory"))));
+        }
+        let path = self.dir.join(format!("{name}.toml"));
+        let file = path.strip_prefix(self.root).unwrap_or(&path).display().to_string();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(at(self.missing(name, &file))),
+            Err(error) => {
+                return Err(at(Diagnostic::error(format!("failed to read {file}")).because(error.to_string())));
+            }
+        };
+        self.sources.add(file.as_str(), text.as_str());
+        let mut layer = parse(&file, &text)?;
+        self.open.push(name.to_owned());
+        let site = layer.origins.get("extends").cloned();
+        for base in bases(layer.values.remove("extends"), site.as_ref())? {
+            self.read(&base, site.as_ref())?;
+        }
+        self.open.pop();
+        layer.origins.remove("extends");
+        self.layers.push(layer);
+        Ok(())
+    }
+
+    fn missing(&self, name: &str, file: &str) -> Diagnostic {
+        let entries = std::fs::read_dir(self.dir).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned)).collect();
+        names.sort();
+        let told =
+            Diagnostic::error(format!("there is no inventory `{name}`")).because(format!("{file} does not exist"));
+        let make = format!("make it: `{file}` may be as short as `extends = \"common\"`");
+        match closest(name, names.iter().map(String::as_str)) {
+            Some(near) => told.hint(format!("did you mean `{near}`? there are: {}", names.join(", "))),
+            None if names.is_empty() => told.hint(format!("make it: an empty `{file}` will do")),
+            None => told.hint(format!("there are: {}; or {make}", names.join(", "))),
+        }
+    }
+}
+
+fn bases(extends: Option<Value>, site: Option<&Site>) -> Result<Vec<String>, Diagnostics> {
+    let bases = match &extends {
+        None => Some(vec![]),
+        Some(Value::String(name)) => Some(vec![name.clone()]),
+        Some(Value::List(names)) => names.iter().map(|name| name.as_str().map(str::to_owned)).collect(),
+        Some(_) => None,
+    };
+    bases.ok_or_else(|| {
+        let told = Diagnostic::error("`extends` must be the name of an inventory or a list of names");
+        vec![match site {
+            Some(site) => told.at(site, ""),
+            None => told,
+        }]
+    })
+}
+
+fn parse(file: &str, text: &str) -> Result<Layer, Diagnostics> {
+    let table = DeTable::parse(text).map_err(|error| {
+        let site = site(file, text, error.span().map_or(0, |span| span.start));
+        vec![Diagnostic::error(format!("failed to read {file} as TOML")).at(&site, error.message().trim())]
+    })?;
+    let mut layer = Layer { file: file.to_owned(), values: Map::new(), origins: BTreeMap::new() };
+    let mut mistakes = vec![];
+    layer.values = layer.table(text, table.get_ref(), "", &mut mistakes);
+    if mistakes.is_empty() { Ok(layer) } else { Err(mistakes) }
+}
+
+impl Layer {
+    fn table(&mut self, text: &str, table: &DeTable, above: &str, mistakes: &mut Diagnostics) -> Map {
+        let mut map = Map::new();
+        for (key, value) in table.iter() {
+            let path = join(above, key.get_ref());
+            let site = site(&self.file, text, key.span().start);
+            self.origins.insert(path.clone(), site.clone());
+            let value = match value.get_ref() {
+                DeValue::Table(inner) => Value::Map(self.table(text, inner, &path, mistakes)),
+                other => plain(other).unwrap_or_else(|why| {
+                    mistakes.push(Diagnostic::error(format!("`{path}` {why}")).at(&site, ""));
+                    Value::Null
+                }),
+            };
+            map.insert(key.get_ref().to_string(), value);
+        }
+        map
+    }
+}
+
+fn join(above: &str, key: &str) -> String {
+    if above.is_empty() { key.to_owned() } else { format!("{above}.{key}") }
+}
+
+/// A value of TOML as ours; dates become the strings they were written as.
+fn plain(value: &DeValue) -> Result<Value, String> {
+    Ok(match value {
+        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::Boolean(b) => Value::Bool(*b),
+        DeValue::Datetime(date) => Value::from(date.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map(Value::Int)
+            .map_err(|_| format!("is larger than an integer can be: {number}"))?,
+        DeValue::Float(number) => {
+            number.as_str().parse().map(Value::Float).map_err(|_| format!("is not a number: {number}"))?
+        }
+        DeValue::Array(items) => {
+            Value::List(items.iter().map(|item| plain(item.get_ref())).collect::<Result<_, String>>()?)
+        }
+        DeValue::Table(table) => Value::Map(
+            table
+                .iter()
+                .map(|(key, value)| Ok((key.get_ref().to_string(), plain(value.get_ref())?)))
+                .collect::<Result<_, String>>()?,
+        ),
+    })
+}
+
+fn site(file: &str, text: &str, offset: usize) -> Site {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Site::new(file, line as u32, column as u32)
+}
+
+/// Puts `over` on `under`: tables key by key, everything else in place of what was there.
+fn merge(
+    under: &mut Map,
+    over: Map,
+    origins: &mut BTreeMap<String, Site>,
+    theirs: &BTreeMap<String, Site>,
+    above: &str,
+) {
+    for (key, value) in over {
+        let path = join(above, &key);
+        match (under.get_mut(&key), value) {
+            (Some(Value::Map(below)), Value::Map(value)) => {
+                origins.extend(theirs.get(&path).map(|site| (path.clone(), site.clone())));
+                merge(below, value, origins, theirs, &path);
+            }
+            (_, value) => {
+                forget(origins, &path);
+                let inside = format!("{path}.");
+                let new = theirs.iter().filter(|(name, _)| **name == path || name.starts_with(&inside));
+                origins.extend(new.map(|(name, site)| (name.clone(), site.clone())));
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Drops the origins of a value that is replaced, and of all that was in it.
+fn forget(origins: &mut BTreeMap<String, Site>, path: &str) {
+    let inside = format!("{path}.");
+    origins.retain(|name, _| name != path && !name.starts_with(&inside));
+}
+
+#[cfg(test)]
+#[path = "inventory_tests.rs"]
+mod tests;

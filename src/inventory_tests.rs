@@ -1,0 +1,204 @@
+use super::*;
+use crate::report::{Screen, diagnostics};
+use serde_json::json;
+
+const COMMON: &str = "[aws]\nregion = \"eu-central-1\"\n\n[network]\ncidr = \"10.0.0.0/16\"\nzones = [\"a\", \"b\"]\n";
+
+fn load(files: &[(&str, &str)], name: &str, sets: &[&str]) -> Result<Inventory, String> {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("inventory");
+    std::fs::create_dir(&dir).unwrap();
+    for (name, text) in files {
+        std::fs::write(dir.join(format!("{name}.toml")), text).unwrap();
+    }
+    let sources = Sources::default();
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    Inventory::load(&dir, name, &sets, &sources, root.path()).map_err(|found| {
+        found.iter().map(|d| diagnostics::draw(d, &sources, &Screen::plain())).collect::<Vec<_>>().join("\n")
+    })
+}
+
+#[test]
+fn an_inventory_builds_on_others_and_knows_where_each_value_stands() {
+    let prod = "extends = [\"common\", \"big\"]\nsince = 2024-01-02\n[network]\nzones = [\"c\"]\n";
+    let big = "[network]\nzones = [\"x\"]\nsize = 9\n";
+    let inventory = load(&[("common", COMMON), ("big", big), ("prod", prod)], "prod", &[]).unwrap();
+    assert_eq!(
+        inventory.value(),
+        Value::from(json!({
+            "name": "prod",
+            "since": "2024-01-02",
+            "aws": { "region": "eu-central-1" },
+            "network": { "cidr": "10.0.0.0/16", "zones": ["c"], "size": 9 },
+        }))
+    );
+    assert_eq!(inventory.files, ["inventory/prod.toml", "inventory/big.toml", "inventory/common.toml"]);
+    assert_eq!(inventory.stack(), "prod");
+    assert_eq!(inventory.aws.region.as_deref(), Some("eu-central-1"));
+    let origin = |path: &str| inventory.origin(path).unwrap().to_string();
+    assert_eq!(origin("network.zones"), "inventory/prod.toml:4:1");
+    assert_eq!(origin("network.size"), "inventory/big.toml:3:1");
+    assert_eq!(origin("network.cidr"), "inventory/common.toml:5:1");
+}
+
+#[test]
+fn what_is_set_comes_last_and_is_toml_or_a_string() {
+    let sets = ["network.size=3", "network.zones=[\"q\"]", "image=nginx:1.2", "a.b.c=true", "empty=", "name=other"];
+    let inventory = load(&[("prod", COMMON)], "prod", &sets).unwrap();
+    assert_eq!(inventory.values["network"], json!({ "cidr": "10.0.0.0/16", "zones": ["q"], "size": 3 }).into());
+    assert_eq!(inventory.values["image"], "nginx:1.2".into());
+    assert_eq!(inventory.values["a"], json!({ "b": { "c": true } }).into());
+    assert_eq!(inventory.values["empty"], "".into());
+    assert_eq!((inventory.values["name"].clone(), inventory.stack()), ("other".into(), "prod"));
+    assert_eq!(inventory.origin("a.b.c").unwrap().to_string(), "--set a.b.c=true");
+}
+
+#[test]
+fn mistakes_in_set_name_what_is_in_the_way() {
+    let found = load(&[("prod", COMMON)], "prod", &["network.cidr.x=1", "nothing", "a..b=1"]).unwrap_err();
+    insta::assert_snapshot!(found, @r#"
+    error: failed to understand `--set network.cidr.x=1`
+     --> inventory/prod.toml:5:1
+      |
+    5 | cidr = "10.0.0.0/16"
+      | ^^^^ defined here
+      |
+      = caused by: `network.cidr` is a string, not a table
+
+    error: failed to understand `--set nothing`
+     |
+     = caused by: there is no `=`
+     = hint: write `--set key=value`
+
+    error: failed to understand `--set a..b=1`
+     |
+     = caused by: a key is empty
+     = hint: write `--set table.key=value`
+    "#);
+}
+
+#[test]
+fn a_missing_inventory_says_which_there_are() {
+    let all = [
+        load(&[("prod", ""), ("staging", "")], "prdo", &[]),
+        load(&[("prod", ""), ("staging", "")], "live", &[]),
+        load(&[], "prod", &[]),
+        load(&[("prod", "a = 1\nextends = 'comon'"), ("common", "")], "prod", &[]),
+        load(&[], "../prod", &[]),
+    ];
+    insta::assert_snapshot!(all.map(Result::unwrap_err).join("\n"), @r#"
+    error: there is no inventory `prdo`
+     |
+     = caused by: inventory/prdo.toml does not exist
+     = hint: did you mean `prod`? there are: prod, staging
+
+    error: there is no inventory `live`
+     |
+     = caused by: inventory/live.toml does not exist
+     = hint: there are: prod, staging; or make it: `inventory/live.toml` may be as short as `extends = "common"`
+
+    error: there is no inventory `prod`
+     |
+     = caused by: inventory/prod.toml does not exist
+     = hint: make it: an empty `inventory/prod.toml` will do
+
+    error: there is no inventory `comon`
+     --> inventory/prod.toml:2:1
+      |
+    2 | extends = 'comon'
+      | ^^^^^^^ asked for here
+      |
+      = caused by: inventory/comon.toml does not exist
+      = hint: did you mean `common`? there are: common, prod
+
+    error: `../prod` is not the name of an inventory
+    "#);
+}
+
+#[test]
+fn a_circle_is_told_with_its_chain() {
+    let found = load(&[("a", "extends = \"b\""), ("b", "extends = \"a\"")], "a", &[]).unwrap_err();
+    insta::assert_snapshot!(found, @r#"
+    error: inventory `a` extends itself
+     --> inventory/b.toml:1:1
+      |
+    1 | extends = "a"
+      | ^^^^^^^ asked for here
+      |
+      = caused by: a → b → a
+    "#);
+}
+
+#[test]
+fn mistakes_are_told_at_their_line() {
+    let aws = "[aws]\nregoin = \"eu\"\naccount = 12345678901\nprofile = []\nregions = \"eu\"\nmine = 1\n";
+    let all = [
+        load(&[("prod", "a = 1\nb = = 2\n")], "prod", &[]),
+        load(&[("prod", aws)], "prod", &[]),
+        load(&[("prod", "[aws]\naccount = \"123\"\n")], "prod", &[]),
+        load(&[("prod", "aws = 1\n")], "prod", &[]),
+        load(&[("prod", "extends = 1\n")], "prod", &[]),
+        load(&[("prod", "n = 99999999999999999999\n")], "prod", &[]),
+    ];
+    insta::assert_snapshot!(all.map(Result::unwrap_err).join("\n"), @r#"
+    error: failed to read inventory/prod.toml as TOML
+     --> inventory/prod.toml:2:5
+      |
+    2 | b = = 2
+      |     ^ extra `=`, expected nothing
+
+    error: `aws.regoin` is not a setting
+     --> inventory/prod.toml:2:1
+      |
+    2 | regoin = "eu"
+      | ^^^^^^
+      |
+      = hint: did you mean `region`?
+
+    error: `aws.account` must be a string, not an integer
+     --> inventory/prod.toml:3:1
+      |
+    3 | account = 12345678901
+      | ^^^^^^^
+      |
+      = hint: put it in quotes: a number loses its leading zeros
+
+    error: `aws.profile` must be a string, not a list
+     --> inventory/prod.toml:4:1
+      |
+    4 | profile = []
+      | ^^^^^^^
+
+    error: `aws.regions` must be a list of strings, not a string
+     --> inventory/prod.toml:5:1
+      |
+    5 | regions = "eu"
+      | ^^^^^^^
+
+    error: `aws.account` is not an account's number: "123"
+     --> inventory/prod.toml:2:1
+      |
+    2 | account = "123"
+      | ^^^^^^^
+      |
+      = hint: an account's number has 12 digits
+
+    error: `aws` must be a table, not an integer
+     --> inventory/prod.toml:1:1
+      |
+    1 | aws = 1
+      | ^^^
+
+    error: `extends` must be the name of an inventory or a list of names
+     --> inventory/prod.toml:1:1
+      |
+    1 | extends = 1
+      | ^^^^^^^
+
+    error: `n` is larger than an integer can be: 99999999999999999999
+     --> inventory/prod.toml:1:1
+      |
+    1 | n = 99999999999999999999
+      | ^
+    "#);
+}

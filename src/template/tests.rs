@@ -1,0 +1,383 @@
+use std::fs;
+
+use super::*;
+use crate::resource::Address;
+use serde_json::json;
+use tempfile::TempDir;
+
+struct Fixture {
+    templates: Templates,
+    sources: Sources,
+    _directory: TempDir,
+}
+
+/// Templates in a directory of their own; messages call it `templates`.
+fn with(files: &[(&str, &str)]) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("templates");
+    for (name, text) in files {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let sources = Sources::default();
+    Fixture { templates: Templates::new(root, sources.clone()), sources, _directory: directory }
+}
+
+fn reference() -> Reference {
+    Reference::new(Address::new("aws::vpc", "main"), "id")
+}
+
+fn id() -> Value {
+    reference().into()
+}
+
+fn vars(json: serde_json::Value) -> Map {
+    let Value::Map(map) = Value::from(json) else { panic!("a map") };
+    map
+}
+
+fn render(text: &str, vars: &Map) -> Result<Rendered, Diagnostics> {
+    with(&[("t", text), ("inc", "<{{ x }}>"), ("mac", "{% macro show(v) %}[{{ v }}]{% endmacro %}")])
+        .templates
+        .render("t", vars)
+}
+
+fn text(text: &str, vars: &Map) -> String {
+    match render(text, vars) {
+        Ok(Rendered::Text(value)) => value.to_string(),
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+/// A diagnostic as it is drawn, with the fixture's directory taken out.
+fn mistake(fixture: &Fixture, name: &str, vars: &Map) -> String {
+    let found = fixture.templates.render(name, vars).unwrap_err();
+    let drawn: String = found
+        .iter()
+        .map(|d| {
+            let mut d = d.clone();
+            let root = fixture.templates.root.display().to_string();
+            d.hint = d.hint.map(|hint| hint.replace(&root, "templates"));
+            let sources = Sources::default();
+            for (file, text) in fixture.sources.all() {
+                sources.add(file.replace(&root, "templates"), text);
+            }
+            for place in &mut d.places {
+                place.site.file = place.site.file.replace(&root, "templates").into();
+            }
+            crate::report::diagnostics::draw(&d, &sources, &crate::report::Screen::plain())
+        })
+        .collect();
+    drawn
+}
+
+#[test]
+fn a_reference_that_is_passed_on_stays_in_the_text() {
+    let vars = vars(json!({ "x": id(), "zones": [id(), "b"], "vpc": { "id": id() } }));
+    assert_eq!(
+        render("vpc: {{ x }}!\n", &vars),
+        Ok(Rendered::Text(Value::Text(vec!["vpc: ".into(), id(), "!\n".into()])))
+    );
+    let whole = Value::Reference(Reference { address: Address::new("aws::vpc", "main"), path: vec![] });
+    let whole = Map::from([("vpc".to_owned(), whole)]);
+    for (template, expected) in [
+        ("{{ vpc.id }}", "${aws::vpc.main.id}"),
+        ("{% for z in zones %}{{ loop.index }}={{ z }} {% endfor %}", "1=${aws::vpc.main.id} 2=b "),
+        ("{% set y = 'a-' ~ x %}{{ y }}{{ y }}", "a-${aws::vpc.main.id}a-${aws::vpc.main.id}"),
+        ("{{ zones | join(', ') }}", "${aws::vpc.main.id}, b"),
+        ("{% for k, v in vpc|items %}{{ k }}: {{ v }}{% endfor %}", "id: ${aws::vpc.main.id}"),
+        ("{% macro m(a) %}<{{ a }}>{% endmacro %}{{ m(x) }}", "<${aws::vpc.main.id}>"),
+        ("{% import 'mac' as mac %}{{ mac.show(x) }}", "[${aws::vpc.main.id}]"),
+        ("{% from 'mac' import show %}{{ show(v=x) }}", "[${aws::vpc.main.id}]"),
+        ("{% include 'inc' %}", "<${aws::vpc.main.id}>"),
+        ("{{ x if zones|length == 2 else 'no' }}", "${aws::vpc.main.id}"),
+        ("{% if x is defined %}{{ x }}{% endif %}", "${aws::vpc.main.id}"),
+        ("{{ x | default('none') }}", "${aws::vpc.main.id}"),
+    ] {
+        let vars = if template.contains("vpc.id") { &whole } else { &vars };
+        assert_eq!(text(template, vars), expected, "{template}");
+    }
+}
+
+#[test]
+fn a_look_is_told_with_its_place_and_what_it_looked_at() {
+    let vars = vars(json!({ "x": id(), "n": 1 }));
+    for (template, line, column) in [
+        ("a\n{% if n == 1 and x == 'prod' %}b{% endif %}", 2, 18),
+        ("{# one\n two #}\n\n{{ n }}\n  {%- if not x %}b{% endif %}", 5, 14),
+        ("{{ [n,\n   x.name] | tojson2 if n else x | upper }}", 0, 0),
+        ("{{\n n ~ (x | upper) }}", 2, 7),
+        ("{{ [x] }}", 0, 0),
+    ] {
+        match render(template, &vars) {
+            Ok(Rendered::Sees { references, site }) => {
+                assert_eq!(references, [reference()], "{template}");
+                if line > 0 {
+                    assert_eq!((site.line, site.column), (line, column), "{template}");
+                }
+            }
+            other => assert!(template.contains("tojson2"), "{template}: {other:?}"),
+        }
+    }
+}
+
+/// Forms in which an unknown reaches an expression: bare, nested, and as captured text.
+const OPERANDS: [&str; 8] = ["x", "m.v", "xs", "m", "c", "[c, 1]", "deep", "t"];
+
+const FILTERS: &str = "safe escape e lower upper title capitalize replace length count dictsort items reverse trim join \
+    split lines default d round abs int float attr first last min max sort list string bool batch slice sum indent \
+    select reject selectattr rejectattr map groupby unique chain zip pprint format to_json";
+
+const TESTS: &str = "undefined defined none safe escaped boolean odd even divisibleby number integer int float string \
+    sequence iterable mapping startingwith endingwith lower upper sameas eq equalto == ne != lt lessthan < le <= gt \
+    greaterthan > ge >= in true false filter test";
+
+const OPERATORS: &str = "== != < <= > >= + - * / // % ** ~ in not\u{a0}in and or";
+
+/// Every way in which a template can use a value.
+fn uses() -> Vec<String> {
+    let mut all = vec![];
+    for o in OPERANDS {
+        for f in FILTERS.split_whitespace() {
+            for args in ["", "(1)", "('a')", "('a', 'b')", &format!("({o})"), &format!("('a', {o})")] {
+                all.push(format!("{{{{ {o} | {f}{args} }}}}"));
+                all.push(format!("{{{{ 'a-x' | {f}{args} }}}}"));
+                all.push(format!("{{{{ ['b', 'x'] | {f}{args} | list }}}}"));
+            }
+            all.push(format!("{{% for i in {o} | {f} %}}{{{{ i }}}};{{% endfor %}}"));
+            all.push(format!("{{% filter {f} %}}a{{{{ {o} }}}}{{% endfilter %}}"));
+            all.push(format!("{{% set y | {f} %}}a{{{{ {o} }}}}{{% endset %}}{{{{ y }}}}"));
+        }
+        for t in TESTS.split_whitespace() {
+            for args in ["", "(1)", "('x')", &format!("({o})")] {
+                all.push(format!("{{{{ 'yes' if {o} is {t}{args} else 'no' }}}}"));
+                all.push(format!("{{{{ 'yes' if 'prod' is {t}{args} else 'no' }}}}"));
+                all.push(format!("{{{{ 'yes' if {o} is not {t}{args} else 'no' }}}}"));
+            }
+            all.push(format!("{{{{ [{o}] | select('{t}') | list }}}}"));
+        }
+        for op in OPERATORS.split(' ') {
+            let op = op.replace('\u{a0}', " ");
+            for other in ["'prod'", "['prod']", "{'prod': 1}", "''", "1", "x", "c"] {
+                all.push(format!("{{{{ {o} {op} {other} }}}}"));
+                all.push(format!("{{{{ {other} {op} {o} }}}}"));
+                all.push(format!("{{% if {o} {op} {other} %}}1{{% else %}}2{{% endif %}}"));
+            }
+        }
+        all.extend(STATEMENTS.iter().map(|statement| statement.replace('@', o)));
+    }
+    all
+}
+
+const STATEMENTS: &[&str] = &[
+    "{{ @ }}",
+    "{{ @ }}{{ @ }}",
+    "{{ -@ }}",
+    "{{ not @ }}",
+    "{{ @[0] }}",
+    "{{ @[0:2] }}",
+    "{{ @[::-1] }}",
+    "{{ @.name }}",
+    "{{ @['name'] }}",
+    "{{ 'abc'[@] }}",
+    "{{ {'prod': 1}[@] }}",
+    "{{ {@: 1} }}",
+    "{{ {'a': @} }}",
+    "{{ {'a': @}.a }}",
+    "{{ [@] }}",
+    "{{ [@][0] }}",
+    "{{ (@, 1)[0] }}",
+    "{{ @() }}",
+    "{{ @.upper() }}",
+    "{{ range(@) }}",
+    "{{ dict(a=@).a }}",
+    "{{ 1 < @ < 3 }}",
+    "{{ 'a' if @ }}",
+    "{{ @ if true else 'b' }}",
+    "{{ 'a' if false else @ }}",
+    "{% if @ %}1{% else %}2{% endif %}",
+    "{% if false %}0{% elif @ %}1{% else %}2{% endif %}",
+    "{% for i in @ %}{{ i }},{% else %}none{% endfor %}",
+    "{% for i in [@, 'z'] %}{{ i }},{{ loop.previtem }}{% endfor %}",
+    "{% for i in [1, 2] if @ %}{{ i }}{% endfor %}",
+    "{% for a, b in [[@, 1]] %}{{ a }}{{ b }}{% endfor %}",
+    "{% for a, b in [@] %}{{ a }}{{ b }}{% endfor %}",
+    "{% for i in [@, @, 'q'] %}{{ loop.changed(i) }}{% endfor %}",
+    "{% for i in [1, 2] %}{{ loop.cycle(@, 'q') }}{% endfor %}",
+    "{% for i in [[1], [2]] recursive %}{{ i }}{{ loop(@) if loop.depth < 2 }}{% endfor %}",
+    "{% set y = @ %}{{ y }}",
+    "{% set y = @ %}{% if y == 'prod' %}1{% else %}2{% endif %}",
+    "{% set a, b = @, 1 %}{{ a }}",
+    "{% set a, b = @ %}{{ a }}",
+    "{% set y %}<{{ @ }}>{% endset %}{{ y }}",
+    "{% set y %}{{ @ }}{% endset %}{% if y == 'prod' %}1{% else %}2{% endif %}",
+    "{% set y %}{{ @ }}{% endset %}{{ y[0] }}{{ y[1:] }}",
+    "{% set y %}{{ @ }}{% endset %}{% for i in y %}{{ i }},{% endfor %}",
+    "{% set y %}{{ @ }}{% endset %}{{ y ~ 'b' }}",
+    "{% set y %}{{ @ }}{% endset %}{{ y + 'b' }}",
+    "{% set y %}{{ @ }}{% endset %}{{ y * 2 }}",
+    "{% set ns = namespace(a=1) %}{% set ns.a = @ %}{{ ns.a }}{% if ns.a %}1{% endif %}",
+    "{% with y = @ %}{{ y }}{% endwith %}",
+    "{% with (a, b) = [@, 1] %}{{ a }}{% endwith %}",
+    "{% macro f(a, b=@) %}{{ a }}{{ b }}{% endmacro %}{{ f(1) }}{{ f(@, 2) }}",
+    "{% macro f(a) %}{{ 1 if a == 'prod' else 2 }}{% endmacro %}{{ f(@) }}",
+    "{% macro f(a) %}{{ a }}{% endmacro %}{{ 1 if f(@) == 'prod' else 2 }}",
+    "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(@) | upper }}",
+    "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(*[@]) }}{{ f(**{'a': @}) }}",
+    "{% macro f() %}{{ caller(@) }}{% endmacro %}{% call(v) f() %}{{ v }}{% endcall %}",
+    "{% macro f() %}{{ caller() | upper }}{% endmacro %}{% call f() %}{{ @ }}{% endcall %}",
+    "{% macro f(a) %}{{ a }}{% endmacro %}{% for f in [[1]] recursive %}{{ f }}{% endfor %}{{ f(@) }}",
+    "{% for i in [[1]] recursive %}{% set l = loop %}{{ l(c) if loop.depth < 2 }}{% endfor %}",
+    "{% import 'mac' as mac %}{{ mac.show(@) }}{{ mac.show(@) | length }}",
+    "{% from 'mac' import show as s %}{{ s(@) }}",
+    "{% include 'inc' %}{% include @ %}",
+    "{% include [@, 'inc'] %}",
+    "{% include 'inc' ignore missing %}",
+    "{% block b %}{{ @ }}{% endblock %}{{ self.b() }}",
+    "{% block b %}{{ @ }}{% endblock %}{{ self.b() | upper }}",
+    "{% autoescape @ %}<{{ @ }}>{% endautoescape %}",
+    "{% autoescape true %}<{{ @ }}>{% endautoescape %}",
+    "{% do f(@) %}",
+    "{{ @ ~ 1 }}{{ 1 ~ @ ~ @ }}",
+    "{{ 'a' and @ }}{{ '' or @ }}{{ @ and 'a' }}",
+    "{{ [@, 'a'] | join('-') }}{{ ['a', 'b'] | join(@) }}",
+    "{{ [{'a': @}] | map(attribute='a') | list }}",
+    "{{ [@] | first }}{{ [@, 1] | last }}{{ [@] | length }}",
+    "{{ {'k': @} | items | first }}",
+];
+
+fn around(template: &str) -> String {
+    format!("{{% set c %}}{{{{ x }}}}{{% endset %}}{template}")
+}
+
+/// The heart of the matter: what is rendered without knowing is what would be rendered knowing, whatever is known.
+#[test]
+fn an_unknown_takes_no_branch_and_is_not_altered() {
+    let fixture = with(&[("inc", "<{{ x }}>"), ("mac", "{% macro show(v) %}[{{ v }}]{% endmacro %}")]);
+    let root = fixture.templates.root.clone();
+    let vars_of = |x: Value| {
+        vars(json!({
+            "x": x, "xs": [x, "k"], "m": { "v": x, "w": "k" }, "deep": [{ "a": [[x]] }],
+            "t": Value::text(vec!["a".into(), x.clone()]),
+        }))
+    };
+    let unknown = vars_of(id());
+    let (mut passed, mut seen, mut refused) = (0, 0, 0);
+    for template in uses() {
+        fs::write(root.join("t"), around(&template)).unwrap();
+        let found = fixture.templates.render("t", &unknown);
+        for value in ["", "x", "prod", "a,b"] {
+            let with_value = fixture.templates.render("t", &vars_of(value.into()));
+            match &found {
+                Ok(Rendered::Text(text)) => {
+                    let known = Value::from(value);
+                    let filled = text.resolve(&mut |r| known.get(r.path.strip_prefix(&reference().path[..])?).cloned());
+                    if filled.is_known() {
+                        assert_eq!(with_value, Ok(Rendered::Text(filled)), "{template} with {value:?}");
+                    } else {
+                        // It asks for a part of a string, which filling in refuses as the template does.
+                        assert!(with_value.is_err(), "{template} with {value:?}: {with_value:?}");
+                    }
+                    passed += 1;
+                }
+                Ok(Rendered::Sees { references, .. }) => {
+                    assert_eq!(references, &[reference()], "{template}");
+                    seen += 1;
+                }
+                // A mistake in the template itself, which it also is when everything is known.
+                Err(_) => {
+                    assert!(with_value.is_err(), "{template} with {value:?}: {found:?} but {with_value:?}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(passed > 1000 && seen > 5000 && refused > 500, "{passed} passed on, {seen} seen, {refused} refused");
+}
+
+/// Guards must not change what a template means: without unknowns it reads as the engine alone would write it.
+#[test]
+fn the_guards_change_nothing_where_all_is_known() {
+    let vars =
+        vars(json!({ "x": "prod", "xs": ["prod", "k"], "m": { "v": "prod", "w": "k" }, "deep": ["q"], "t": "ab" }));
+    let fixture = with(&[("inc", "<{{ x }}>"), ("mac", "{% macro show(v) %}[{{ v }}]{% endmacro %}")]);
+    let mut plain = Environment::new();
+    plain.set_undefined_behavior(UndefinedBehavior::Strict);
+    plain.set_syntax(guard::authors());
+    plain.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    let root = fixture.templates.root.clone();
+    plain.set_loader(move |name| Ok(fs::read_to_string(root.join(name)).ok()));
+    let context = unknown::pass(&Value::Map(vars.clone()), &Arc::default());
+    let mut compared = 0;
+    for template in uses() {
+        // Lists, maps and nothing are written as JSON by us; HTML is not our business.
+        if template.contains("autoescape") || template.contains("to_json") {
+            continue;
+        }
+        let text = around(&template);
+        fs::write(fixture.templates.root.join("t"), &text).unwrap();
+        let theirs = plain.render_str(&text, context.clone());
+        match (fixture.templates.render("t", &vars), theirs) {
+            (Ok(Rendered::Text(ours)), Ok(theirs)) => {
+                let ours = ours.to_string();
+                if !theirs.contains(['[', '{']) && !theirs.contains("none") && !theirs.contains('\\') {
+                    assert_eq!(ours, theirs, "{template}");
+                    compared += 1;
+                }
+            }
+            (Err(_), Err(_)) => {}
+            (ours, theirs) => panic!("{template}: {ours:?} but {theirs:?}"),
+        }
+    }
+    assert!(compared > 1000, "{compared}");
+}
+
+#[test]
+fn an_undefined_name_is_told_with_its_place_and_what_was_meant() {
+    let fixture = with(&[("app.yaml", "kind: App\n{# c\n#}host: {{ app.hsot }}\n"), ("b", "{{ nmae }}")]);
+    let vars = vars(json!({ "app": { "host": "a" }, "name": "b" }));
+    insta::assert_snapshot!(mistake(&fixture, "app.yaml", &vars), @"");
+    insta::assert_snapshot!(mistake(&fixture, "b", &vars), @"");
+}
+
+#[test]
+fn mistakes_in_a_template_are_told_where_they_stand() {
+    let fixture = with(&[
+        ("syntax", "a\n{% if x %}\nb\n"),
+        ("filter", "a\n\n{{ 'x' | uper }}\n"),
+        ("outer", "\n{% include 'filter' %}"),
+        ("apps/ingress.yaml", "x"),
+        ("missing", "a\n{% include 'apps/ingres.yaml' %}"),
+    ]);
+    let all: Vec<String> = ["syntax", "outer", "missing", "apps/ingress.yml"]
+        .iter()
+        .map(|name| mistake(&fixture, name, &vars(json!({ "x": 1 }))))
+        .collect();
+    insta::assert_snapshot!(all.join("\n"), @"");
+}
+
+#[test]
+fn nothing_outside_the_directory_is_read() {
+    let fixture = with(&[("a", "{% include '../secret' %}"), ("b", "{{ x }}")]);
+    let outside = fixture.templates.root.parent().unwrap().join("secret");
+    fs::write(&outside, "hunter2").unwrap();
+    std::os::unix::fs::symlink(&outside, fixture.templates.root.join("link")).unwrap();
+    let vars = vars(json!({ "x": "{{ 1 }}" }));
+    let absolute = outside.display().to_string();
+    for name in ["a", "../secret", "link", absolute.as_str(), "b/../../secret"] {
+        assert!(fixture.templates.render(name, &vars).is_err(), "{name}");
+    }
+    assert_eq!(fixture.templates.render("b", &vars), Ok(Rendered::Text("{{ 1 }}".into())));
+}
+
+#[test]
+fn values_are_written_as_they_stand_in_a_text() {
+    let vars = vars(json!({ "n": null, "b": true, "i": 3, "f": 1.5, "l": ["a", 1], "m": { "k": "v" } }));
+    assert_eq!(
+        text("{{ n }}|{{ b }}|{{ i }}|{{ f }}|{{ l }}|{{ m }}|{{ m | to_json }}\n", &vars),
+        "|true|3|1.5|[\"a\",1]|{\"k\":\"v\"}|{\"k\":\"v\"}\n"
+    );
+    assert_eq!(text("a {% raw %}{{ x }}{% endraw %} <b>\n", &vars), "a {{ x }} <b>\n");
+    assert_eq!(text("a\n  {%- if b %} b{% endif -%}  \nc", &vars), "a bc");
+}
