@@ -78,8 +78,7 @@ async fn plan(session: &Session, args: &RunArgs) -> Result<(Evaluation, Plan), D
     let runtime = tokio::runtime::Handle::current();
     let forecast = Arc::new(Forecast::new(session.world(), args.phase.clone(), runtime));
     let evaluation = session.evaluate(forecast.clone()).await?;
-    let wish =
-        Wish { phases: args.phase.clone(), prune: args.prune, regions: session.inventory.aws.regions.clone() };
+    let wish = Wish { phases: args.phase.clone(), prune: args.prune, regions: session.inventory.aws.regions.clone() };
     let plan = engine::plan(&forecast, &evaluation, &wish).await?;
     Ok((evaluation, plan))
 }
@@ -107,8 +106,10 @@ pub fn asked(session: &Session, question: &str) -> Option<u8> {
             session.report.note("Nothing was changed.");
             Some(exit::FAILED)
         }
-        Answer::NoTerminal => Some(session.refuse(&[Diagnostic::error("nothing was changed: there is no terminal to ask on")
-            .hint("pass --yes to apply without asking, or --dry-run to only see the plan")])),
+        Answer::NoTerminal => Some(
+            session.refuse(&[Diagnostic::error("nothing was changed: there is no terminal to ask on")
+                .hint("pass --yes to apply without asking, or --dry-run to only see the plan")]),
+        ),
     }
 }
 
@@ -120,5 +121,9 @@ fn no_progress(plan: &Plan) -> Option<Diagnostic> {
     if let Some(because) = &stop.because {
         wrong = wrong.because(because.clone());
     }
-    Some(wrong.at(&stop.site, "seen here").hint("the provider reports no value for it; ask `is_known(…)` before looking"))
+    Some(
+        wrong
+            .at(&stop.site, "seen here")
+            .hint("the provider reports no value for it; ask `is_known(…)` before looking"),
+    )
 }

@@ -76,7 +76,10 @@ impl Session {
             read_only,
         };
         let settings = Settings {
-            sandbox: args.sandbox.as_ref().map(|file| file.clone().unwrap_or_else(|| root.join(".runner/sandbox.json"))),
+            sandbox: args
+                .sandbox
+                .as_ref()
+                .map(|file| file.clone().unwrap_or_else(|| root.join(".runner/sandbox.json"))),
             aws,
             read_only,
         };

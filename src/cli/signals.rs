@@ -34,12 +34,7 @@ impl Signals {
     }
 }
 
-async fn heed(
-    mut interrupt: Signal,
-    mut terminate: Signal,
-    stopping: watch::Sender<bool>,
-    applying: Arc<AtomicBool>,
-) {
+async fn heed(mut interrupt: Signal, mut terminate: Signal, stopping: watch::Sender<bool>, applying: Arc<AtomicBool>) {
     loop {
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -291,11 +291,13 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn tell(&self, told: &mut Option<String>, status: String) {
-        if told.as_ref() != Some(&status) {
+    /// Says what is waited for: when that changes, and every half a minute.
+    fn tell(&self, told: &mut Option<(String, Instant)>, status: String) {
+        let old = told.as_ref().is_some_and(|(last, at)| *last == status && at.elapsed() < Duration::from_secs(30));
+        if !old {
             let (address, operation) = (self.change.address.clone(), self.operation);
             self.tools.events.emit(Event::Waiting { address, operation, status: status.clone() });
-            *told = Some(status);
+            *told = Some((status, Instant::now()));
         }
     }
 
@@ -373,9 +375,9 @@ impl<'a> Work<'a> {
     }
 
     /// The pause between two looks, unless the time is up.
-    async fn pace(&self, pace: &Pace, status: &Option<String>) -> Result<(), Ending> {
+    async fn pace(&self, pace: &Pace, told: &Option<(String, Instant)>) -> Result<(), Ending> {
         if Instant::now() > self.until {
-            let status = status.as_deref().unwrap_or("unknown");
+            let status = told.as_ref().map_or("unknown", |(status, _)| status.as_str());
             let summary = match self.operation {
                 Operation::Delete => format!("{} is not gone after {} s", self.change.address, self.limit.as_secs()),
                 _ => format!("{} is not ready after {} s", self.change.address, self.limit.as_secs()),

@@ -26,6 +26,7 @@ pub fn change(name: &str, action: Action, fields: Vec<FieldChange>) -> Change {
         site: Some(Site::new("playbooks/phases/network.rhai", 12, 5)),
         phase: vec!["network".into()],
         needs: vec![],
+        uses: vec![],
     }
 }
 

@@ -53,7 +53,8 @@ const OPTIONS: &str = "\
 ";
 
 pub fn of_kind(kind: &Kind) -> String {
-    let mut text = format!("## {}\n\n{}\n\n### Inputs\n\n| input | type | |\n|---|---|---|\n", kind.name, kind.doc.trim());
+    let mut text =
+        format!("## {}\n\n{}\n\n### Inputs\n\n| input | type | |\n|---|---|---|\n", kind.name, kind.doc.trim());
     let mut fields: Vec<(String, &Field)> = vec![];
     flatten("", &kind.inputs, &mut fields);
     for (path, field) in fields {

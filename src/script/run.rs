@@ -30,7 +30,8 @@ pub fn evaluate(script: &Script) -> Result<Evaluation, Diagnostics> {
         match outcome {
             Ok(Ok(Ok(outcome))) => outcome,
             Ok(_) => Err(vec![
-                Diagnostic::error("the script interpreter failed").hint("this is a mistake in runner: please report it"),
+                Diagnostic::error("the script interpreter failed")
+                    .hint("this is a mistake in runner: please report it"),
             ]),
             Err(error) => Err(vec![Diagnostic::error("cannot start the script").because(error.to_string())]),
         }

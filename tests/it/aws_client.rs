@@ -124,10 +124,8 @@ fn a_missing_region_is_told() {
 async fn an_endpoint_that_refuses_is_named_and_not_ambiguous() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
-    let aws = Aws::connect_from(
-        Settings { region: Some(REGION.into()), ..Settings::default() },
-        chain(&url, "NOTREAL"),
-    );
+    let aws =
+        Aws::connect_from(Settings { region: Some(REGION.into()), ..Settings::default() }, chain(&url, "NOTREAL"));
     let fault = list_vpcs(&aws).await.unwrap_err();
     assert_eq!(fault.class, Class::Other, "{fault:?}");
     assert!(fault.message.starts_with("no connection"), "{fault:?}");
@@ -215,10 +213,8 @@ fn cutting_server(cut: usize, with_length: bool) -> String {
 async fn half_an_answer_is_no_shorter_list() {
     for (cut, with_length) in [(300, false), (33, false), (5, false), (300, true)] {
         let url = cutting_server(cut, with_length);
-        let aws = Aws::connect_from(
-            Settings { region: Some(REGION.into()), ..Settings::default() },
-            chain(&url, "NOTREAL"),
-        );
+        let aws =
+            Aws::connect_from(Settings { region: Some(REGION.into()), ..Settings::default() }, chain(&url, "NOTREAL"));
         let fault = list_vpcs(&aws).await.unwrap_err();
         assert_eq!(fault.class, Class::Ambiguous, "cut by {cut}: {fault:?}");
         assert_eq!(aws.calls()["ec2:DescribeVpcs"], 4, "asked again as often as after no answer");

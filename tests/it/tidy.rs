@@ -91,15 +91,18 @@ fn libraries_stay_where_they_belong() {
 #[test]
 fn only_report_prints() {
     let printing = ["println!", "print!(", "eprintln!", "eprint!(", "dbg!(", "stdout()", "stderr()"];
-    let strays: Vec<String> = mentions(&[""], &printing).into_iter().filter(|line| !line.starts_with("report/")).collect();
+    let strays: Vec<String> =
+        mentions(&[""], &printing).into_iter().filter(|line| !line.starts_with("report/")).collect();
     assert_eq!(strays, [""; 0]);
 }
 
 /// Waiting is the engine's. The sandbox lets simulated time pass, which is the outside's doing.
 #[test]
 fn providers_never_sleep() {
-    let sleeping: Vec<String> =
-        mentions(&["providers/"], &["sleep("]).into_iter().filter(|line| !line.starts_with("providers/sandbox")).collect();
+    let sleeping: Vec<String> = mentions(&["providers/"], &["sleep("])
+        .into_iter()
+        .filter(|line| !line.starts_with("providers/sandbox"))
+        .collect();
     assert_eq!(sleeping, [""; 0]);
 }
 

@@ -114,14 +114,29 @@ fn no_credentials(error: &CredentialsError) -> Fault {
 pub fn classify(code: &str, status: u16) -> Class {
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| code.ends_with(suffix));
     match code {
-        "RequestLimitExceeded" | "RequestThrottled" | "RequestThrottledException" | "TooManyRequestsException"
-        | "SlowDown" | "PriorRequestNotComplete" | "BandwidthLimitExceeded" | "EC2ThrottledException" => {
-            Class::Throttled
-        }
+        "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "SlowDown"
+        | "PriorRequestNotComplete"
+        | "BandwidthLimitExceeded"
+        | "EC2ThrottledException" => Class::Throttled,
         _ if code.starts_with("Throttling") || code.starts_with("Throttled") => Class::Throttled,
-        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "AuthFailure" | "ExpiredToken"
-        | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException" | "OptInRequired"
-        | "SignatureDoesNotMatch" | "IncompleteSignature" | "RequestExpired" | "Blocked" | "PendingVerification"
+        "UnauthorizedOperation"
+        | "AccessDenied"
+        | "AccessDeniedException"
+        | "AuthFailure"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "OptInRequired"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "RequestExpired"
+        | "Blocked"
+        | "PendingVerification"
         | "MissingAuthenticationToken" => Class::Denied,
         "Gateway.NotAttached"
         | "IncorrectState"

@@ -263,9 +263,9 @@ fn map_of(typed: &impl Serialize) -> Map {
 
 fn without_nulls(value: &Value) -> Value {
     match value {
-        Value::Map(map) => Value::Map(
-            map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect(),
-        ),
+        Value::Map(map) => {
+            Value::Map(map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect())
+        }
         Value::List(items) => items.iter().map(without_nulls).collect(),
         plain => plain.clone(),
     }
