@@ -70,6 +70,7 @@ fn deep_recursion_is_an_error_and_no_crash() {
         "fn f(n) { phase(`p${n}`, || f(n + 1)) } f(1);",
         "fn f(n) { if true { if true { if true { `${f(n + 1)}` } } } } f(1);",
     ] {
+        eprintln!("{script}");
         let found = Play::new(script).bad();
         assert!(found[0].contains("functions call each other more than 64 deep"), "{script}: {found:?}");
     }

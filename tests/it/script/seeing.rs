@@ -83,7 +83,7 @@ fn a_stage_holds_what_came_before_it() {
     assert_eq!(stage.declarations.len(), 2);
     assert_eq!(stage.outputs, [("a".to_owned(), Value::Int(1))]);
     assert_eq!(stage.phases.len(), 1);
-    assert_eq!(stage.stop.unwrap().site.to_string(), "playbooks/main.rhai:2:78");
+    assert_eq!(stage.stop.unwrap().site.to_string(), "playbooks/main.rhai:2:75");
 }
 
 #[test]
