@@ -55,7 +55,9 @@ fn members(files: &[File]) -> BTreeSet<String> {
     for file in files {
         file.ast.walk(&mut |nodes| {
             match nodes.last() {
-                Some(ASTNode::Expr(Expr::Map(map, _))) => names.extend(map.0.iter().map(|(key, _)| key.name.to_string())),
+                Some(ASTNode::Expr(Expr::Map(map, _))) => {
+                    names.extend(map.0.iter().map(|(key, _)| key.name.to_string()))
+                }
                 Some(ASTNode::Expr(Expr::Property(property, _))) => drop(names.insert(property.2.to_string())),
                 Some(ASTNode::Expr(Expr::StringConstant(key, _))) => drop(names.insert(key.to_string())),
                 _ => {}
@@ -185,7 +187,8 @@ impl Checker<'_> {
     /// The name under which another module's function can be called.
     fn elsewhere(&self, file: &File, name: &str) -> Option<String> {
         let mut imports = file.imports.iter();
-        let (alias, _) = imports.find(|(_, index)| self.files[**index].functions.keys().any(|(known, _)| known == name))?;
+        let (alias, _) =
+            imports.find(|(_, index)| self.files[**index].functions.keys().any(|(known, _)| known == name))?;
         Some(format!("{alias}::{name}"))
     }
 
@@ -224,9 +227,7 @@ impl Checker<'_> {
         }
         match self.natives.get(name) {
             Some(arities) if arities.contains(&(count + 1)) => None,
-            Some(arities) => {
-                Some(arity(name, count, &arities.iter().filter(|n| **n > 0).map(|n| n - 1).collect()))
-            }
+            Some(arities) => Some(arity(name, count, &arities.iter().filter(|n| **n > 0).map(|n| n - 1).collect())),
             None => {
                 let near = closest(name, self.natives.keys().map(String::as_str));
                 Some(unknown(name, near.map(str::to_owned), "function"))
@@ -256,7 +257,8 @@ fn arities(file: &File, name: &str) -> BTreeSet<usize> {
 
 fn unknown(name: &str, near: Option<String>, what: &str) -> Diagnostic {
     let what = if what.is_empty() { "function" } else { what };
-    Diagnostic::error(format!("there is no {what} `{name}`")).maybe_hint(near.map(|near| format!("did you mean `{near}`?")))
+    Diagnostic::error(format!("there is no {what} `{name}`"))
+        .maybe_hint(near.map(|near| format!("did you mean `{near}`?")))
 }
 
 fn arity(name: &str, count: usize, known: &BTreeSet<usize>) -> Diagnostic {

@@ -20,8 +20,12 @@ pub(super) fn of_parsing(error: &ParseError, lines: &Lines, text: &str) -> Diagn
         }
         P::ModuleUndefined(name) => Diagnostic::error(format!("there is no module or provider `{name}`"))
             .hint(format!("a module is imported with `import \"path\" as {name};`")),
-        P::UnexpectedEOF => Diagnostic::error("the file ends in the middle of something").hint("a bracket is not closed"),
-        P::BadInput(LexError::ImproperSymbol(symbol, why)) if why.is_empty() => Diagnostic::error(format!("`{symbol}` means nothing here")),
+        P::UnexpectedEOF => {
+            Diagnostic::error("the file ends in the middle of something").hint("a bracket is not closed")
+        }
+        P::BadInput(LexError::ImproperSymbol(symbol, why)) if why.is_empty() => {
+            Diagnostic::error(format!("`{symbol}` means nothing here"))
+        }
         P::MissingToken(token, why) => Diagnostic::error(format!("`{token}` is missing {why}")),
         P::Reserved(word) => Diagnostic::error(format!("`{word}` cannot be used here: the word is reserved")),
         P::ExprTooDeep => Diagnostic::error("this expression is nested too deeply").hint("split it with `let`"),
@@ -49,7 +53,12 @@ fn variables(text: &str) -> Vec<&str> {
 }
 
 /// What stopped the script while it ran.
-pub(super) fn of_running(error: EvalAltResult, program: &Program, inventory: &Inventory, limits: &Limits) -> Diagnostic {
+pub(super) fn of_running(
+    error: EvalAltResult,
+    program: &Program,
+    inventory: &Inventory,
+    limits: &Limits,
+) -> Diagnostic {
     let (mut frames, mut inner) = (vec![], error);
     while let EvalAltResult::ErrorInFunctionCall(name, _, cause, position) = inner {
         frames.push((name, position));
@@ -64,7 +73,8 @@ pub(super) fn of_running(error: EvalAltResult, program: &Program, inventory: &In
     }
     for (name, position) in frames.iter().rev().filter(|(_, frame)| !frame.is_none()).take(8) {
         let name = plain(name);
-        let label = if name.starts_with("anon$") { "called from here".into() } else { format!("`{name}` called from here") };
+        let label =
+            if name.starts_with("anon$") { "called from here".into() } else { format!("`{name}` called from here") };
         let site = program.lines.site(*position);
         if diagnostic.places.iter().all(|place| place.site != site) {
             diagnostic = diagnostic.at(&site, label);
@@ -96,7 +106,9 @@ fn explain(
         E::ErrorIndexingType(what, _) => say(format!("a value of type {} has no parts to index", types(&what))),
         E::ErrorArrayBounds(length, index, _) => say(format!("there is no item {index} in a list of {length}")),
         E::ErrorStringBounds(length, index, _) => say(format!("there is no character {index} in a text of {length}")),
-        E::ErrorBitFieldBounds(length, index, _) => say(format!("there is no bit {index} in a number of {length} bits")),
+        E::ErrorBitFieldBounds(length, index, _) => {
+            say(format!("there is no bit {index} in a number of {length} bits"))
+        }
         E::ErrorFor(_) => say("`for` needs a list, a map's keys or values, a range, or a text".into()),
         E::ErrorDataRace(name, _) => say(format!("`{name}` is changed while it is in use")),
         E::ErrorNonPureMethodCallOnConstant(name, _) => {
@@ -186,7 +198,9 @@ fn property(name: &str, position: Position, program: &Program, inventory: &Inven
         true => map_at(&inventory.value, parent).map(|_| parent.to_vec()),
         // The variable may hold any part of it; take the one that the path below it tells.
         false if !parent.is_empty() => only_one_ending(&inventory.value, parent, name),
-        false => path.root.as_ref().and_then(|root| only_one_ending(&inventory.value, std::slice::from_ref(root), name)),
+        false => {
+            path.root.as_ref().and_then(|root| only_one_ending(&inventory.value, std::slice::from_ref(root), name))
+        }
     };
     let (Some(found), Some(file)) = (found, inventory.files.first()) else {
         return Diagnostic::error(format!("this map has no `{name}`"));

@@ -128,7 +128,9 @@ fn of_mistake(address: &Address, site: &Site, mistake: Mistake) -> Diagnostic {
 fn wrong_name(name: &str) -> Option<String> {
     match name {
         "" => Some("the name is empty".into()),
-        _ if name.chars().any(char::is_control) => Some("the name has a line break or another control character".into()),
+        _ if name.chars().any(char::is_control) => {
+            Some("the name has a line break or another control character".into())
+        }
         _ if name.chars().count() > LONGEST_NAME => Some(format!("the name is longer than {LONGEST_NAME} characters")),
         _ => None,
     }
@@ -145,7 +147,9 @@ fn as_map(world: &World, ctx: &NativeCallContext, name: &str, value: &Dynamic) -
     match to_value(&value) {
         Ok(Value::Map(map)) => Ok(map),
         Ok(_) => Err(wrong(format!("expects a map `#{{ … }}`, got a value of type {type_name}"))),
-        Err(misfit) => Err(Mistake { path: misfit.field().to_owned(), what: format!("cannot be {}", misfit.what), hint: None }),
+        Err(misfit) => {
+            Err(Mistake { path: misfit.field().to_owned(), what: format!("cannot be {}", misfit.what), hint: None })
+        }
     }
 }
 
@@ -181,7 +185,8 @@ fn lookup_functions(module: &mut Module, name: &str, lookup: &Lookup, world: &Ar
             let ctx = ctx.ok_or("a lookup is called by a script")?;
             look_up(&w, &ctx, &l, arguments)
         };
-        let function = rhai::RhaiFunc::Pure { func: Arc::new(call), has_context: true, is_pure: true, is_volatile: true };
+        let function =
+            rhai::RhaiFunc::Pure { func: Arc::new(call), has_context: true, is_pure: true, is_volatile: true };
         FuncRegistration::new(name)
             .with_params_info(&info)
             .with_comments(&comments)
@@ -317,7 +322,8 @@ fn template(world: &World, ctx: &NativeCallContext, path: &str, values: &Dynamic
             Rendered::Text(text) => return Ok(to_dynamic(&text)),
             Rendered::Sees { references, site } => {
                 let known = world.see_references(references, position, Some(site))?;
-                let filled = values.iter().map(|(k, v)| (k.clone(), v.resolve(&mut |r| known.get(r).cloned()))).collect();
+                let filled =
+                    values.iter().map(|(k, v)| (k.clone(), v.resolve(&mut |r| known.get(r).cloned()))).collect();
                 if filled == values {
                     return Err(failed(Diagnostic::error(format!("template `{path}` does not come to an end"))));
                 }

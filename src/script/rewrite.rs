@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rhai::{
-    ASTFlags, BinaryExpr, Dynamic, Engine, Expr, FlowControl, FnCallExpr, FnCallHashes, FnPtr, ImmutableString, OptimizationLevel,
-    Position, ScriptFuncDef, Stmt, StmtBlock, Token,
+    ASTFlags, BinaryExpr, Dynamic, Engine, Expr, FlowControl, FnCallExpr, FnCallHashes, FnPtr, ImmutableString,
+    OptimizationLevel, Position, ScriptFuncDef, Stmt, StmtBlock, Token,
 };
 
 use super::program::File;

@@ -77,7 +77,8 @@ fn text(world: &World, ctx: &NativeCallContext, parts: Array) -> Outcome {
 
 /// One part of a text. A list or a map is seen first: only the script knows how its text looks.
 fn piece(world: &World, ctx: &NativeCallContext, part: Dynamic) -> Outcome<Value> {
-    let part = if is_unknown(&part) && !stays_text(world, &part) { world.see(&part, ctx.call_position())? } else { part };
+    let part =
+        if is_unknown(&part) && !stays_text(world, &part) { world.see(&part, ctx.call_position())? } else { part };
     if let Some(deferred) = part.read_lock::<Deferred>() {
         return Ok((*deferred.0).clone());
     }
@@ -177,9 +178,9 @@ fn part(world: &World, ctx: &NativeCallContext, deferred: &Deferred, segment: Se
             let seen = world.see(&Dynamic::from(deferred.clone()), position)?;
             let items = seen.as_array_ref().map(|items| items.to_vec()).unwrap_or_default();
             let at = items.len().checked_sub(index.unsigned_abs() as usize);
-            return at.and_then(|at| items.get(at).cloned()).ok_or_else(|| {
-                Box::new(rhai::EvalAltResult::ErrorArrayBounds(items.len(), *index, position))
-            });
+            return at
+                .and_then(|at| items.get(at).cloned())
+                .ok_or_else(|| Box::new(rhai::EvalAltResult::ErrorArrayBounds(items.len(), *index, position)));
         }
         _ => {}
     }
@@ -214,9 +215,9 @@ fn index_of_text(world: &World, ctx: &NativeCallContext, seen: Dynamic, segment:
     match segment {
         Segment::Index(index) => {
             let at = if index < 0 { length.checked_sub(index.unsigned_abs() as usize) } else { Some(index as usize) };
-            at.and_then(|at| text.chars().nth(at)).map(Dynamic::from).ok_or_else(|| {
-                Box::new(rhai::EvalAltResult::ErrorStringBounds(length, index, ctx.call_position()))
-            })
+            at.and_then(|at| text.chars().nth(at))
+                .map(Dynamic::from)
+                .ok_or_else(|| Box::new(rhai::EvalAltResult::ErrorStringBounds(length, index, ctx.call_position())))
         }
         Segment::Key(key) => {
             Err(world.raise(ctx.call_position(), Diagnostic::error(format!("a text has no property `{key}`"))))
@@ -285,9 +286,13 @@ fn operators(engine: &mut Engine, world: &Arc<World>) {
     for (op, same) in [("==", true), ("!=", false)] {
         engine.register_fn(op, move |a: Handle, b: Handle| (a.0.address == b.0.address) == same);
         let w = world.clone();
-        engine.register_fn(op, move |ctx: NativeCallContext, a: Handle, _: Dynamic| w.see(&a.into(), ctx.call_position()));
+        engine.register_fn(op, move |ctx: NativeCallContext, a: Handle, _: Dynamic| {
+            w.see(&a.into(), ctx.call_position())
+        });
         let w = world.clone();
-        engine.register_fn(op, move |ctx: NativeCallContext, _: Dynamic, b: Handle| w.see(&b.into(), ctx.call_position()));
+        engine.register_fn(op, move |ctx: NativeCallContext, _: Dynamic, b: Handle| {
+            w.see(&b.into(), ctx.call_position())
+        });
     }
     for op in ["!", "-"] {
         let w = world.clone();

@@ -259,11 +259,13 @@ fn refused(engine: &mut Engine, world: &Arc<World>) {
         ("split", "`filter`"),
     ] {
         let w = world.clone();
-        engine.register_fn(name, move |ctx: NativeCallContext, _: &mut Array, _: FnPtr| refuse(&w, &ctx, name, instead));
+        engine
+            .register_fn(name, move |ctx: NativeCallContext, _: &mut Array, _: FnPtr| refuse(&w, &ctx, name, instead));
     }
     for name in ["drain", "retain"] {
         let w = world.clone();
-        engine.register_fn(name, move |ctx: NativeCallContext, _: &mut Map, _: FnPtr| refuse(&w, &ctx, name, "`filter`"));
+        engine
+            .register_fn(name, move |ctx: NativeCallContext, _: &mut Map, _: FnPtr| refuse(&w, &ctx, name, "`filter`"));
     }
     // It cannot be interrupted, and a plan must not take time.
     macro_rules! no_sleep {

@@ -148,11 +148,7 @@ impl World {
         self.known_or_stop(sights, position)
     }
 
-    fn known_or_stop(
-        &self,
-        sights: Vec<(Reference, Sight)>,
-        position: Position,
-    ) -> Outcome<HashMap<Reference, Value>> {
+    fn known_or_stop(&self, sights: Vec<(Reference, Sight)>, position: Position) -> Outcome<HashMap<Reference, Value>> {
         let (mut known, mut unknown, mut because) = (HashMap::new(), vec![], None);
         for (reference, sight) in sights {
             match sight {

@@ -79,7 +79,9 @@ fn reserved_words_are_names_where_nothing_else_can_stand() {
 
 #[test]
 fn a_lookup_reads_and_its_fault_is_told_at_the_call() {
-    let play = Play::new("output(\"z\", aws::zones()); output(\"y\", aws::zones(\"r\").len()); output(\"p\", aws::parameter(\"known\"));");
+    let play = Play::new(
+        "output(\"z\", aws::zones()); output(\"y\", aws::zones(\"r\").len()); output(\"p\", aws::parameter(\"known\"));",
+    );
     assert_eq!(play.outputs(), r#"{"p":"found","y":2,"z":["a","b"]}"#);
     assert_eq!(
         Play::new("aws::parameter(\"x\");\n").bad(),
@@ -87,7 +89,9 @@ fn a_lookup_reads_and_its_fault_is_told_at_the_call() {
     );
     assert_eq!(
         Play::new("aws::parameter(1);\n").bad(),
-        ["playbooks/main.rhai:1:6: aws::parameter: `name`: expects a string, got the integer 1 (hint: put it in quotes)"]
+        [
+            "playbooks/main.rhai:1:6: aws::parameter: `name`: expects a string, got the integer 1 (hint: put it in quotes)"
+        ]
     );
 }
 
@@ -115,7 +119,12 @@ fn ten_thousand_declarations_take_time_in_proportion() {
 #[test]
 fn editors_get_definitions() {
     let text = definitions(&kinds(), &lookups());
-    for part in ["fn vpc(name: String, inputs: map) -> ?;", "The range of addresses", "fn zones(region: ?)", "fn phase(name: String, body: Fn)"] {
+    for part in [
+        "fn vpc(name: String, inputs: map) -> ?;",
+        "The range of addresses",
+        "fn zones(region: ?)",
+        "fn phase(name: String, body: Fn)",
+    ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
 }

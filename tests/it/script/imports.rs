@@ -42,9 +42,16 @@ fn functions_of_one_name_are_not_confused() {
 
 #[test]
 fn a_place_is_in_the_file_it_is_in() {
-    let play = Play::new("import \"m\" as m;\n\nm::run(|| {\n  aws::subnet(\"x\", #{ vpc: 1 })\n});\nm::own();\nm::run(|| [1][7]);")
-        .file("playbooks/m.rhai", "fn run(f) {\n  f.call()\n}\nfn own() { aws::subnet(\"y\", #{ vpc: 1 }) }");
-    let found: Vec<String> = play.run().unwrap_err().iter().map(|d| d.places.iter().map(|p| p.site.to_string()).collect::<Vec<_>>().join(" ")).collect();
+    let play = Play::new(
+        "import \"m\" as m;\n\nm::run(|| {\n  aws::subnet(\"x\", #{ vpc: 1 })\n});\nm::own();\nm::run(|| [1][7]);",
+    )
+    .file("playbooks/m.rhai", "fn run(f) {\n  f.call()\n}\nfn own() { aws::subnet(\"y\", #{ vpc: 1 }) }");
+    let found: Vec<String> = play
+        .run()
+        .unwrap_err()
+        .iter()
+        .map(|d| d.places.iter().map(|p| p.site.to_string()).collect::<Vec<_>>().join(" "))
+        .collect();
     assert_eq!(
         found,
         [
@@ -86,8 +93,10 @@ fn a_circle_of_imports_shows_its_way() {
         .file("playbooks/b.rhai", "\nimport \"a\" as a;");
     assert_eq!(
         play.bad(),
-        ["playbooks/b.rhai:2:1: modules import each other in a circle: playbooks/a.rhai → playbooks/b.rhai → playbooks/a.rhai \
-          (hint: move what they share into a module of its own)"]
+        [
+            "playbooks/b.rhai:2:1: modules import each other in a circle: playbooks/a.rhai → playbooks/b.rhai → playbooks/a.rhai \
+          (hint: move what they share into a module of its own)"
+        ]
     );
 }
 

@@ -94,11 +94,9 @@ pub fn lookups() -> Vec<Lookup> {
         default: None,
         doc: String::new(),
     };
-    let lookup = |name: &str, parameters| Lookup { name: name.into(), doc: "Reads.".into(), parameters, returns: vec![] };
-    vec![
-        lookup("aws::zones", vec![field("region", false)]),
-        lookup("aws::parameter", vec![field("name", true)]),
-    ]
+    let lookup =
+        |name: &str, parameters| Lookup { name: name.into(), doc: "Reads.".into(), parameters, returns: vec![] };
+    vec![lookup("aws::zones", vec![field("region", false)]), lookup("aws::parameter", vec![field("name", true)])]
 }
 
 /// Knows what it is told, by the text of the reference.
@@ -194,7 +192,11 @@ impl Play {
     pub fn outputs(&self) -> String {
         let evaluation = self.good();
         if let Some(stop) = evaluation.stop {
-            return format!("stopped at {}: {:?}", stop.site, stop.references.iter().map(|r| r.to_string()).collect::<Vec<_>>());
+            return format!(
+                "stopped at {}: {:?}",
+                stop.site,
+                stop.references.iter().map(|r| r.to_string()).collect::<Vec<_>>()
+            );
         }
         let outputs: Map = evaluation.outputs.into_iter().collect();
         Value::Map(outputs).to_string()
@@ -203,7 +205,8 @@ impl Play {
 
 fn lines(found: &Diagnostics) -> Vec<String> {
     let line = |diagnostic: &Diagnostic| {
-        let more: Vec<String> = diagnostic.places.iter().skip(1).map(|p| format!(" [{} {}]", p.site, p.label)).collect();
+        let more: Vec<String> =
+            diagnostic.places.iter().skip(1).map(|p| format!(" [{} {}]", p.site, p.label)).collect();
         format!("{diagnostic}{}", more.concat())
     };
     found.iter().map(line).collect()

@@ -29,16 +29,47 @@ fn stop(rest: &str) -> String {
 fn passing_a_reference_on_is_free() {
     for (script, expected) in [
         ("output(\"x\", vpc.id);", r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["id"]}}}"#),
-        ("output(\"x\", vpc.nodes[0].name);", r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["nodes",0,"name"]}}}"#),
-        ("output(\"x\", vpc.identity[\"k\"]);", r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["identity","k"]}}}"#),
-        ("output(\"x\", `a-${vpc.id}-b`);", r#"{"x":{"$text":["a-",{"$reference":{"address":"aws::vpc.main","path":["id"]}},"-b"]}}"#),
-        ("let s = \"a-\"; s += vpc.id; output(\"x\", s + 'c');", r#"{"x":{"$text":["a-",{"$reference":{"address":"aws::vpc.main","path":["id"]}},"c"]}}"#),
-        ("output(\"x\", vpc.size + \"!\");", r#"{"x":{"$text":[{"$reference":{"address":"aws::vpc.main","path":["size"]}},"!"]}}"#),
-        ("fn id(v) { v } output(\"x\", id(vpc.id));", r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["id"]}}}"#),
-        ("let f = |x| [x, vpc.id]; output(\"x\", f.call(1));", r#"{"x":[1,{"$reference":{"address":"aws::vpc.main","path":["id"]}}]}"#),
-        ("const ID = vpc.id; fn f() { global::ID } output(\"x\", f());", r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["id"]}}}"#),
+        (
+            "output(\"x\", vpc.nodes[0].name);",
+            r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["nodes",0,"name"]}}}"#,
+        ),
+        (
+            "output(\"x\", vpc.identity[\"k\"]);",
+            r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["identity","k"]}}}"#,
+        ),
+        (
+            "output(\"x\", `a-${vpc.id}-b`);",
+            r#"{"x":{"$text":["a-",{"$reference":{"address":"aws::vpc.main","path":["id"]}},"-b"]}}"#,
+        ),
+        (
+            "let s = \"a-\"; s += vpc.id; output(\"x\", s + 'c');",
+            r#"{"x":{"$text":["a-",{"$reference":{"address":"aws::vpc.main","path":["id"]}},"c"]}}"#,
+        ),
+        (
+            "let s = \"a-\"; let f = || s; s += vpc.id; output(\"x\", f.call());",
+            r#"{"x":{"$text":["a-",{"$reference":{"address":"aws::vpc.main","path":["id"]}}]}}"#,
+        ),
+        (
+            "output(\"x\", vpc.size + \"!\");",
+            r#"{"x":{"$text":[{"$reference":{"address":"aws::vpc.main","path":["size"]}},"!"]}}"#,
+        ),
+        (
+            "fn id(v) { v } output(\"x\", id(vpc.id));",
+            r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["id"]}}}"#,
+        ),
+        (
+            "let f = |x| [x, vpc.id]; output(\"x\", f.call(1));",
+            r#"{"x":[1,{"$reference":{"address":"aws::vpc.main","path":["id"]}}]}"#,
+        ),
+        (
+            "const ID = vpc.id; fn f() { global::ID } output(\"x\", f());",
+            r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["id"]}}}"#,
+        ),
         ("output(\"x\", () ?? vpc.id);", r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["id"]}}}"#),
-        ("output(\"x\", [1].map(|i| vpc.tag));", r#"{"x":[{"$reference":{"address":"aws::vpc.main","path":["tag"]}}]}"#),
+        (
+            "output(\"x\", [1].map(|i| vpc.tag));",
+            r#"{"x":[{"$reference":{"address":"aws::vpc.main","path":["tag"]}}]}"#,
+        ),
         ("output(\"x\", vpc.cidr_block);", r#"{"x":{"$reference":{"address":"aws::vpc.main","path":["cidr_block"]}}}"#),
         ("output(\"x\", is_known(vpc.id));", r#"{"x":false}"#),
         ("output(\"x\", [vpc].len());", r#"{"x":1}"#),
@@ -138,8 +169,10 @@ fn printing_shows_the_unknown_to_people_and_does_not_stop() {
 fn a_whole_resource_is_not_looked_at() {
     assert_eq!(
         play("if vpc == 1 { }").bad(),
-        ["playbooks/main.rhai:2:8: a whole resource cannot be looked at: `aws::vpc.main` (hint: name one of its attributes: \
-          `arn`, `id`, `identity`, `nodes`, `ready`, `size`, `tag`, `zones`, `cidr_block`, `enable_dns`, `tags`)"]
+        [
+            "playbooks/main.rhai:2:8: a whole resource cannot be looked at: `aws::vpc.main` (hint: name one of its attributes: \
+          `arn`, `id`, `identity`, `nodes`, `ready`, `size`, `tag`, `zones`, `cidr_block`, `enable_dns`, `tags`)"
+        ]
     );
     assert_eq!(play("let other = vpc; output(\"x\", vpc == other);").outputs(), r#"{"x":true}"#);
 }
