@@ -1,3 +1,46 @@
+//! `runner` runs playbooks: it evaluates a script, plans what it declares against what is live, and applies the plan.
+//!
+//! ```text
+//! script ──▶ declarations ──▶ refresh ──▶ diff ──▶ Plan ──▶ approve ──▶ apply ──▶ wait
+//! (Rhai)      (plain data)    (reads)    (pure)   (data)                (writes)   (polls)
+//! ```
+//!
+//! # The floors, from the top
+//!
+//! | floor | what it is |
+//! |---|---|
+//! | [`cli`] | the commands, one file each: arguments in, exit code out |
+//! | [`report`] | the only place that prints: plans, progress, diagnostics, the reference |
+//! | [`script`] | the only place that knows Rhai: a playbook becomes declarations |
+//! | [`engine`] | the only place that orders work: forecast, plan, apply, wait |
+//! | [`providers`] | the only place that talks to the outside: AWS, and the sandbox that stands in for it |
+//! | [`inventory`], [`template`] | what playbooks read beside themselves |
+//! | [`event`] | what happened, as facts; reports and records read one channel |
+//! | [`resource`] | the vocabulary: kind, address, value with references, declaration, live, provider |
+//! | [`diagnostic`] | what went wrong, where, and what to do |
+//!
+//! `script` and `engine` stand side by side, do not know each other, and meet only in `resource`: the script asks an
+//! [`resource::Oracle`] for what it must see, and the engine's [`engine::Forecast`] is one.
+//!
+//! # What always holds
+//!
+//! - Imports go down, never up; each outside library has one room (`tests/it/tidy.rs`).
+//! - The script never runs while something is being changed.
+//! - An unknown never takes a branch: whatever sees a reference gets a certain value or ends the stage
+//!   (`src/script/audit.rs`).
+//! - What the script saw is what the plan does: both come from one forecast over one look at the world.
+//! - A plan is plain data. Applying it runs no script.
+//! - Only a complete evaluation tells what is no longer declared.
+//! - Nothing is changed that was not looked at again just before, and nothing that has changed since the plan.
+//! - No create is repeated without looking first whether it took effect; no provider repeats one on its own.
+//! - Ownership is set in the call that creates.
+//!
+//! # To add a kind
+//!
+//! Write `src/providers/aws/<kind>.rs` with its `Inputs`, `Outputs` and verbs, and add one line to the list in
+//! `src/providers/aws/mod.rs`. The script function, its checks, the documentation and the sandbox's version of it
+//! come from that.
+
 pub mod cli;
 pub mod diagnostic;
 pub mod engine;
@@ -7,3 +50,4 @@ pub mod providers;
 pub mod report;
 pub mod resource;
 pub mod script;
+pub mod template;

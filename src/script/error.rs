@@ -124,7 +124,10 @@ fn explain(
         E::ErrorDataTooLarge(what, _) => say(format!("a value grows too large: {}", lower(&what))),
         E::ErrorParsing(kind, _) => say(lower(&kind.to_string())),
         E::ErrorDotExpr(text, _) if text.is_empty() => say("this has no such property".into()),
-        other => say(lower(&other.unwrap_inner().to_string().split(" (line ").next().unwrap_or_default().to_owned())),
+        other => {
+            let text = other.unwrap_inner().to_string();
+            say(lower(text.split(" (line ").next().unwrap_or_default()))
+        }
     }
 }
 

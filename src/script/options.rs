@@ -97,9 +97,12 @@ fn ignore(kind: &Kind, value: &Value) -> Result<Vec<String>, Mistake> {
         if kind.input(&name).is_some() {
             return Ok(name);
         }
-        let near = closest(&name, kind.inputs.iter().map(|field| field.name.as_str()));
-        let what = format!("`{}` has no input `{name}`", kind.name);
-        Err(wrong("ignore", what, near.map(|near| format!("did you mean `{near}`?"))))
+        let known: Vec<&str> = kind.inputs.iter().map(|field| field.name.as_str()).collect();
+        let hint = match closest(&name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known inputs: {}", known.join(", ")),
+        };
+        Err(wrong("ignore", format!("`{}` has no input `{name}`", kind.name), Some(hint)))
     };
     items.iter().map(check).collect()
 }

@@ -63,7 +63,8 @@ fn kind_doc(kind: &Kind) -> String {
 
 fn line(name: &str, ty: &Type, more: &str, doc: &str) -> String {
     let first = doc.split("\n\n").next().unwrap_or_default().replace('\n', " ");
-    format!("* `{name}` ({ty}{more}): {first}\n")
+    let colon = if first.is_empty() { "" } else { ": " };
+    format!("* `{name}` ({ty}{more}){colon}{first}\n")
 }
 
 /// A call of a kind. Whatever is wrong is noted and the script goes on, so that one run finds all mistakes.
@@ -83,13 +84,18 @@ fn declare(world: &World, ctx: &NativeCallContext, kind: &Arc<Kind>, arguments: 
     if let Some(what) = wrong_name(&name) {
         world.mistake(Diagnostic::error(format!("{}: {what}", kind.name)).at(&site, "declared here"));
     }
-    let mut inputs = as_map(world, ctx, "inputs", &inputs).unwrap_or_else(|mistake| {
-        note(mistake);
-        Map::new()
-    });
-    defaults(kind, &name, &mut inputs);
-    schema::check(&kind.inputs, &inputs, &|reference| world.type_of(reference)).into_iter().for_each(note);
-    (kind.nature.check)(&inputs).into_iter().for_each(note);
+    let inputs = match as_map(world, ctx, "inputs", &inputs) {
+        Ok(mut inputs) => {
+            defaults(kind, &name, &mut inputs);
+            schema::check(&kind.inputs, &inputs, &|reference| world.type_of(reference)).into_iter().for_each(note);
+            (kind.nature.check)(&inputs).into_iter().for_each(note);
+            inputs
+        }
+        Err(mistake) => {
+            note(mistake);
+            Map::new()
+        }
+    };
     let options = match as_map(world, ctx, "options", &options) {
         Ok(map) => {
             let (options, mistakes) = options::read(kind, &map);
@@ -214,23 +220,38 @@ fn look_up(world: &World, ctx: &NativeCallContext, lookup: &Lookup, arguments: &
 /// `phase`, `output`, `inventory` and `template`.
 pub(super) fn words(engine: &mut Engine, world: &Arc<World>) {
     let w = world.clone();
-    engine
-        .register_fn("phase", move |ctx: NativeCallContext, name: Dynamic, body: FnPtr| phase(&w, &ctx, &name, &body));
+    FuncRegistration::new("phase")
+        .with_params_info(["name: String", "body: Fn", "Dynamic"])
+        .with_comments(["/// A named part of the playbook, for selection and progress; gives what `body` gives."])
+        .register_into_engine(engine, move |ctx: NativeCallContext, name: Dynamic, body: FnPtr| {
+            phase(&w, &ctx, &name, &body)
+        });
     let w = world.clone();
-    engine.register_fn("output", move |ctx: NativeCallContext, name: ImmutableString, value: Dynamic| -> Outcome<()> {
-        output(&w, &ctx, &name, &value);
-        Ok(())
-    });
+    FuncRegistration::new("output")
+        .with_params_info(["name: String", "value: Dynamic", "()"])
+        .with_comments(["/// A value to show after the run, and for others to read."])
+        .register_into_engine(engine, move |ctx: NativeCallContext, name: ImmutableString, value: Dynamic| {
+            output(&w, &ctx, &name, &value);
+        });
     let w = world.clone();
-    engine.register_fn("inventory", move || to_dynamic(&w.inventory.value));
+    FuncRegistration::new("inventory")
+        .with_params_info(["Map"])
+        .with_comments(["/// What the inventory given on the command line holds."])
+        .register_into_engine(engine, move || to_dynamic(&w.inventory.value));
     let w = world.clone();
-    engine.register_fn("template", move |ctx: NativeCallContext, path: ImmutableString, values: Dynamic| {
-        template(&w, &ctx, &path, &values)
-    });
+    FuncRegistration::new("template")
+        .with_params_info(["path: String", "values: Map", "String"])
+        .with_comments(["/// The text of a template, with these values filled in."])
+        .register_into_engine(engine, move |ctx: NativeCallContext, path: ImmutableString, values: Dynamic| {
+            template(&w, &ctx, &path, &values)
+        });
     let w = world.clone();
-    engine.register_fn("template", move |ctx: NativeCallContext, path: ImmutableString| {
-        template(&w, &ctx, &path, &Dynamic::UNIT)
-    });
+    FuncRegistration::new("template")
+        .with_params_info(["path: String", "String"])
+        .with_comments(["/// The text of a template that needs no values."])
+        .register_into_engine(engine, move |ctx: NativeCallContext, path: ImmutableString| {
+            template(&w, &ctx, &path, &Dynamic::UNIT)
+        });
 }
 
 fn phase(world: &World, ctx: &NativeCallContext, name: &Dynamic, body: &FnPtr) -> Outcome {

@@ -28,6 +28,12 @@ pub(super) const PRINT: &str = "__print";
 pub(super) const DEFINE: &str = "__define";
 pub(super) const CONSTANT: &str = "__constant";
 
+pub(super) const CLOSURE: &str = "__closure";
+
+/// A rewritten closure on its way to the native that makes a function pointer of it.
+#[derive(Clone)]
+pub(super) struct Closure(pub Arc<ScriptFuncDef>);
+
 /// A function's name in the whole program.
 pub(super) fn mangled(file: usize, name: &str) -> String {
     format!("__f{file}_{name}")
@@ -159,7 +165,11 @@ impl Rewriter<'_> {
                 parts.iter_mut().for_each(|part| self.expr(part));
                 *expr = call(TEXT, vec![Expr::Array(parts, position)], position);
             }
-            Expr::DynamicConstant(value, _) if value.is_fnptr() => self.closure(value),
+            Expr::DynamicConstant(value, position) if value.is_fnptr() => {
+                if let Some(closure) = self.closure(value, *position) {
+                    *expr = closure;
+                }
+            }
             Expr::Variable(name, index, position) => {
                 if let Some(other) = self.variable(name, index.is_some(), *position) {
                     *expr = other;
@@ -183,29 +193,26 @@ impl Rewriter<'_> {
         }
     }
 
-    /// A closure carries its function with it; give it the rewritten one.
-    fn closure(&mut self, value: &mut Dynamic) {
+    /// A closure carries its function with it; give it the rewritten one. Made by a native, because Rhai ties every
+    /// constant closure to the functions around it, and those of a closure that calls its maker double at each call.
+    fn closure(&mut self, value: &Dynamic, position: Position) -> Option<Expr> {
         let pointer: FnPtr = value.clone().cast();
-        let Some(function) = self.closures.get(pointer.fn_name()).cloned() else { return };
-        let function = Arc::new(self.function(&function));
-        let mut rewritten = FnPtr::from(function);
-        rewritten.set_curry(pointer.curry().iter().cloned());
-        *value = Dynamic::from(rewritten);
+        let function = self.closures.get(pointer.fn_name()).cloned()?;
+        let closure = Dynamic::from(Closure(Arc::new(self.function(&function))));
+        Some(call(CLOSURE, vec![Expr::DynamicConstant(Box::new(closure), position)], position))
     }
 
     /// `network::ZONES` and `global::ZONES`; and a function's name where a value may stand.
     fn variable(
         &self,
-        variable: &mut (Option<std::num::NonZeroUsize>, ImmutableString, rhai::Namespace, u64),
+        variable: &(Option<std::num::NonZeroUsize>, ImmutableString, rhai::Namespace, u64),
         indexed: bool,
         position: Position,
     ) -> Option<Expr> {
         if variable.2.is_empty() {
             let is_function = !indexed && self.me().functions.keys().any(|(name, _)| *name == *variable.1);
-            if is_function {
-                variable.1 = mangled(self.file, &variable.1).into();
-            }
-            return None;
+            let name = || Expr::StringConstant(mangled(self.file, &variable.1).into(), position);
+            return is_function.then(|| call("Fn", vec![name()], position));
         }
         let file = match variable.2.root() {
             "global" => self.file,

@@ -102,6 +102,8 @@ pub(super) fn engine(script: &Script, world: &Arc<World>) -> Engine {
 fn confine(engine: &mut Engine, limits: &Limits) {
     // The optimiser takes constants apart on its own terms: with it, some assignments panic and some errors vanish.
     engine.set_optimization_level(OptimizationLevel::None);
+    // Otherwise an arithmetic error does not say where it is.
+    engine.set_fast_operators(false);
     engine.set_strict_variables(true);
     engine.set_fail_on_invalid_map_property(true);
     engine.set_max_expr_depths(EXPRESSION_DEPTH, EXPRESSION_DEPTH);

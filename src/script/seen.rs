@@ -5,7 +5,7 @@
 use std::any::TypeId;
 use std::sync::Arc;
 
-use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
+use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContext, Position};
 
 use super::rewrite;
 use super::value::{Deferred, Handle, is_unknown, shown, to_value};
@@ -48,6 +48,7 @@ fn hooks(engine: &mut Engine, world: &Arc<World>) {
     // Printing is for people and gives nothing back, so it may show what is not known without ending the stage.
     let w = world.clone();
     engine.register_fn(rewrite::PRINT, move |ctx: NativeCallContext, v: Dynamic| (w.print)(&shown(&v), w.site(&ctx)));
+    engine.register_fn(rewrite::CLOSURE, |closure: rewrite::Closure| FnPtr::from(closure.0));
     let w = world.clone();
     engine.register_fn(rewrite::DEFINE, move |file: i64, name: ImmutableString, value: Dynamic| {
         w.state().constants.insert((file, name.to_string()), value.flatten_clone());
@@ -154,7 +155,7 @@ fn attribute(world: &World, ctx: &NativeCallContext, handle: &Handle, name: &str
         None => format!("known attributes: {}", attributes(kind)),
     };
     let text = format!("`{address}` has no attribute `{name}`");
-    Err(world.raise(ctx.call_position(), Diagnostic::error(text).hint(hint)))
+    Err(world.raise(behind(ctx.call_position()), Diagnostic::error(text).hint(hint)))
 }
 
 /// A part of what a reference stands for. An index that counts from the end has to see the list.
@@ -196,7 +197,15 @@ fn part(world: &World, ctx: &NativeCallContext, deferred: &Deferred, segment: Se
         Some(ty) => Diagnostic::error(text).hint(format!("`{reference}` is: {ty}")),
         None => Diagnostic::error(text),
     };
-    Err(world.raise(position, diagnostic))
+    Err(world.raise(behind(position), diagnostic))
+}
+
+/// The name behind the dot, where Rhai has the position of the dot.
+fn behind(dot: Position) -> Position {
+    match (dot.line(), dot.position()) {
+        (Some(line), Some(column)) if column < u16::MAX as usize => Position::new(line as u16, column as u16 + 1),
+        _ => dot,
+    }
 }
 
 /// What Rhai does for a plain text: a character by its index, and no properties.
@@ -226,7 +235,7 @@ fn assignment(engine: &mut Engine, world: &Arc<World>) {
             _ => {
                 let text = format!("`{target}` is read-only");
                 let hint = "a resource is what its declaration says: change its inputs where it is declared";
-                Err(world.raise(ctx.call_position(), Diagnostic::error(text).hint(hint)))
+                Err(world.raise(behind(ctx.call_position()), Diagnostic::error(text).hint(hint)))
             }
         }
     }

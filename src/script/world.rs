@@ -80,7 +80,7 @@ impl World {
         let count = self.operations.fetch_add(1, Ordering::Relaxed);
         if count >= self.max_operations && !self.ended.load(Ordering::Relaxed) {
             let summary = format!("the script runs for more than {} operations", self.max_operations);
-            let why = Diagnostic::error(summary).hint("look for a loop without an end near the place shown");
+            let why = Diagnostic::error(summary).hint("look for a loop without an end in what runs here");
             drop(self.end(End::Failed(why), Position::NONE));
         }
         self.ended.load(Ordering::Relaxed).then_some(Dynamic::UNIT)

@@ -53,7 +53,7 @@ fn every_mistake_of_a_playbook_is_told_in_one_run() {
             "playbooks/main.rhai:1:16: aws::vpc.main: `cidr_block`: is required (hint: `cidr_block`: The range of addresses, in CIDR notation.)",
             "playbooks/main.rhai:2:6: aws::subnet.a: `vpc_id`: expects a string, got the whole resource aws::vpc.main (hint: name one of its attributes, for example `.id` of aws::vpc.main)",
             "playbooks/main.rhai:2:6: aws::subnet.a: `afer`: there is no such option (hint: did you mean `after`?)",
-            "playbooks/main.rhai:2:6: aws::subnet.a: `ignore`: `aws::subnet` has no input `vpc` (hint: did you mean `vpc_id`?)",
+            "playbooks/main.rhai:2:6: aws::subnet.a: `ignore`: `aws::subnet` has no input `vpc` (hint: known inputs: cidr_block, route, vpc_id)",
             "playbooks/main.rhai:2:6: aws::subnet.a: `timeout`: expects a duration, got \"x\" (hint: for example \"90s\", \"10m\", \"1h30m\", or a number of seconds)",
             "playbooks/main.rhai:3:6: `aws::vpc.main` is declared twice (hint: give one of them another name) [playbooks/main.rhai:1:16 first declared here]",
             "playbooks/main.rhai:4:6: aws::vpc: the name is empty",
@@ -70,11 +70,11 @@ fn every_mistake_of_a_playbook_is_told_in_one_run() {
 #[test]
 fn reserved_words_are_names_where_nothing_else_can_stand() {
     let play = Play::new(
-        "let env = inventory(); let m = #{ self: true, default: 1, private: 2, match: 3, public: 4, go: 5, module: 6, in: 7 };\n\
+        "let env = inventory(); let m = #{ self: true, default: 1, private: 2, match: 3, public: 4, go: 5, module: 6 };\n\
          output(\"a\", env.default && m.self && env.network.private[1] == \"b\");\n\
-         output(\"b\", m.default + m.private + m.match + m.public + m.go + m.module + m.in);",
+         output(\"b\", m.default + m.private + m.match + m.public + m.go + m.module);",
     );
-    assert_eq!(play.outputs(), r#"{"a":true,"b":28}"#);
+    assert_eq!(play.outputs(), r#"{"a":true,"b":21}"#);
 }
 
 #[test]
@@ -119,7 +119,12 @@ fn ten_thousand_declarations_take_time_in_proportion() {
 #[test]
 fn editors_get_definitions() {
     let text = definitions(&kinds(), &lookups());
-    for part in ["fn vpc(name: String, inputs: Map) -> Dynamic;", "The range of addresses", "fn zones(", "fn phase("] {
+    for part in [
+        "fn vpc(name: String, inputs: map) -> ?;",
+        "The range of addresses",
+        "fn zones(region: ?)",
+        "fn phase(name: String, body: Fn)",
+    ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
 }

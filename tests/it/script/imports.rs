@@ -71,7 +71,7 @@ fn a_module_runs_once_and_before_the_playbook() {
         .file("playbooks/b.rhai", "print(\"b\");");
     play.good();
     let printed: Vec<String> = play.printed.lock().unwrap().clone();
-    assert_eq!(printed, ["playbooks/b.rhai:1:1: b", "playbooks/a.rhai:1:18: a", "playbooks/main.rhai:1:52: main"]);
+    assert_eq!(printed, ["playbooks/b.rhai:1:1: b", "playbooks/a.rhai:1:18: a", "playbooks/main.rhai:1:51: main"]);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn what_cannot_be_imported_is_told() {
         "playbooks/main.rhai:1:14: the path of an import must be plain text (hint: write it in quotes, without `${…}`: \
          `import \"phases/network\" as network;`)"
     );
-    let private = Play::new("import \"m\" as m; m::f(); m::g(1); m::buidl(); m::NOPE; m::h();")
+    let private = Play::new("import \"m\" as m; m::f(); m::g(1); m::buidl(); m::NOPE; m::other();")
         .file("playbooks/m.rhai", "private fn f() { } fn g() { } fn build() { }");
     assert_eq!(
         private.bad(),
@@ -121,7 +121,7 @@ fn what_cannot_be_imported_is_told() {
             "playbooks/main.rhai:1:29: `m::g` takes 0 argument(s), not 1",
             "playbooks/main.rhai:1:38: there is no function `m::buidl` (hint: did you mean `m::build`?)",
             "playbooks/main.rhai:1:47: there is no constant `m::NOPE`",
-            "playbooks/main.rhai:1:59: there is no function `m::h`",
+            "playbooks/main.rhai:1:59: there is no function `m::other`",
         ]
     );
 }

@@ -46,6 +46,10 @@ fn passing_a_reference_on_is_free() {
             r#"{"x":{"$text":["a-",{"$reference":{"address":"aws::vpc.main","path":["id"]}},"c"]}}"#,
         ),
         (
+            "let s = \"a-\"; let f = || s; s += vpc.id; output(\"x\", f.call());",
+            r#"{"x":{"$text":["a-",{"$reference":{"address":"aws::vpc.main","path":["id"]}}]}}"#,
+        ),
+        (
             "output(\"x\", vpc.size + \"!\");",
             r#"{"x":{"$text":[{"$reference":{"address":"aws::vpc.main","path":["size"]}},"!"]}}"#,
         ),
@@ -110,7 +114,7 @@ fn a_stage_holds_what_came_before_it() {
     assert_eq!(stage.declarations.len(), 2);
     assert_eq!(stage.outputs, [("a".to_owned(), Value::Int(1))]);
     assert_eq!(stage.phases.len(), 1);
-    assert_eq!(stage.stop.unwrap().site.to_string(), "playbooks/main.rhai:2:78");
+    assert_eq!(stage.stop.unwrap().site.to_string(), "playbooks/main.rhai:2:75");
 }
 
 #[test]

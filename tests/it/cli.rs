@@ -1,0 +1,200 @@
+//! The commands as a person runs them, over the sandbox.
+
+use crate::project::{Project, last};
+
+const NETWORK: &str = r#"
+let env = inventory();
+let vpc = phase("network", || aws::vpc(env.name, #{ cidr_block: env.cidr, tags: #{ Team: env.team } }));
+phase("subnets", || {
+    for (range, i) in env.ranges {
+        aws::subnet(`s${i}`, #{ vpc_id: vpc.id, cidr_block: range });
+    }
+});
+output("vpc", vpc.id);
+"#;
+
+const INVENTORY: &str = "cidr = \"10.0.0.0/16\"\nteam = \"a\"\nranges = [\"10.0.1.0/24\", \"10.0.2.0/24\"]\n";
+
+fn network() -> Project {
+    Project::new(INVENTORY).file("playbooks/prod.rhai", NETWORK)
+}
+
+#[test]
+fn the_shipped_playbook_is_planned_applied_and_then_as_declared() {
+    let project = Project::shipped();
+    let dry = project.run("playbooks/prod.rhai --sandbox --dry-run --detailed-exitcode").code(2);
+    assert_eq!(last(&dry.out), "Plan: 18 to create, 0 to update, 0 to replace, 0 to delete, 0 unchanged.");
+    assert!(!project.path(".runner").exists(), "a dry run leaves nothing behind");
+    project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    let again = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode").code(0);
+    assert_eq!(last(&again.out), "Nothing to do: 18 resources are as declared.");
+    // The smaller one beside it, and gone again without touching it.
+    let staging = project.run("playbooks/prod.rhai -i staging --sandbox --yes").code(0);
+    assert!(staging.err.contains("Done: 16 created"), "{}", staging.err);
+    project.run("destroy playbooks/prod.rhai -i staging --sandbox --yes").code(0);
+    project.run("playbooks/prod.rhai --sandbox --dry-run --detailed-exitcode").code(0);
+    let gone = project.run("destroy playbooks/prod.rhai --sandbox --yes").code(0);
+    assert!(gone.err.contains("Done: 18 deleted"), "{}", gone.err);
+    assert!(!project.read(".runner/sandbox.json").contains("runner"), "nothing is left");
+}
+
+#[test]
+fn without_a_terminal_nobody_is_asked_and_nothing_happens() {
+    let project = network();
+    let said = project.run("playbooks/prod.rhai --sandbox").code(1);
+    assert!(said.err.contains("there is no terminal to ask on") && said.err.contains("--yes"), "{}", said.err);
+    assert!(!project.path(".runner/sandbox.json").exists());
+    assert!(!said.out.contains('\u{1b}') && !said.err.contains('\u{1b}'), "no colour");
+}
+
+#[test]
+fn plans_go_to_stdout_and_progress_to_stderr() {
+    let project = network();
+    let said = project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    assert!(said.out.contains("+ aws::vpc.prod") && !said.out.contains("created aws::vpc.prod"), "{}", said.out);
+    assert!(said.err.contains("created aws::vpc.prod vpc-") && !said.err.contains("+ aws::vpc.prod"), "{}", said.err);
+    assert!(said.out.contains("vpc = \"vpc-"), "{}", said.out);
+}
+
+#[test]
+fn update_replace_orphan_and_prune_are_told_and_done() {
+    let project = network();
+    project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    let changed = "playbooks/prod.rhai --sandbox --set team=b --set ranges=[\"10.0.3.0/24\"]";
+    let plan = project.run(&format!("{changed} --dry-run")).code(0).out;
+    assert!(plan.contains("~ tags.Team: \"a\" -> \"b\""), "{plan}");
+    assert!(plan.contains("\"10.0.1.0/24\" -> \"10.0.3.0/24\"  # forces replacement"), "{plan}");
+    assert!(plan.starts_with("Destroys 1 resource"), "danger comes first: {plan}");
+    assert!(plan.contains("aws::subnet.s1") && plan.contains("--prune"), "{plan}");
+    project.run(&format!("{changed} --yes --prune")).code(0);
+    let state = project.read(".runner/sandbox.json");
+    assert!(!state.contains("10.0.1.0/24") && !state.contains("10.0.2.0/24") && state.contains("10.0.3.0/24"));
+}
+
+#[test]
+fn a_phase_alone() {
+    let project = network();
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run --phase subnets").code(1);
+    assert!(said.err.contains("aws::subnet.s0 needs aws::vpc.prod of phase `network`, which does not exist yet"));
+    assert!(said.err.contains("playbooks/prod.rhai:6:14"), "{}", said.err);
+    project.run("playbooks/prod.rhai --sandbox --yes --phase network").code(0);
+    let said = project.run("playbooks/prod.rhai --sandbox --yes --phase subnets").code(0);
+    assert!(said.err.contains("Done: 2 created"), "{}", said.err);
+}
+
+const STAGES: &str = r#"
+let ip = phase("edge", || aws::eip("gate", #{ domain: "vpc" }));
+let vpc = aws::vpc("main", #{ cidr_block: "10.0.0.0/16" });
+if ip.public_ip.starts_with("198.") {
+    aws::subnet("seen", #{ vpc_id: vpc.id, cidr_block: "10.0.1.0/24", tags: #{ From: `gate ${ip.public_ip}` } });
+} else {
+    aws::subnet("other", #{ vpc_id: vpc.id, cidr_block: "10.0.2.0/24" });
+}
+output("ip", ip.public_ip);
+"#;
+
+#[test]
+fn a_playbook_that_must_see_an_output_runs_in_stages() {
+    let project = Project::new("").file("playbooks/prod.rhai", STAGES);
+    let dry = project.run("playbooks/prod.rhai --sandbox --dry-run --detailed-exitcode").code(2);
+    assert!(dry.out.contains("The rest follows once `aws::eip.gate.public_ip` is known (playbooks/prod.rhai:4:7)"), "{}", dry.out);
+    assert!(!dry.out.contains("aws::subnet"), "no branch was taken: {}", dry.out);
+    let said = project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    assert!(said.out.contains("+ aws::subnet.seen") && said.out.contains("tags.From: \"gate 198.51.100.7\""), "{}", said.out);
+    assert!(said.out.ends_with("ip = \"198.51.100.7\"\n"), "{}", said.out);
+    let again = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode --dry-run").code(0);
+    assert_eq!(last(&again.out), "Nothing to do: 3 resources are as declared.");
+}
+
+#[test]
+fn json_is_one_document_for_a_plan_and_lines_for_a_run() {
+    let project = network();
+    let dry = project.run("playbooks/prod.rhai --sandbox --dry-run --format json").code(0);
+    let plan: serde_json::Value = serde_json::from_str(&dry.out).unwrap();
+    assert_eq!((plan["format"].as_i64(), plan["stack"].as_str(), plan["counts"]["create"].as_i64()), (Some(1), Some("prod"), Some(3)));
+    let run = project.run("playbooks/prod.rhai --sandbox --yes --format json").code(0);
+    let events: Vec<serde_json::Value> = run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |name: &str| events.iter().filter(|event| event["event"] == name).count();
+    assert_eq!((of("run_started"), of("plan"), of("finished"), of("outputs"), of("run_finished")), (1, 1, 3, 1, 1));
+    // The run record holds the same events.
+    let runs: Vec<_> = std::fs::read_dir(project.path(".runner/runs")).unwrap().collect();
+    assert_eq!(runs.len(), 1);
+    let record = std::fs::read_to_string(runs[0].as_ref().unwrap().path().join("events.jsonl")).unwrap();
+    assert_eq!(record.matches("\"event\":\"finished\"").count(), 3);
+    let journal = std::fs::read_to_string(runs[0].as_ref().unwrap().path().join("journal")).unwrap();
+    assert_eq!((journal.matches("\"intent\"").count(), journal.matches("\"outcome\"").count()), (3, 3));
+}
+
+#[test]
+fn wrong_usage_is_64() {
+    let project = network();
+    for args in ["", "--nope", "playbooks/prod.rhai --parallelism 0", "doc aws::vpcc", "playbooks/prod.rhai --format xml"] {
+        project.run(args).code(64);
+    }
+    assert!(project.run("doc aws::vpcc").err.contains("did you mean `aws::vpc`?"));
+    assert!(project.run("--help").code(0).out.contains("Exit codes: 0 done or nothing to do"));
+    project.run("--version").code(0);
+}
+
+/// Each with its place and what to do; none is a panic or a bare error.
+#[test]
+fn bad_input_gets_a_diagnostic() {
+    let cases: [(&str, &str, &[&str]); 12] = [
+        ("aws::vpcc(\"a\", #{});", "", &["unknown", "aws::vpcc", "did you mean `aws::vpc`?", "playbooks/prod.rhai:1:6"]),
+        ("aws::vpc(\"a\", #{ cidr_blok: \"10.0.0.0/16\" });", "", &["`cidr_blok`: there is no such field", "did you mean `cidr_block`?"]),
+        ("let v = aws::vpc(\"a\", #{ cidr_block: \"10.0.0.0/16\" });\nv.idd", "", &["idd", "did you mean `id`?", "prod.rhai:2:3"]),
+        ("let x = 1;\nlet y = x +;", "", &["prod.rhai:2:12"]),
+        ("fn f(n) { f(n + 1) } f(0);", "", &["prod.rhai:1:11"]),
+        ("loop { }", "", &["prod.rhai:1"]),
+        ("inventory().network.cidrr", "[network]\ncidr = \"x\"", &["network.cidrr", "inventory/prod.toml", "did you mean"]),
+        ("let a = 1;", "key = ", &["inventory/prod.toml:1"]),
+        ("import \"../secrets\" as s;", "", &["leaves the playbook's folder"]),
+        ("import \"nowhere\" as s;", "", &["there is no module `nowhere`", "playbooks/nowhere.rhai"]),
+        ("let v = template(\"a.txt\", #{});", "", &["a.txt"]),
+        ("throw \"out of cheese\";", "", &["out of cheese", "prod.rhai:1:1"]),
+    ];
+    for (playbook, inventory, wanted) in cases {
+        let project = Project::new(inventory).file("playbooks/prod.rhai", playbook);
+        let said = project.run("playbooks/prod.rhai --sandbox --dry-run").code(1);
+        for word in wanted {
+            assert!(said.err.contains(word), "{playbook}: no {word:?} in\n{}", said.err);
+        }
+        assert!(said.err.starts_with("error: "), "{}", said.err);
+        for bare in ["panicked", "RUST_BACKTRACE", "EvalAltResult", "anon$"] {
+            assert!(!said.err.contains(bare), "{playbook}: {}", said.err);
+        }
+    }
+}
+
+#[test]
+fn files_that_are_missing_are_told_with_what_there_is() {
+    let project = network();
+    let said = project.run("playbooks/nope.rhai").code(1);
+    assert!(said.err.contains("cannot read the playbook playbooks/nope.rhai"), "{}", said.err);
+    let said = project.run("playbooks/prod.rhai -i prd --sandbox --dry-run").code(1);
+    assert!(said.err.contains("prd") && said.err.contains("prod"), "{}", said.err);
+    project.run("playbooks --sandbox").code(1);
+}
+
+#[test]
+fn a_template_carries_references_and_is_an_input_like_any_text() {
+    let playbook = "let v = aws::vpc(\"a\", #{ cidr_block: \"10.0.0.0/16\" });\n\
+                    aws::eip(\"b\", #{ domain: \"vpc\", tags: #{ Note: template(\"note.txt\", #{ vpc: v }) } });\n";
+    let project = Project::new("").file("playbooks/prod.rhai", playbook).file("templates/note.txt", "in {{ vpc.id }}!");
+    project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    assert!(project.read(".runner/sandbox.json").contains("\"Note\": \"in vpc-"));
+    project.write("templates/note.txt", "{% if vpc.id == \"x\" %}a{% else %}b{% endif %} {{ vpc.nope }}");
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run").code(1);
+    assert!(said.err.contains("templates/note.txt:1"), "{}", said.err);
+}
+
+#[test]
+fn one_run_at_a_time() {
+    let project = network();
+    project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    let lock = std::fs::File::options().write(true).open(project.path(".runner/locks/prod.lock")).unwrap();
+    lock.lock().unwrap();
+    let said = project.run("playbooks/prod.rhai --sandbox --yes").code(1);
+    assert!(said.err.contains("another run is changing stack `prod`"), "{}", said.err);
+    project.run("playbooks/prod.rhai --sandbox --dry-run").code(0);
+}

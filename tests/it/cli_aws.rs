@@ -1,0 +1,156 @@
+//! The shipped playbook against AWS's wire protocol, through the binary; and what a plan costs in calls.
+
+use std::process::Command;
+
+use crate::moto::{self, Account};
+use crate::project::{Project, last};
+
+fn shipped(account: &Account) -> Project {
+    let project = Project::shipped();
+    project.edit("inventory/prod.toml", "123456789012", &account.number);
+    reaching(project, account)
+}
+
+fn reaching(project: Project, account: &Account) -> Project {
+    account.env().into_iter().fold(project, |project, (name, value)| project.env(&name, &value))
+}
+
+/// Python with boto3: someone else's hands on the same account.
+fn boto(account: &Account, code: &str) -> String {
+    let prelude = "import boto3\nec2 = boto3.client('ec2', region_name='eu-central-1')\n";
+    let output = Command::new(moto::python()).args(["-c", &format!("{prelude}{code}")]).env_clear().envs(account.env()).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+const TAGGED: &str = "print(len([t for t in ec2.describe_tags()['Tags'] if t['Key'] == 'runner:stack']))";
+
+#[test]
+fn the_whole_life_of_the_network() {
+    let account = Account::new();
+    let project = shipped(&account);
+    let first = project.run("playbooks/prod.rhai --yes").code(0);
+    assert!(first.err.contains("Done: 18 created"), "{}", first.err);
+    assert_eq!(boto(&account, TAGGED).trim(), "18");
+    let second = project.run("playbooks/prod.rhai --detailed-exitcode").code(0);
+    assert_eq!(last(&second.out), "Nothing to do: 18 resources are as declared.");
+
+    // A changed tag is an update, a changed range a replace.
+    project.edit("inventory/prod.toml", "Environment = \"prod\"", "Environment = \"production\"");
+    project.edit("inventory/prod.toml", "\"10.0.10.0/24\"", "\"10.0.11.0/24\"");
+    let plan = project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(2);
+    assert_eq!(last(&plan.out), "Plan: 0 to create, 17 to update, 1 to replace, 0 to delete, 0 unchanged.");
+    project.run("playbooks/prod.rhai --yes").code(0);
+    project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
+
+    // A subnet that is no longer declared is kept until it is pruned.
+    project.edit("inventory/prod.toml", ", \"10.0.11.0/24\"", "");
+    project.edit("inventory/prod.toml", ", \"10.0.48.0/20\"", "");
+    project.edit("inventory/common.toml", ", \"eu-central-1c\"", "");
+    let plan = project.run("playbooks/prod.rhai --dry-run").code(0).out;
+    assert!(plan.contains("aws::subnet.database-eu-central-1c") && plan.contains("--prune"), "{plan}");
+    project.run("playbooks/prod.rhai --yes").code(0);
+    assert_eq!(boto(&account, TAGGED).trim(), "18");
+    project.run("playbooks/prod.rhai --yes --prune").code(0);
+    assert_eq!(boto(&account, TAGGED).trim(), "16");
+
+    // What someone else did shows, and is put right.
+    boto(
+        &account,
+        "g = ec2.describe_security_groups(Filters=[{'Name': 'group-name', 'Values': ['prod-endpoints']}])['SecurityGroups'][0]\n\
+         ec2.authorize_security_group_ingress(GroupId=g['GroupId'], IpPermissions=[{'IpProtocol': 'tcp', 'FromPort': 22, \
+         'ToPort': 22, 'IpRanges': [{'CidrIp': '0.0.0.0/0'}]}])\n\
+         v = ec2.describe_vpcs(Filters=[{'Name': 'tag:runner:stack', 'Values': ['prod']}])['Vpcs'][0]\n\
+         ec2.modify_vpc_attribute(VpcId=v['VpcId'], EnableDnsHostnames={'Value': False})\n",
+    );
+    let plan = project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(2).out;
+    assert!(plan.contains("~ enable_dns_hostnames: false -> true"), "{plan}");
+    assert!(plan.contains("from_port: 22"), "{plan}");
+    assert_eq!(last(&plan), "Plan: 0 to create, 2 to update, 0 to replace, 0 to delete, 14 unchanged.");
+    project.run("playbooks/prod.rhai --yes").code(0);
+    project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
+
+    // Also of what the playbook no longer declares.
+    project.write("playbooks/prod.rhai", "let env = inventory();");
+    let gone = project.run("destroy playbooks/prod.rhai --yes").code(0);
+    assert!(gone.err.contains("Done: 16 deleted"), "{}", gone.err);
+    assert_eq!(boto(&account, TAGGED).trim(), "0");
+    let left = "print(len(ec2.describe_vpcs(Filters=[{'Name': 'is-default', 'Values': ['false']}])['Vpcs']), \
+                len(ec2.describe_addresses()['Addresses']))";
+    assert_eq!(boto(&account, left).trim(), "0 0");
+}
+
+const MANY: &str = r#"
+let vpc = aws::vpc("main", #{ cidr_block: "10.0.0.0/16", enable_dns_hostnames: true });
+for i in 0..50 {
+    aws::subnet(`s${i}`, #{ vpc_id: vpc.id, cidr_block: `10.0.${i}.0/24` });
+    aws::security_group(`g${i}`, #{
+        vpc_id: vpc.id,
+        ingress: [#{ protocol: "tcp", from_port: 443, to_port: 443, cidr_blocks: [`10.0.${i}.0/24`] }],
+    });
+}
+"#;
+
+#[test]
+fn a_plan_of_a_hundred_resources_costs_seven_calls() {
+    let account = Account::new();
+    let inventory = format!("[aws]\nregion = \"eu-central-1\"\naccount = \"{}\"\n", account.number);
+    let project = reaching(Project::new(&inventory).file("playbooks/prod.rhai", MANY), &account);
+    project.run("playbooks/prod.rhai --yes").code(0);
+    account.forget_calls();
+    let plan = project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
+    assert_eq!(last(&plan.out), "Nothing to do: 101 resources are as declared.");
+    let calls: Vec<String> = account.calls().iter().map(|(name, count)| format!("{name} {count}")).collect();
+    assert_eq!(
+        calls,
+        [
+            // Which kinds the stack owns anything of, so that what is no longer declared is found.
+            "ec2:DescribeTags 1",
+            "ec2:DescribeSecurityGroups 1",
+            "ec2:DescribeSubnets 1",
+            // No listing tells the two DNS settings of a VPC.
+            "ec2:DescribeVpcAttribute 2",
+            "ec2:DescribeVpcs 1",
+            // Whose credentials these are, before anything else is read.
+            "sts:GetCallerIdentity 1",
+        ]
+        .map(String::from)
+        .into_iter()
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn another_accounts_credentials_are_refused_before_anything_is_read() {
+    let account = Account::new();
+    let project = reaching(Project::shipped(), &account);
+    let said = project.run("playbooks/prod.rhai --dry-run").code(1);
+    assert!(said.err.contains(&format!("belong to account {}, the inventory says 123456789012", account.number)), "{}", said.err);
+    assert_eq!(account.calls().keys().collect::<Vec<_>>(), ["sts:GetCallerIdentity"]);
+}
+
+#[test]
+fn a_dry_run_sends_nothing_that_changes() {
+    let account = Account::new();
+    let project = shipped(&account);
+    project.run("playbooks/prod.rhai --dry-run").code(0);
+    project.run("destroy playbooks/prod.rhai --dry-run").code(0);
+    for call in account.calls().keys() {
+        let operation = call.split(':').nth(1).unwrap();
+        assert!(operation.starts_with("Describe") || operation.starts_with("Get"), "{call}");
+    }
+}
+
+#[test]
+fn a_lost_answer_makes_no_second_vpc() {
+    let account = Account::new();
+    let project = shipped(&account);
+    account.fail("CreateVpc", "InternalError", 500, 1);
+    project.run("playbooks/prod.rhai --yes").code(0);
+    let count = "print(len(ec2.describe_vpcs(Filters=[{'Name': 'tag:runner:stack', 'Values': ['prod']}])['Vpcs']))";
+    assert_eq!(boto(&account, count).trim(), "1");
+    project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
+}

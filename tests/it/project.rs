@@ -1,0 +1,117 @@
+//! A project folder of its own and the binary run in it, as a person would.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+pub struct Project {
+    pub folder: TempDir,
+    env: Vec<(String, String)>,
+}
+
+/// What a run said, and its exit code.
+pub struct Said {
+    pub out: String,
+    pub err: String,
+    pub code: i32,
+}
+
+impl Project {
+    /// An empty folder with an inventory `prod` of this text.
+    pub fn new(inventory: &str) -> Self {
+        let project = Project { folder: tempfile::tempdir().unwrap(), env: vec![] };
+        project.file("inventory/prod.toml", inventory)
+    }
+
+    /// The playbooks and inventories that ship.
+    pub fn shipped() -> Self {
+        let project = Project { folder: tempfile::tempdir().unwrap(), env: vec![] };
+        for folder in ["playbooks", "inventory"] {
+            copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &project.path(folder));
+        }
+        project
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    pub fn file(self, file: &str, text: &str) -> Self {
+        self.write(file, text);
+        self
+    }
+
+    pub fn write(&self, file: &str, text: &str) {
+        let path = self.path(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.path(file)).unwrap()
+    }
+
+    /// Replaces text in a file, which must have it.
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let text = self.read(file);
+        assert!(text.contains(from), "{file} has no {from:?}");
+        self.write(file, &text.replace(from, to));
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// `runner …`, without a terminal and with nothing of this process's environment.
+    pub fn run(&self, args: &str) -> Said {
+        self.say(self.command(env!("CARGO_BIN_EXE_runner")).args(args.split_whitespace()))
+    }
+
+    /// A line of shell in which `runner` is the binary.
+    pub fn shell(&self, line: &str) -> Said {
+        self.say(self.command("sh").args(["-c", line]))
+    }
+
+    fn say(&self, command: &mut Command) -> Said {
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Said { out: text(output.stdout), err: text(output.stderr), code: output.status.code().unwrap_or(-1) }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let bin = Path::new(env!("CARGO_BIN_EXE_runner")).parent().unwrap();
+        let mut command = Command::new(program);
+        command.current_dir(self.folder.path()).env_clear().envs(self.env.iter().map(|(k, v)| (k, v)));
+        command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("HOME", self.folder.path());
+        command
+    }
+}
+
+impl Said {
+    /// Fails unless it ended with this code; says what it said.
+    #[track_caller]
+    pub fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "\n--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
+        self
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// The last line that is not empty.
+pub fn last(text: &str) -> &str {
+    text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default()
+}
