@@ -110,7 +110,10 @@ fn the_environment_says_where_and_who() {
 fn missing_credentials_are_told_soon_and_clearly() {
     let (came, took) = in_environment(&[("AWS_REGION", REGION)]);
     // Which of the two depends on whether something answers at the address of the metadata service.
-    assert!(came.starts_with("Denied there are no AWS credentials") || came.starts_with("Denied no AWS credentials"), "{came}");
+    assert!(
+        came.starts_with("Denied there are no AWS credentials") || came.starts_with("Denied no AWS credentials"),
+        "{came}"
+    );
     assert!(came.contains("(log in (`aws sso login`)"), "{came}");
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
@@ -126,10 +129,8 @@ fn a_missing_region_is_told() {
 async fn an_endpoint_that_refuses_is_named_and_not_ambiguous() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
-    let aws = Aws::connect_from(
-        Settings { region: Some(REGION.into()), ..Settings::default() },
-        chain(&url, "NOTREAL"),
-    );
+    let aws =
+        Aws::connect_from(Settings { region: Some(REGION.into()), ..Settings::default() }, chain(&url, "NOTREAL"));
     let fault = list_vpcs(&aws).await.unwrap_err();
     assert_eq!(fault.class, Class::Other, "{fault:?}");
     assert!(fault.message.starts_with("no connection"), "{fault:?}");
@@ -217,10 +218,8 @@ fn cutting_server(cut: usize, with_length: bool) -> String {
 async fn half_an_answer_is_no_shorter_list() {
     for (cut, with_length) in [(300, false), (33, false), (5, false), (300, true)] {
         let url = cutting_server(cut, with_length);
-        let aws = Aws::connect_from(
-            Settings { region: Some(REGION.into()), ..Settings::default() },
-            chain(&url, "NOTREAL"),
-        );
+        let aws =
+            Aws::connect_from(Settings { region: Some(REGION.into()), ..Settings::default() }, chain(&url, "NOTREAL"));
         let fault = list_vpcs(&aws).await.unwrap_err();
         assert_eq!(fault.class, Class::Ambiguous, "cut by {cut}: {fault:?}");
         assert_eq!(aws.calls()["ec2:DescribeVpcs"], 4, "asked again as often as after no answer");

@@ -436,7 +436,7 @@ async fn security_group() {
     ]);
     let live = w.update(&live, k, json!({ "ingress": ingress, "egress": [] })).await;
     let named = Select::Named(BTreeSet::from(["web".into()]));
-    assert_eq!(w.aws.list(&w.kind(k), None, &named).await.unwrap(), [live.clone()]);
+    assert_eq!(w.aws.list(&w.kind(k), None, &named).await.unwrap(), std::slice::from_ref(&live));
     let again = w.try_create(k, "web", json!({ "vpc_id": vpc })).await.unwrap_err();
     assert_eq!(again.class, Class::Exists);
     w.delete(&live, k).await;

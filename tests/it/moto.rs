@@ -66,7 +66,8 @@ impl Account {
 
     /// The operation fails so often with this code before it is served.
     pub fn fail(&self, operation: &str, code: &str, status: u16, times: u32) {
-        let fault = json!({ "account": self.number, "operation": operation, "code": code, "status": status, "times": times });
+        let fault =
+            json!({ "account": self.number, "operation": operation, "code": code, "status": status, "times": times });
         request("POST", "faults", Some(fault));
     }
 }
@@ -108,9 +109,9 @@ fn python() -> PathBuf {
     }
     let requirements = include_bytes!("../moto/requirements.txt");
     let digest: String = Sha256::digest(requirements).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let cache = std::env::var_os("RUNNER_TEST_CACHE").map(PathBuf::from).unwrap_or_else(|| {
-        PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/runner")
-    });
+    let cache = std::env::var_os("RUNNER_TEST_CACHE")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/runner"));
     let home = cache.join(format!("moto-{digest}"));
     assert!(
         home.join("complete").exists(),

@@ -15,7 +15,8 @@ What it adds to moto 5.2, and why:
  6. DependencyViolation and the like: deleting a subnet or a security group in use, detaching an internet gateway
     below a NAT gateway, releasing an address in use. (moto: accepted.)
  7. A subnet cannot be associated with two route tables: Resource.AlreadyAssociated. (moto: silently keeps the first.)
- 8. ModifyVpcEndpoint: ResetPolicy, PrivateDnsEnabled and IpAddressType. (moto: ignored.)
+ 8. ModifyVpcEndpoint: ResetPolicy, PrivateDnsEnabled and IpAddressType (moto: ignored); the routes of a gateway
+    endpoint come and go with its route tables (moto: only made along with it, so that deleting it fails).
  9. CreateVpcEndpoint: IpAddressType is kept, and an interface endpoint without security groups gets the default one.
 10. Delays: POST /moto-api/runner/delays {"account": "...", "nat_gateway": 0.5, "vpc_endpoint": 0.5} (seconds): newly
     made ones are `pending` for so long. (moto: available at once.)
@@ -238,6 +239,13 @@ def modify_endpoint(self, ec2):
         endpoint.private_dns_enabled = str(private).lower() == "true"
     if self._get_param("IpAddressType"):
         endpoint.ip_address_type = self._get_param("IpAddressType")
+    list = endpoint.destination_prefix_list_id
+    for table in self._get_param("AddRouteTableIds", []):
+        if list and table not in endpoint.route_table_ids:
+            ec2.create_route(table, None, gateway_id=endpoint.id, destination_prefix_list_id=list)
+    for table in self._get_param("RemoveRouteTableIds", []):
+        if list and table in endpoint.route_table_ids:
+            ec2.delete_route(table, list)
 
 
 def show_addresses(self, result):

@@ -68,7 +68,9 @@ pub fn mistake(
     let text = value?.as_str()?;
     let (what, hint) = match Cidr::parse(text, family) {
         Ok(block) if lengths.contains(&block.length) => return None,
-        Ok(block) => (format!("is a /{}", block.length), Some(format!("AWS takes /{} to /{}", lengths.start(), lengths.end()))),
+        Ok(block) => {
+            (format!("is a /{}", block.length), Some(format!("AWS takes /{} to /{}", lengths.start(), lengths.end())))
+        }
         Err(wrong) => wrong,
     };
     Some(Mistake { path: path.to_owned(), what: format!("`{text}` {what}"), hint })
@@ -96,7 +98,10 @@ mod tests {
         assert_eq!(told("10.0.0.0/16"), None);
         assert_eq!(told("10.0.0.0").unwrap(), "`10.0.0.0` is not a CIDR block such as 10.0.0.0/16");
         assert_eq!(told("10.0.0.0/33").unwrap(), "`10.0.0.0/33` is not a CIDR block such as 10.0.0.0/16");
-        assert_eq!(told("10.0.1.0/16").unwrap(), "`10.0.1.0/16` has bits set behind its prefix (did you mean 10.0.0.0/16?)");
+        assert_eq!(
+            told("10.0.1.0/16").unwrap(),
+            "`10.0.1.0/16` has bits set behind its prefix (did you mean 10.0.0.0/16?)"
+        );
         assert_eq!(told("10.0.0.0/8").unwrap(), "`10.0.0.0/8` is a /8 (AWS takes /16 to /28)");
         assert!(Cidr::parse("0.0.0.0/0", Family::V4).is_ok());
         assert!(Cidr::parse("::/0", Family::V6).is_ok());

@@ -224,7 +224,15 @@ impl<K: Ec2Kind> AnyKind for Typed<K> {
     }
 
     async fn delete(&self, region: &Region, request: &Delete) -> Result<(), Fault> {
-        super::fault::gone_is_fine(K::delete(region, &request.live.id, typed(&request.live.inputs)?).await)
+        match K::delete(region, &request.live.id, typed(&request.live.inputs)?).await {
+            // What is missing may be something it refers to: gone is what a listing does not give.
+            Err(fault) if fault.class == Class::NotFound => {
+                let select = Select::Ids(BTreeSet::from([request.live.id.clone()]));
+                let left = K::list(region, &Search(&select)).await?;
+                if left.is_empty() { Ok(()) } else { Err(fault) }
+            }
+            other => other,
+        }
     }
 }
 
@@ -263,9 +271,9 @@ fn map_of(typed: &impl Serialize) -> Map {
 
 fn without_nulls(value: &Value) -> Value {
     match value {
-        Value::Map(map) => Value::Map(
-            map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect(),
-        ),
+        Value::Map(map) => {
+            Value::Map(map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect())
+        }
         Value::List(items) => items.iter().map(without_nulls).collect(),
         plain => plain.clone(),
     }

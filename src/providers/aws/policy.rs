@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn spelling_does_not_count() {
-        let short = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":["s3:Put","s3:Get"]}}"#;
+        let short =
+            r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":["s3:Put","s3:Get"]}}"#;
         let long = r#"{ "Statement": [{"Action": ["s3:Get", "s3:Put"], "Principal": {"AWS": ["*"]}, "Effect": "Allow"}],
                         "Version": "2012-10-17" }"#;
         assert_eq!(meaning(&short.into()), meaning(&long.into()));

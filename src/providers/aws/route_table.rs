@@ -177,8 +177,8 @@ fn routes(table: &aws_sdk_ec2::types::RouteTable) -> Vec<Route> {
             route.origin(),
             Some(RouteOrigin::CreateRouteTable | RouteOrigin::EnableVgwRoutePropagation | RouteOrigin::Advertisement)
         );
-        let of_endpoint =
-            route.destination_prefix_list_id().is_some() && route.gateway_id().is_some_and(|id| id.starts_with("vpce-"));
+        let of_endpoint = route.destination_prefix_list_id().is_some()
+            && route.gateway_id().is_some_and(|id| id.starts_with("vpce-"));
         by_someone && !of_endpoint && route.gateway_id() != Some("local")
     });
     made.map(|route| {
@@ -327,7 +327,8 @@ fn check(inputs: &Map) -> Vec<Mistake> {
         for (what, names) in [("destination", &DESTINATIONS[..]), ("target", &TARGETS[..])] {
             let given = given(names);
             if given.len() != 1 {
-                let count = if given.is_empty() { "no".into() } else { format!("{} ({})", given.len(), given.join(", ")) };
+                let count =
+                    if given.is_empty() { "no".into() } else { format!("{} ({})", given.len(), given.join(", ")) };
                 mistakes.push(Mistake {
                     path: path.clone(),
                     what: format!("has {count} {what}{}", if given.len() > 1 { "s" } else { "" }),

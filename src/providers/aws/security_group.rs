@@ -220,7 +220,9 @@ impl Direction {
 /// cut, then the descriptions, then what goes.
 async fn set_rules(region: &Region, id: &str, to: Direction, now: &[Rule], wanted: &[Rule]) -> Result<(), Fault> {
     let (now, wanted) = (atomic(now)?, atomic(wanted)?);
-    let same = |a: &Rule, b: &Rule| Rule { description: String::new(), ..a.clone() } == Rule { description: String::new(), ..b.clone() };
+    let same = |a: &Rule, b: &Rule| {
+        Rule { description: String::new(), ..a.clone() } == Rule { description: String::new(), ..b.clone() }
+    };
     let permissions = |rules: Vec<&Rule>| Some(rules.into_iter().map(|rule| permission(id, rule)).collect::<Vec<_>>());
     let new: Vec<&Rule> = wanted.iter().filter(|rule| !now.iter().any(|old| same(old, rule))).collect();
     let told: Vec<&Rule> = wanted.iter().filter(|rule| now.iter().any(|old| same(old, rule) && old != *rule)).collect();
@@ -371,12 +373,11 @@ fn rules(group: &aws_sdk_ec2::types::SecurityGroup, permissions: &[IpPermission]
 /// An atomic rule as the API takes it.
 fn permission(id: &str, rule: &Rule) -> IpPermission {
     let description = Some(rule.description.clone()).filter(|text| !text.is_empty());
-    let mut permission = IpPermission::builder()
-        .ip_protocol(&rule.protocol)
-        .set_from_port(rule.from_port)
-        .set_to_port(rule.to_port);
+    let mut permission =
+        IpPermission::builder().ip_protocol(&rule.protocol).set_from_port(rule.from_port).set_to_port(rule.to_port);
     for block in &rule.cidr_blocks {
-        permission = permission.ip_ranges(IpRange::builder().cidr_ip(block).set_description(description.clone()).build());
+        permission =
+            permission.ip_ranges(IpRange::builder().cidr_ip(block).set_description(description.clone()).build());
     }
     for block in &rule.ipv6_cidr_blocks {
         let range = Ipv6Range::builder().cidr_ipv6(block).set_description(description.clone()).build();
@@ -423,7 +424,11 @@ fn check_rule(path: &str, rule: &Map, mistakes: &mut Vec<Mistake>) {
         Some(_) => true,
     };
     if !PEERS.iter().any(|peers| has(peers)) && !has("self") {
-        tell("", "names no peer".into(), Some("give cidr_blocks, ipv6_cidr_blocks, prefix_list_ids, security_groups or self"));
+        tell(
+            "",
+            "names no peer".into(),
+            Some("give cidr_blocks, ipv6_cidr_blocks, prefix_list_ids, security_groups or self"),
+        );
     }
     let (protocol, from, to) = spelled(rule);
     let ports = (from.as_ref().and_then(int), to.as_ref().and_then(int));
@@ -431,7 +436,11 @@ fn check_rule(path: &str, rule: &Map, mistakes: &mut Vec<Mistake>) {
     match protocol.as_str() {
         Some("tcp" | "udp") => {
             if from.is_none() {
-                tell("from_port", "is required".into(), Some("0 to 65535; for all protocols and ports: protocol \"-1\""));
+                tell(
+                    "from_port",
+                    "is required".into(),
+                    Some("0 to 65535; for all protocols and ports: protocol \"-1\""),
+                );
             }
             for (name, port) in [("from_port", ports.0), ("to_port", ports.1)] {
                 if let Some(port) = port.filter(|port| !(0..=65535).contains(port)) {
@@ -445,15 +454,20 @@ fn check_rule(path: &str, rule: &Map, mistakes: &mut Vec<Mistake>) {
             }
         }
         Some("icmp" | "icmpv6") => {}
-        Some("-1") => {
-            if given("from_port").or(given("to_port")).is_some() {
-                tell("from_port", "has no meaning for all protocols".into(), Some("leave the ports out, or name the protocol"));
-            }
+        Some("-1") if given("from_port").or(given("to_port")).is_some() => {
+            tell(
+                "from_port",
+                "has no meaning for all protocols".into(),
+                Some("leave the ports out, or name the protocol"),
+            );
         }
+        Some("-1") => {}
         Some(number) if number.parse::<u8>().is_ok() => {}
-        Some(other) => {
-            tell("protocol", format!("`{other}` is no protocol"), Some("tcp, udp, icmp, icmpv6, a number, or -1 for all"))
-        }
+        Some(other) => tell(
+            "protocol",
+            format!("`{other}` is no protocol"),
+            Some("tcp, udp, icmp, icmpv6, a number, or -1 for all"),
+        ),
         None => {}
     }
     for (name, family, most) in [("cidr_blocks", Family::V4, 32), ("ipv6_cidr_blocks", Family::V6, 128)] {

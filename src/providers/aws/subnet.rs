@@ -225,11 +225,7 @@ const ATTRIBUTES: [Attribute; 6] = [
         get: |i| &i.assign_ipv6_address_on_creation,
         put: |call, i| call.assign_ipv6_address_on_creation(on(i.assign_ipv6_address_on_creation)),
     },
-    Attribute {
-        name: "enable_dns64",
-        get: |i| &i.enable_dns64,
-        put: |call, i| call.enable_dns64(on(i.enable_dns64)),
-    },
+    Attribute { name: "enable_dns64", get: |i| &i.enable_dns64, put: |call, i| call.enable_dns64(on(i.enable_dns64)) },
     Attribute {
         name: "enable_resource_name_dns_a_record_on_launch",
         get: |i| &i.enable_resource_name_dns_a_record_on_launch,
@@ -247,9 +243,7 @@ const ATTRIBUTES: [Attribute; 6] = [
     Attribute {
         name: "private_dns_hostname_type_on_launch",
         get: |i| &i.private_dns_hostname_type_on_launch,
-        put: |call, i| {
-            call.private_dns_hostname_type_on_launch(i.private_dns_hostname_type_on_launch.as_str().into())
-        },
+        put: |call, i| call.private_dns_hostname_type_on_launch(i.private_dns_hostname_type_on_launch.as_str().into()),
     },
 ];
 
@@ -273,7 +267,9 @@ fn ipv6(subnet: &aws_sdk_ec2::types::Subnet) -> Option<(String, String)> {
     use SubnetCidrBlockStateCode::{Associated, Associating};
     subnet.ipv6_cidr_block_association_set().iter().find_map(|one| {
         let held = matches!(one.ipv6_cidr_block_state()?.state()?, Associated | Associating);
-        held.then(|| (one.association_id().unwrap_or_default().into(), one.ipv6_cidr_block().unwrap_or_default().into()))
+        held.then(|| {
+            (one.association_id().unwrap_or_default().into(), one.ipv6_cidr_block().unwrap_or_default().into())
+        })
     })
 }
 

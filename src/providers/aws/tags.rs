@@ -43,8 +43,7 @@ pub fn complete(owner: &Owner, authored: Option<&Tags>) -> Tags {
 
 /// The tags that say whose it is.
 pub fn ownership(owner: &Owner) -> Tags {
-    let mut tags =
-        Tags::from([(STACK.into(), owner.stack.clone()), (ADDRESS.into(), owner.address.to_string())]);
+    let mut tags = Tags::from([(STACK.into(), owner.stack.clone()), (ADDRESS.into(), owner.address.to_string())]);
     if owner.deposed {
         tags.insert(DEPOSED.into(), "true".into());
     }

@@ -83,7 +83,9 @@ impl Ec2Kind for Vpc {
 
     fn nature() -> Nature {
         Nature {
-            check: |inputs| cidr::mistake("cidr_block", inputs.get("cidr_block"), Family::V4, 16..=28).into_iter().collect(),
+            check: |inputs| {
+                cidr::mistake("cidr_block", inputs.get("cidr_block"), Family::V4, 16..=28).into_iter().collect()
+            },
             id_prefix: "vpc-",
             ..Nature::default()
         }
@@ -181,7 +183,9 @@ fn ipv6(vpc: &aws_sdk_ec2::types::Vpc) -> Option<(String, String)> {
     vpc.ipv6_cidr_block_association_set().iter().find_map(|one| {
         let state = one.ipv6_cidr_block_state()?.state()?;
         let held = matches!(state, Associated | Associating) && one.ipv6_pool().is_none_or(|pool| pool == "Amazon");
-        held.then(|| (one.association_id().unwrap_or_default().into(), one.ipv6_cidr_block().unwrap_or_default().into()))
+        held.then(|| {
+            (one.association_id().unwrap_or_default().into(), one.ipv6_cidr_block().unwrap_or_default().into())
+        })
     })
 }
 
@@ -260,4 +264,3 @@ impl Defaults {
         Ok(defaults)
     }
 }
-

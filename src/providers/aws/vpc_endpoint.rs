@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::client::Region;
 use super::fault::{OrFault, classify};
 use super::kind::{Birth, Change, Ec2Kind, Found, Search, added, in_chunks};
-use super::tags::{self, Tags};
 use super::policy;
+use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::schema::Mistake;
 use crate::resource::{Fault, Map, Status, Value};
@@ -272,8 +272,7 @@ fn check(inputs: &Map) -> Vec<Mistake> {
         Some(Value::String(kind)) => kind != "Gateway",
         Some(_) => return mistakes,
     };
-    let foreign: &[&str] =
-        if interface { &["route_table_ids"] } else { &["subnet_ids", "security_group_ids"] };
+    let foreign: &[&str] = if interface { &["route_table_ids"] } else { &["subnet_ids", "security_group_ids"] };
     for field in foreign.iter().filter(|field| inputs.get(**field).is_some_and(|value| !value.is_null())) {
         mistakes.push(Mistake {
             path: (*field).to_owned(),
