@@ -159,7 +159,8 @@ pub trait AnyKind: Send + Sync {
 pub struct Typed<K>(Arc<Kind>, PhantomData<K>);
 
 pub fn any<K: Ec2Kind>() -> Box<dyn AnyKind> {
-    Box::new(Typed::<K>(Arc::new(Kind::of::<K::Inputs, K::Outputs>(K::NAME, K::nature())), PhantomData))
+    let nature = Nature { name_tag: true, ..K::nature() };
+    Box::new(Typed::<K>(Arc::new(Kind::of::<K::Inputs, K::Outputs>(K::NAME, nature)), PhantomData))
 }
 
 #[async_trait]
