@@ -29,6 +29,8 @@ pub struct Nature {
     pub natural_key: &'static [&'static str],
     /// The input whose default is the logical name, if there is one.
     pub named_by: Option<&'static str>,
+    /// Whether the tag `Name` of the input `tags` defaults to the logical name.
+    pub name_tag: bool,
     /// The form of one input in which two spellings with one meaning are equal, before the schema's own form.
     pub normalise: fn(field: &str, value: &Value) -> Value,
     /// What is wrong with inputs that fit the schema; only what is known is looked at.
@@ -45,6 +47,7 @@ impl Default for Nature {
             follows: &[],
             natural_key: &[],
             named_by: None,
+            name_tag: false,
             normalise: |_, value| value.clone(),
             check: |_| vec![],
             id_prefix: "",
@@ -84,6 +87,24 @@ impl Kind {
         self.outputs.iter().find(|output| output.name == name)
     }
 
+    /// Inputs as an author wrote them, with what the resource's logical name stands in for: what a provider is given,
+    /// and what is compared.
+    pub fn complete(&self, name: &str, inputs: &Map) -> Map {
+        let mut complete = inputs.clone();
+        if let Some(field) = self.nature.named_by
+            && complete.get(field).is_none_or(Value::is_null)
+        {
+            complete.insert(field.to_owned(), name.into());
+        }
+        // Tags that were left out are not compared, so they are not made up here either.
+        if self.nature.name_tag
+            && let Some(Value::Map(tags)) = complete.get_mut("tags")
+        {
+            tags.entry("Name".into()).or_insert_with(|| name.into());
+        }
+        complete
+    }
+
     /// The names a playbook may read from a resource of this kind.
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
         self.outputs.iter().map(|o| o.name.as_str()).chain(self.inputs.iter().map(|f| f.name.as_str()))
@@ -113,5 +134,36 @@ impl Kind {
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Kind({})", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A thing.
+    #[derive(JsonSchema)]
+    #[allow(dead_code)]
+    struct Inputs {
+        name: Option<String>,
+        tags: Option<std::collections::BTreeMap<String, String>>,
+    }
+
+    #[test]
+    fn the_logical_name_stands_in_where_the_author_gave_none() {
+        let nature = Nature { named_by: Some("name"), name_tag: true, ..Nature::default() };
+        let kind = Kind::of::<Inputs, Inputs>("aws::thing", nature);
+        let complete = |json: serde_json::Value| match Value::from(json) {
+            Value::Map(inputs) => serde_json::to_value(kind.complete("main", &inputs)).unwrap(),
+            _ => panic!("a map"),
+        };
+        use serde_json::json;
+        assert_eq!(complete(json!({})), json!({ "name": "main" }));
+        assert_eq!(
+            complete(json!({ "tags": { "a": "b" } })),
+            json!({ "name": "main", "tags": { "Name": "main", "a": "b" } })
+        );
+        let given = json!({ "name": "other", "tags": { "Name": "third" } });
+        assert_eq!(complete(given.clone()), given);
     }
 }

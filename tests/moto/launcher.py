@@ -15,7 +15,8 @@ What it adds to moto 5.2, and why:
  6. DependencyViolation and the like: deleting a subnet or a security group in use, detaching an internet gateway
     below a NAT gateway, releasing an address in use. (moto: accepted.)
  7. A subnet cannot be associated with two route tables: Resource.AlreadyAssociated. (moto: silently keeps the first.)
- 8. ModifyVpcEndpoint: ResetPolicy, PrivateDnsEnabled and IpAddressType. (moto: ignored.)
+ 8. ModifyVpcEndpoint: ResetPolicy, PrivateDnsEnabled and IpAddressType (moto: ignored); the routes of a gateway
+    endpoint come and go with its route tables (moto: only made along with it, so that deleting it fails).
  9. CreateVpcEndpoint: IpAddressType is kept, and an interface endpoint without security groups gets the default one.
 10. Delays: POST /moto-api/runner/delays {"account": "...", "nat_gateway": 0.5, "vpc_endpoint": 0.5} (seconds): newly
     made ones are `pending` for so long. (moto: available at once.)
@@ -23,7 +24,11 @@ What it adds to moto 5.2, and why:
 12. Faults: POST /moto-api/runner/faults {"account": "...", "operation": "CreateVpc", "code": "RequestLimitExceeded",
     "status": 503, "times": 1}: that call fails so often before it is served.
 13. DryRun is refused as AWS does. (moto: executes some calls.)
-14. AllocateAddress: PublicIpv4Pool and NetworkBorderGroup are reported as AWS does when not given.
+14. DescribeAddresses: PublicIpv4Pool and NetworkBorderGroup are told as AWS does. (moto: left out.)
+15. DescribeTags: the resource types `natgateway` and `elastic-ip`. (moto: `nat-gateway`, `vpc-elastic-ip`.)
+16. ModifySubnetAttribute: EnableDns64, EnableResourceNameDnsAAAARecordOnLaunch and PrivateDnsHostnameTypeOnLaunch.
+    (moto: ignored.) DescribeSubnets: the state of an IPv6 block. (moto: unreadable.)
+17. DescribeVpcEndpoints: the filter `vpc-endpoint-id`. (moto: not implemented.)
 """
 
 import hashlib
@@ -38,7 +43,9 @@ from urllib.parse import parse_qs
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import ec2_backends
+from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPCEndPoint
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -98,9 +105,10 @@ def call_action(self):
 
 
 def refused(self, error):
-    status, headers, body = self.serialized(ActionResult(error))
-    status = getattr(error, "status", 400) or 400
+    _, headers, body = self.serialized(ActionResult(error))
+    status = getattr(error, "status", 400)
     headers["status"] = str(status)
+    headers, body = self._enrich_response(headers, body)
     return status, headers, body
 
 
@@ -231,16 +239,19 @@ def modify_endpoint(self, ec2):
         endpoint.private_dns_enabled = str(private).lower() == "true"
     if self._get_param("IpAddressType"):
         endpoint.ip_address_type = self._get_param("IpAddressType")
-
-
-class Address(Over):
-    pass
+    list = endpoint.destination_prefix_list_id
+    for table in self._get_param("AddRouteTableIds", []):
+        if list and table not in endpoint.route_table_ids:
+            ec2.create_route(table, None, gateway_id=endpoint.id, destination_prefix_list_id=list)
+    for table in self._get_param("RemoveRouteTableIds", []):
+        if list and table in endpoint.route_table_ids:
+            ec2.delete_route(table, list)
 
 
 def show_addresses(self, result):
     region = self.region
     result["Addresses"] = [
-        Address(one, public_ipv4_pool=getattr(one, "public_ipv4_pool", None) or "amazon", network_border_group=region)
+        Over(one, public_ipv4_pool=getattr(one, "public_ipv4_pool", None) or "amazon", network_border_group=region)
         for one in result["Addresses"]
     ]
 
@@ -310,7 +321,45 @@ def associate_route_table(self, ec2):
             raise Refusal("Resource.AlreadyAssociated", f"the specified association for route table {table} conflicts with an existing association")
 
 
+# 15 to 17. Small things.
+
+EC2_PREFIX_TO_RESOURCE.update({"nat": "natgateway", "eipalloc": "elastic-ip"})
+
+
+def modify_subnet(self, ec2):
+    subnet = ec2.get_subnet(self._get_param("SubnetId"))
+    for name, option in (
+        ("EnableResourceNameDnsARecordOnLaunch.Value", "EnableResourceNameDnsARecord"),
+        ("EnableResourceNameDnsAAAARecordOnLaunch.Value", "EnableResourceNameDnsAAAARecord"),
+        ("PrivateDnsHostnameTypeOnLaunch", "HostnameType"),
+    ):
+        if self._get_param(name) is not None:
+            subnet.private_dns_name_options_on_launch[option] = self._get_param(name)
+    if self._get_param("EnableDns64.Value") is not None:
+        subnet.enable_dns64 = self._get_param("EnableDns64.Value")
+
+
+def ipv6_of_subnet(subnet):
+    return [
+        {"Ipv6CidrBlock": one["ipv6CidrBlock"], "AssociationId": one["associationId"], "Ipv6CidrBlockState": one["ipv6CidrBlockState"]}
+        for one in subnet.ipv6_cidr_block_associations.values()
+        if one["ipv6CidrBlockState"]["State"] == "associated"
+    ]
+
+
+Subnet.ipv6_cidr_block_association_set = property(ipv6_of_subnet)
+
+ORIGINAL_ENDPOINT_FILTER = VPCEndPoint.get_filter_value
+
+
+def endpoint_filter(self, name, method=None):
+    return self.id if name == "vpc-endpoint-id" else ORIGINAL_ENDPOINT_FILTER(self, name, method)
+
+
+VPCEndPoint.get_filter_value = endpoint_filter
+
 BEFORE = {
+    "ModifySubnetAttribute": modify_subnet,
     "DeleteSubnet": delete_subnet,
     "DeleteSecurityGroup": delete_security_group,
     "DetachInternetGateway": detach_internet_gateway,

@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
 
-use super::client::{Refused, Truncated, reads};
+use super::client::{Refused, Truncated};
 use crate::resource::{Class, Fault};
 
 /// Names the call (`ec2:CreateVpc`) and turns the SDK's error into a fault.
@@ -24,7 +24,7 @@ where
         self.map_err(|error| {
             let mut fault = match &error {
                 SdkError::ServiceError(service) => answered(service.err().meta(), service.raw(), operation),
-                _ => unanswered(&error, operation),
+                _ => unanswered(&error),
             };
             fault.operation = Some(operation.to_owned());
             fault.request_id =
@@ -70,7 +70,7 @@ fn answered(meta: &ErrorMetadata, raw: &HttpResponse, operation: &str) -> Fault 
 }
 
 /// No answer, or none that can be read.
-fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>, operation: &str) -> Fault {
+fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Fault {
     if let Some(refused) = find::<Refused, _>(error) {
         return Fault::new(Class::ReadOnly, refused.to_string());
     }
@@ -94,7 +94,6 @@ fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>, operation: 
             let status = response.raw().status().as_u16();
             Fault::new(Class::Ambiguous, format!("the answer (status {status}) cannot be read: {}", innermost(error)))
         }
-        _ if reads(operation) => Fault::new(Class::Other, chain(error)),
         _ => Fault::new(Class::Other, chain(error)),
     }
 }
@@ -198,7 +197,7 @@ fn never_sent<E: Error + 'static>(error: &E) -> bool {
     text.contains("(Connect)") || text.contains("HTTP connect timeout") || text.contains("dns error")
 }
 
-fn find<'a, T: Error + 'static, E: Error + 'static>(error: &'a E) -> Option<&'a T> {
+fn find<T: Error + 'static, E: Error + 'static>(error: &E) -> Option<&T> {
     sources(error).into_iter().find_map(|source| source.downcast_ref())
 }
 

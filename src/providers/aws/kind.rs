@@ -159,7 +159,8 @@ pub trait AnyKind: Send + Sync {
 pub struct Typed<K>(Arc<Kind>, PhantomData<K>);
 
 pub fn any<K: Ec2Kind>() -> Box<dyn AnyKind> {
-    Box::new(Typed::<K>(Arc::new(Kind::of::<K::Inputs, K::Outputs>(K::NAME, K::nature())), PhantomData))
+    let nature = Nature { name_tag: true, ..K::nature() };
+    Box::new(Typed::<K>(Arc::new(Kind::of::<K::Inputs, K::Outputs>(K::NAME, nature)), PhantomData))
 }
 
 #[async_trait]
@@ -224,7 +225,15 @@ impl<K: Ec2Kind> AnyKind for Typed<K> {
     }
 
     async fn delete(&self, region: &Region, request: &Delete) -> Result<(), Fault> {
-        super::fault::gone_is_fine(K::delete(region, &request.live.id, typed(&request.live.inputs)?).await)
+        match K::delete(region, &request.live.id, typed(&request.live.inputs)?).await {
+            // What is missing may be something it refers to: gone is what a listing does not give.
+            Err(fault) if fault.class == Class::NotFound => {
+                let select = Select::Ids(BTreeSet::from([request.live.id.clone()]));
+                let left = K::list(region, &Search(&select)).await?;
+                if left.is_empty() { Ok(()) } else { Err(fault) }
+            }
+            other => other,
+        }
     }
 }
 

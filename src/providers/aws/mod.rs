@@ -115,10 +115,11 @@ impl Provider for Aws {
         let tags = region.ec2.describe_tags().filters(filter("key", [tags::STACK])).filters(filter("value", [stack]));
         let tags = tags.into_paginator().page_size(1000).items().send();
         let tags = tags.collect::<Result<Vec<_>, _>>().await.or_fault("ec2:DescribeTags")?;
-        let owned = |one: &&Box<dyn AnyKind>| {
+        let owned = |one: &dyn AnyKind| {
             tags.iter().any(|tag| tag.value() == Some(stack) && tag.resource_type() == Some(&one.resource_type()))
         };
-        Ok(self.implementations.values().filter(owned).map(|one| one.kind().name.clone()).collect())
+        let owned = self.implementations.values().filter(|one| owned(one.as_ref()));
+        Ok(owned.map(|one| one.kind().name.clone()).collect())
     }
 
     async fn list(&self, kind: &Kind, region: Option<&str>, select: &Select) -> Result<Vec<Live>, Fault> {

@@ -454,15 +454,14 @@ fn check_rule(path: &str, rule: &Map, mistakes: &mut Vec<Mistake>) {
             }
         }
         Some("icmp" | "icmpv6") => {}
-        Some("-1") => {
-            if given("from_port").or(given("to_port")).is_some() {
-                tell(
-                    "from_port",
-                    "has no meaning for all protocols".into(),
-                    Some("leave the ports out, or name the protocol"),
-                );
-            }
+        Some("-1") if given("from_port").or(given("to_port")).is_some() => {
+            tell(
+                "from_port",
+                "has no meaning for all protocols".into(),
+                Some("leave the ports out, or name the protocol"),
+            );
         }
+        Some("-1") => {}
         Some(number) if number.parse::<u8>().is_ok() => {}
         Some(other) => tell(
             "protocol",

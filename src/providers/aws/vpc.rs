@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::cidr::{self, Family};
 use super::client::Region;
 use super::fault::{OrFault, after};
-use super::kind::{Birth, Change, Ec2Kind, Found, Search, in_chunks};
+use super::kind::{Birth, Change, Ec2Kind, Found, Search, filter, in_chunks};
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::{Class, Fault, Status};
@@ -190,15 +190,20 @@ fn ipv6(vpc: &aws_sdk_ec2::types::Vpc) -> Option<(String, String)> {
 }
 
 async fn set_ipv6(region: &Region, id: &str, on: bool) -> Result<(), Fault> {
-    if on {
-        let call = region.ec2.associate_vpc_cidr_block().vpc_id(id).amazon_provided_ipv6_cidr_block(true);
-        return call.send().await.or_fault("ec2:AssociateVpcCidrBlock").map(drop);
-    }
-    let answer = region.ec2.describe_vpcs().filters(super::kind::filter("vpc-id", [id])).send().await;
+    // As it is now: a second association would be a second block.
+    let answer = region.ec2.describe_vpcs().filters(filter("vpc-id", [id])).send().await;
     let answer = answer.or_fault("ec2:DescribeVpcs")?;
-    let Some((association, _)) = answer.vpcs().first().and_then(ipv6) else { return Ok(()) };
-    let call = region.ec2.disassociate_vpc_cidr_block().association_id(association);
-    call.send().await.or_fault("ec2:DisassociateVpcCidrBlock").map(drop)
+    match (answer.vpcs().first().and_then(ipv6), on) {
+        (None, true) => {
+            let call = region.ec2.associate_vpc_cidr_block().vpc_id(id).amazon_provided_ipv6_cidr_block(true);
+            call.send().await.or_fault("ec2:AssociateVpcCidrBlock").map(drop)
+        }
+        (Some((association, _)), false) => {
+            let call = region.ec2.disassociate_vpc_cidr_block().association_id(association);
+            call.send().await.or_fault("ec2:DisassociateVpcCidrBlock").map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn set_dns_support(region: &Region, id: &str, on: bool) -> Result<(), Fault> {
@@ -239,13 +244,13 @@ impl Defaults {
         let mut defaults = Defaults::default();
         for ids in in_chunks("vpc-id", vpcs) {
             let groups = region.ec2.describe_security_groups().set_filters(Some(ids.clone()));
-            let groups = groups.filters(super::kind::filter("group-name", ["default"]));
+            let groups = groups.filters(filter("group-name", ["default"]));
             let groups = groups.into_paginator().page_size(1000).items().send().collect::<Result<Vec<_>, _>>();
             let tables = region.ec2.describe_route_tables().set_filters(Some(ids.clone()));
-            let tables = tables.filters(super::kind::filter("association.main", ["true"]));
+            let tables = tables.filters(filter("association.main", ["true"]));
             let tables = tables.into_paginator().page_size(100).items().send().collect::<Result<Vec<_>, _>>();
             let acls = region.ec2.describe_network_acls().set_filters(Some(ids));
-            let acls = acls.filters(super::kind::filter("default", ["true"]));
+            let acls = acls.filters(filter("default", ["true"]));
             let acls = acls.into_paginator().page_size(1000).items().send().collect::<Result<Vec<_>, _>>();
             let (groups, tables, acls) = tokio::join!(groups, tables, acls);
             let pair = |vpc: Option<String>, id: Option<String>| Some((vpc?, id?));
