@@ -250,7 +250,7 @@ pub fn register(environment: &mut Environment, run: &Arc<Run>) {
 
 /// A value as it is written: as [`Value`] writes itself inside a text, so that a reference filled in later reads the
 /// same as a value known from the start.
-fn text(run: &Run, state: &State, value: &Any, line: u32, column: u32) -> Result<String, Error> {
+pub fn text(run: &Run, state: &State, value: &Any, line: u32, column: u32) -> Result<String, Error> {
     if let Some(unknown) = unknown(value) {
         return Ok(run.mark(&unknown.value));
     }
