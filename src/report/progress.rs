@@ -228,4 +228,21 @@ mod tests {
         warning: the lock is old
         "#);
     }
+
+    #[test]
+    fn bars_come_and_go_without_waiting_for_each_other() {
+        let screen = Screen { terminal: true, ..Screen::plain() };
+        let mut bars = Bars::new(Term::buffered_stderr(), Sources::default(), screen);
+        let (address, operation) = (address("aws::vpc.main"), Operation::Create);
+        for event in [
+            Event::ApplyStarted { operations: 1 },
+            Event::Started { address: address.clone(), operation, site: None },
+            Event::Waiting { address: address.clone(), operation, status: "pending".into() },
+            Event::Finished { address, operation, id: None, seconds: 1.0 },
+            Event::Applied { done: 1, failed: 0, skipped: 0, seconds: 1.0 },
+        ] {
+            bars.read(&Stamped { at: Timestamp::now(), event });
+        }
+        assert!(bars.shared.lock().unwrap().bars.is_empty());
+    }
 }

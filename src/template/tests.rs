@@ -38,9 +38,9 @@ fn vars(json: serde_json::Value) -> Map {
 }
 
 fn render(text: &str, vars: &Map) -> Result<Rendered, Diagnostics> {
-    with(&[("t", text), ("inc", "<{{ x }}>"), ("mac", "{% macro show(v) %}[{{ v }}]{% endmacro %}")])
-        .templates
-        .render("t", vars)
+    let base = ("base", "<{% block b %}b{% endblock %}>");
+    let all = [("t", text), ("inc", "<{{ x }}>"), ("mac", "{% macro show(v) %}[{{ v }}]{% endmacro %}"), base];
+    with(&all).templates.render("t", vars)
 }
 
 fn text(text: &str, vars: &Map) -> String {
@@ -93,6 +93,7 @@ fn a_reference_that_is_passed_on_stays_in_the_text() {
         ("{% include 'inc' %}", "<${aws::vpc.main.id}>"),
         ("{{ x if zones|length == 2 else 'no' }}", "${aws::vpc.main.id}"),
         ("{% if x is defined %}{{ x }}{% endif %}", "${aws::vpc.main.id}"),
+        ("{% extends 'base' %}{% block b %}{{ super() }}{{ x }}{% endblock %}", "<b${aws::vpc.main.id}>"),
         ("{{ x | default('none') }}", "${aws::vpc.main.id}"),
     ] {
         let vars = if template.contains("vpc.id") { &whole } else { &vars };

@@ -186,10 +186,10 @@ fn find(value: &Any, run: &Run, depth: usize, found: &mut Vec<Value>) {
     }
     let Ok(items) = value.try_iter() else { return };
     for item in items {
-        if value.kind() == ValueKind::Map {
-            if let Ok(inner) = value.get_item(&item) {
-                find(&inner, run, depth - 1, found);
-            }
+        if value.kind() == ValueKind::Map
+            && let Ok(inner) = value.get_item(&item)
+        {
+            find(&inner, run, depth - 1, found);
         }
         find(&item, run, depth - 1, found);
     }
