@@ -194,6 +194,8 @@ const STATEMENTS: &[&str] = &[
     "{{ range(@) }}",
     "{{ dict(a=@).a }}",
     "{{ 1 < @ < 3 }}",
+    "{{ @ == 'prod' == 'prod' }}",
+    "{{ 'prod' == 'prod' == @ }}",
     "{{ 'a' if @ }}",
     "{{ @ if true else 'b' }}",
     "{{ 'a' if false else @ }}",
