@@ -4,6 +4,7 @@
 //! at one gives [`Rendered::Sees`] instead, and no text. [`guard`] finds the places where a value is looked at, by
 //! syntax; [`unknown`] is the value that refuses to be. [`mistake`] turns the engine's errors into diagnostics.
 
+mod expr;
 mod guard;
 mod mistake;
 mod tree;

@@ -168,7 +168,8 @@ impl Flight {
                 format!("retrying in {seconds:.0} s: {cause}")
             }
         };
-        format!("  {sign} {} {}  {}", self.address, elapsed(self.since, now), ink.dim(status)).trim_end().to_owned()
+        let status = if status.is_empty() { status } else { format!("  {}", ink.dim(status)) };
+        format!("  {sign} {} {}{status}", self.address, elapsed(self.since, now))
     }
 }
 

@@ -107,7 +107,7 @@ pub struct Bars {
 
 struct Shared {
     board: Board,
-    bars: Vec<ProgressBar>,
+    bar: Option<ProgressBar>,
     all: MultiProgress,
     sources: Sources,
     screen: Screen,
@@ -116,7 +116,7 @@ struct Shared {
 impl Bars {
     pub fn new(term: Term, sources: Sources, screen: Screen) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::term(term, 12));
-        let shared = Arc::new(Mutex::new(Shared { board: Board::default(), bars: vec![], all, sources, screen }));
+        let shared = Arc::new(Mutex::new(Shared { board: Board::default(), bar: None, all, sources, screen }));
         let over = Arc::new(AtomicBool::new(false));
         let (theirs, stop) = (shared.clone(), over.clone());
         // The clocks of what is in flight move although nothing happens.
@@ -152,21 +152,25 @@ impl Reader for Bars {
 
 impl Shared {
     fn draw(&mut self, now: Timestamp) {
-        let lines = self.board.lines(now, &self.screen);
-        while self.bars.len() > lines.len() {
-            let bar = self.bars.pop().expect("there are more bars than lines");
+        // All lines are one bar, so that one change draws once.
+        let text = self.board.lines(now, &self.screen).join("\n");
+        if text.is_empty() {
+            return self.clear();
+        }
+        let all = &self.all;
+        let bar = self.bar.get_or_insert_with(|| {
+            let style = ProgressStyle::with_template("{msg}").expect("the template is one field");
+            all.add(ProgressBar::no_length().with_style(style))
+        });
+        if bar.message() != text {
+            bar.set_message(text);
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
             self.all.remove(&bar);
-        }
-        while self.bars.len() < lines.len() {
-            let style = ProgressStyle::with_template("{msg}").expect("the template is one field");
-            let bar = ProgressBar::no_length().with_style(style);
-            self.bars.push(self.all.add(bar));
-        }
-        for (bar, line) in self.bars.iter().zip(lines) {
-            if bar.message() != line {
-                bar.set_message(line);
-            }
         }
     }
 }
@@ -179,7 +183,7 @@ impl Drop for Bars {
             let _ = ticker.join();
         }
         if let Ok(mut shared) = self.shared.lock() {
-            shared.bars.drain(..).for_each(|bar| bar.finish_and_clear());
+            shared.clear();
         }
     }
 }
@@ -227,5 +231,22 @@ mod tests {
         interrupted: nothing new is started; waiting for 1 operation in flight
         warning: the lock is old
         "#);
+    }
+
+    #[test]
+    fn bars_come_and_go_without_waiting_for_each_other() {
+        let screen = Screen { terminal: true, ..Screen::plain() };
+        let mut bars = Bars::new(Term::buffered_stderr(), Sources::default(), screen);
+        let (address, operation) = (address("aws::vpc.main"), Operation::Create);
+        for event in [
+            Event::ApplyStarted { operations: 1 },
+            Event::Started { address: address.clone(), operation, site: None },
+            Event::Waiting { address: address.clone(), operation, status: "pending".into() },
+            Event::Finished { address, operation, id: None, seconds: 1.0 },
+            Event::Applied { done: 1, failed: 0, skipped: 0, seconds: 1.0 },
+        ] {
+            bars.read(&Stamped { at: Timestamp::now(), event });
+        }
+        assert!(bars.shared.lock().unwrap().bar.is_none());
     }
 }

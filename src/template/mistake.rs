@@ -18,7 +18,8 @@ pub fn diagnostic(error: &Error, templates: &Templates, name: &str, vars: &Map) 
         ErrorKind::UndefinedError => undefined(inner, templates, site, vars),
         ErrorKind::TemplateNotFound => {
             let names = templates.names();
-            let wanted = inner.detail().and_then(|detail| detail.split(['"', '`']).nth(1)).unwrap_or(name).to_owned();
+            let wanted =
+                inner.detail().and_then(|detail| detail.split(['"', '\'', '`']).nth(1)).unwrap_or(name).to_owned();
             let hint = closest(&wanted, names.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
             let missing = Diagnostic::error(format!("there is no template `{wanted}`"));
             let missing = if chain.len() > 1 || site.line > 0 { missing.at(&site, "asked for here") } else { missing };
@@ -26,10 +27,29 @@ pub fn diagnostic(error: &Error, templates: &Templates, name: &str, vars: &Map) 
         }
         kind => {
             let what = inner.detail().map_or_else(|| kind.to_string(), str::to_owned);
+            let near = matches!(kind, ErrorKind::UnknownFilter | ErrorKind::UnknownTest)
+                .then(|| what.split(' ').nth(1).and_then(|word| closest(word, known(kind))))
+                .flatten();
             let told = Diagnostic::error(format!("failed to render template `{name}`: {what}")).at(&site, "");
-            includes(told, &chain, templates)
+            includes(told, &chain, templates).maybe_hint(near.map(|near| format!("did you mean `{near}`?")))
         }
     }
+}
+
+/// The names that a typo can be meant for.
+fn known(kind: ErrorKind) -> std::str::SplitWhitespace<'static> {
+    let names = match kind {
+        ErrorKind::UnknownFilter => {
+            "abs attr batch bool capitalize chain count default dictsort escape first float format groupby indent int \
+             items join last length lines list lower map max min pprint reject rejectattr replace reverse round safe \
+             select selectattr slice sort split string sum title to_json trim unique upper zip"
+        }
+        _ => {
+            "boolean defined divisibleby endingwith eq even false float ge gt in integer iterable le lower lt mapping ne \
+             none number odd sameas sequence startingwith string true undefined upper"
+        }
+    };
+    names.split_whitespace()
 }
 
 /// Where the innermost error happened.

@@ -186,10 +186,10 @@ fn find(value: &Any, run: &Run, depth: usize, found: &mut Vec<Value>) {
     }
     let Ok(items) = value.try_iter() else { return };
     for item in items {
-        if value.kind() == ValueKind::Map {
-            if let Ok(inner) = value.get_item(&item) {
-                find(&inner, run, depth - 1, found);
-            }
+        if value.kind() == ValueKind::Map
+            && let Ok(inner) = value.get_item(&item)
+        {
+            find(&inner, run, depth - 1, found);
         }
         find(&item, run, depth - 1, found);
     }
@@ -250,7 +250,7 @@ pub fn register(environment: &mut Environment, run: &Arc<Run>) {
 
 /// A value as it is written: as [`Value`] writes itself inside a text, so that a reference filled in later reads the
 /// same as a value known from the start.
-fn text(run: &Run, state: &State, value: &Any, line: u32, column: u32) -> Result<String, Error> {
+pub fn text(run: &Run, state: &State, value: &Any, line: u32, column: u32) -> Result<String, Error> {
     if let Some(unknown) = unknown(value) {
         return Ok(run.mark(&unknown.value));
     }
