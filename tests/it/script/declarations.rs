@@ -105,7 +105,7 @@ fn the_inventory_is_the_scripts_own_copy() {
 fn ten_thousand_declarations_take_time_in_proportion() {
     let time = |n: usize| {
         let play = Play::new(&format!(
-            "let v = aws::vpc(\"v\", #{{ cidr_block: \"x\" }}); for i in 0..{n} {{ aws::subnet(`s-${{i}}`, #{{ vpc_id: v.id, cidr_block: `${{v.id}}-${{i}}` }}); }}"
+            "let v = aws::vpc(\"v\", #{{ cidr_block: \"x\" }}); let all = []; for i in 0..{n} {{ all.push(v.id); aws::subnet(`s-${{i}}`, #{{ vpc_id: v.id, cidr_block: `${{v.id}}-${{i}}` }}); }}"
         ));
         let start = Instant::now();
         assert_eq!(play.good().declarations.len(), n + 1);
