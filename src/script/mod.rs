@@ -89,7 +89,7 @@ pub struct Limits {
     pub operations: u64,
     /// Calls inside of calls.
     pub depth: usize,
-    /// Items of one list or map.
+    /// Items of one list or map, with all that is nested in it.
     pub items: usize,
     /// Bytes of one text.
     pub text: usize,
@@ -97,7 +97,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { operations: 20_000_000, depth: 64, items: 200_000, text: 8 << 20 }
+        Limits { operations: 20_000_000, depth: 64, items: 50_000, text: 8 << 20 }
     }
 }
 

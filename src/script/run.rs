@@ -13,8 +13,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::kind::Lookup;
 use crate::resource::{Evaluation, Kind};
 
-/// Enough for `Limits::depth` calls in an unoptimised build; a thread's usual stack is not.
-const STACK: usize = 16 << 20;
+/// Enough for `Limits::depth` calls and for a value nested `Limits::items` deep, which Rhai walks by recursion, in an
+/// unoptimised build. Only what is used is taken from the machine.
+const STACK: usize = 128 << 20;
 
 /// The deepest nesting of one expression, and of blocks in it.
 const EXPRESSION_DEPTH: usize = 256;

@@ -105,7 +105,7 @@ fn the_inventory_is_the_scripts_own_copy() {
 fn ten_thousand_declarations_take_time_in_proportion() {
     let time = |n: usize| {
         let play = Play::new(&format!(
-            "let v = aws::vpc(\"v\", #{{ cidr_block: \"x\" }}); for i in 0..{n} {{ aws::subnet(`s-${{i}}`, #{{ vpc_id: v.id, cidr_block: `${{v.id}}-${{i}}` }}); }}"
+            "let v = aws::vpc(\"v\", #{{ cidr_block: \"x\" }}); let all = []; for i in 0..{n} {{ all.push(v.id); aws::subnet(`s-${{i}}`, #{{ vpc_id: v.id, cidr_block: `${{v.id}}-${{i}}` }}); }}"
         ));
         let start = Instant::now();
         assert_eq!(play.good().declarations.len(), n + 1);
@@ -127,4 +127,34 @@ fn editors_get_definitions() {
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
+}
+
+#[test]
+fn a_playbook_in_phases_reads_as_the_design_says() {
+    let play = Play::new(
+        r#"import "phases/network" as network;
+           let env = inventory();
+           let net = phase("network", || network::build(env));
+           let more = phase("more", || network::more(env, net));
+           output("id", net.vpc.id);
+           output("subnets", more.map(|s| s.id).len());"#,
+    )
+    .file(
+        "playbooks/phases/network.rhai",
+        r#"fn build(env) {
+               let vpc = aws::vpc(env.name, #{ cidr_block: env.network.cidr });
+               #{ vpc: vpc }
+           }
+           fn more(env, net) {
+               let all = [];
+               for (zone, i) in env.network.private {
+                   all.push(aws::subnet(`private-${zone}`, #{ vpc_id: net.vpc.id, cidr_block: env.network.private[i] }));
+               }
+               all
+           }"#,
+    );
+    let id = r#"{"$reference":{"address":"aws::vpc.prod","path":["id"]}}"#;
+    assert_eq!(play.outputs(), format!(r#"{{"id":{id},"subnets":2}}"#));
+    let phases: Vec<_> = play.good().declarations.iter().map(|d| format!("{} {}", d.address, d.phase[0])).collect();
+    assert_eq!(phases, ["aws::vpc.prod network", "aws::subnet.private-a more", "aws::subnet.private-b more"]);
 }

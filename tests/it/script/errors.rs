@@ -127,3 +127,18 @@ fn a_caught_error_can_be_read_by_the_script() {
     );
     assert_eq!(play.outputs(), r#"{"x":"`aws::vpc.a` has no attribute `nope`"}"#);
 }
+
+#[test]
+fn a_value_nested_without_end_is_an_error_and_no_crash() {
+    for script in [
+        "let a = []; loop { a = [a]; }",
+        "let a = #{}; loop { a = #{ a: a }; }",
+        "let v = aws::vpc(\"a\", #{ cidr_block: \"x\" }); let a = [v.id]; loop { a = [a]; is_known(a); }",
+    ] {
+        let mut play = Play::new(script);
+        // Rhai walks such a value anew at each step: all that are allowed take minutes.
+        play.limits = Limits { items: 1_000, ..play.limits };
+        let found = play.bad();
+        assert!(found[0].contains("too large") || found[0].contains("operations"), "{found:?}");
+    }
+}
