@@ -17,6 +17,7 @@ use crate::providers::{self, Settings};
 use crate::report::{self, Report, Tally};
 use crate::resource::{Evaluation, Kind, Oracle, Provider};
 use crate::script::{self, Script};
+use crate::template::Templates;
 
 /// One command on one stack.
 pub struct Session {
@@ -125,6 +126,7 @@ impl Session {
     /// Runs the script. It blocks, and asks the forecast when it must see something.
     pub async fn evaluate(&self, forecast: Arc<Forecast>) -> Result<Evaluation, Diagnostics> {
         let sources = self.report.sources.clone();
+        let templates = Templates::new(self.root.join("templates"), sources.clone());
         let (playbook, root) = (self.playbook.clone(), self.root.clone());
         let inventory = script::Inventory {
             name: self.inventory.name.clone(),
@@ -141,7 +143,7 @@ impl Session {
                 inventory,
                 kinds: provider.kinds(),
                 lookups: provider.lookups(),
-                render: None,
+                render: Some(Arc::new(move |name, vars| templates.render(name, vars))),
                 oracle,
                 sources: &sources,
                 print: Arc::new(move |text, site: Site| stderr.put(format!("{site}: {text}\n"))),

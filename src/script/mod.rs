@@ -26,6 +26,7 @@ mod rewrite;
 mod run;
 mod seen;
 mod standard;
+mod templates;
 mod value;
 mod world;
 
@@ -37,9 +38,10 @@ use std::sync::Arc;
 
 pub use run::{definitions, evaluate};
 
-use crate::diagnostic::{Diagnostic, Site, Sources};
+use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use crate::resource::kind::Lookup;
 use crate::resource::{Class, Declarations, Fault, Kind, Map, Oracle, Reference, Sight, Value};
+pub use crate::template::Rendered;
 
 /// Everything an evaluation works with.
 pub struct Script<'a> {
@@ -72,14 +74,7 @@ pub struct Inventory {
 pub type Print = Arc<dyn Fn(&str, Site) + Send + Sync>;
 
 /// Renders a template: its path and its values, in which references may stand.
-pub type Render = Arc<dyn Fn(&str, &Map) -> Result<Rendered, Diagnostic> + Send + Sync>;
-
-pub enum Rendered {
-    /// The whole text, with references in it where values with references went in.
-    Text(Value),
-    /// The template looks at these, at this place in it; it is rendered again with what they are.
-    Sees { references: Vec<Reference>, site: Site },
-}
+pub type Render = Arc<dyn Fn(&str, &Map) -> Result<Rendered, Diagnostics> + Send + Sync>;
 
 /// What a script may use up.
 #[derive(Clone, Copy, Debug)]

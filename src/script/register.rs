@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, ImmutableString, Module, NativeCallContext};
 
+use super::options;
+use super::templates::template;
 use super::value::{Handle, Resource, to_dynamic, to_value};
-use super::world::{Outcome, World, placed};
-use super::{Rendered, options};
+use super::world::{Outcome, World};
 use crate::diagnostic::{Diagnostic, Site};
 use crate::resource::kind::Lookup;
 use crate::resource::schema::{self, Field, Mistake, Output, Type};
@@ -137,7 +138,7 @@ fn wrong_name(name: &str) -> Option<String> {
 }
 
 /// A map argument; one that is not known as a whole is seen.
-fn as_map(world: &World, ctx: &NativeCallContext, name: &str, value: &Dynamic) -> Result<Map, Mistake> {
+pub(super) fn as_map(world: &World, ctx: &NativeCallContext, name: &str, value: &Dynamic) -> Result<Map, Mistake> {
     let wrong = |what: String| Mistake { path: name.to_owned(), what, hint: None };
     let value = world.see_outermost(value, ctx.call_position()).map_err(|_| wrong("is not known".into()))?;
     if value.is_unit() {
@@ -304,31 +305,5 @@ fn output(world: &World, ctx: &NativeCallContext, name: &str, value: &Dynamic) {
                 .at(&first, "first given here"),
         ),
         None => state.outputs.push((name.to_owned(), value, site)),
-    }
-}
-
-fn template(world: &World, ctx: &NativeCallContext, path: &str, values: &Dynamic) -> Outcome {
-    let position = ctx.call_position();
-    let failed = |diagnostic: Diagnostic| world.raise(position, diagnostic);
-    let mut values = as_map(world, ctx, "values", values).map_err(|mistake| {
-        failed(Diagnostic::error(format!("template `{path}`: `{}`: {}", mistake.path, mistake.what)))
-    })?;
-    let Some(render) = &world.render else {
-        return Err(failed(Diagnostic::error("templates are not available here")));
-    };
-    // Each round fills in what the template has looked at; what it looks at next may depend on that.
-    loop {
-        match render(path, &values).map_err(|d| failed(placed(d, &world.lines.site(position), "used here")))? {
-            Rendered::Text(text) => return Ok(to_dynamic(&text)),
-            Rendered::Sees { references, site } => {
-                let known = world.see_references(references, position, Some(site))?;
-                let filled =
-                    values.iter().map(|(k, v)| (k.clone(), v.resolve(&mut |r| known.get(r).cloned()))).collect();
-                if filled == values {
-                    return Err(failed(Diagnostic::error(format!("template `{path}` does not come to an end"))));
-                }
-                values = filled;
-            }
-        }
     }
 }

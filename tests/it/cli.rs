@@ -97,10 +97,18 @@ output("ip", ip.public_ip);
 fn a_playbook_that_must_see_an_output_runs_in_stages() {
     let project = Project::new("").file("playbooks/prod.rhai", STAGES);
     let dry = project.run("playbooks/prod.rhai --sandbox --dry-run --detailed-exitcode").code(2);
-    assert!(dry.out.contains("The rest follows once `aws::eip.gate.public_ip` is known (playbooks/prod.rhai:4:7)"), "{}", dry.out);
+    assert!(
+        dry.out.contains("The rest follows once `aws::eip.gate.public_ip` is known (playbooks/prod.rhai:4:7)"),
+        "{}",
+        dry.out
+    );
     assert!(!dry.out.contains("aws::subnet"), "no branch was taken: {}", dry.out);
     let said = project.run("playbooks/prod.rhai --sandbox --yes").code(0);
-    assert!(said.out.contains("+ aws::subnet.seen") && said.out.contains("tags.From: \"gate 198.51.100.7\""), "{}", said.out);
+    assert!(
+        said.out.contains("+ aws::subnet.seen") && said.out.contains("tags.From: \"gate 198.51.100.7\""),
+        "{}",
+        said.out
+    );
     assert!(said.out.ends_with("ip = \"198.51.100.7\"\n"), "{}", said.out);
     let again = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode --dry-run").code(0);
     assert_eq!(last(&again.out), "Nothing to do: 3 resources are as declared.");
@@ -111,7 +119,10 @@ fn json_is_one_document_for_a_plan_and_lines_for_a_run() {
     let project = network();
     let dry = project.run("playbooks/prod.rhai --sandbox --dry-run --format json").code(0);
     let plan: serde_json::Value = serde_json::from_str(&dry.out).unwrap();
-    assert_eq!((plan["format"].as_i64(), plan["stack"].as_str(), plan["counts"]["create"].as_i64()), (Some(1), Some("prod"), Some(3)));
+    assert_eq!(
+        (plan["format"].as_i64(), plan["stack"].as_str(), plan["counts"]["create"].as_i64()),
+        (Some(1), Some("prod"), Some(3))
+    );
     let run = project.run("playbooks/prod.rhai --sandbox --yes --format json").code(0);
     let events: Vec<serde_json::Value> = run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |name: &str| events.iter().filter(|event| event["event"] == name).count();
@@ -128,7 +139,9 @@ fn json_is_one_document_for_a_plan_and_lines_for_a_run() {
 #[test]
 fn wrong_usage_is_64() {
     let project = network();
-    for args in ["", "--nope", "playbooks/prod.rhai --parallelism 0", "doc aws::vpcc", "playbooks/prod.rhai --format xml"] {
+    for args in
+        ["", "--nope", "playbooks/prod.rhai --parallelism 0", "doc aws::vpcc", "playbooks/prod.rhai --format xml"]
+    {
         project.run(args).code(64);
     }
     assert!(project.run("doc aws::vpcc").err.contains("did you mean `aws::vpc`?"));
@@ -140,13 +153,29 @@ fn wrong_usage_is_64() {
 #[test]
 fn bad_input_gets_a_diagnostic() {
     let cases: [(&str, &str, &[&str]); 12] = [
-        ("aws::vpcc(\"a\", #{});", "", &["unknown", "aws::vpcc", "did you mean `aws::vpc`?", "playbooks/prod.rhai:1:6"]),
-        ("aws::vpc(\"a\", #{ cidr_blok: \"10.0.0.0/16\" });", "", &["`cidr_blok`: there is no such field", "did you mean `cidr_block`?"]),
-        ("let v = aws::vpc(\"a\", #{ cidr_block: \"10.0.0.0/16\" });\nv.idd", "", &["idd", "did you mean `id`?", "prod.rhai:2:3"]),
+        (
+            "aws::vpcc(\"a\", #{});",
+            "",
+            &["unknown", "aws::vpcc", "did you mean `aws::vpc`?", "playbooks/prod.rhai:1:6"],
+        ),
+        (
+            "aws::vpc(\"a\", #{ cidr_blok: \"10.0.0.0/16\" });",
+            "",
+            &["`cidr_blok`: there is no such field", "did you mean `cidr_block`?"],
+        ),
+        (
+            "let v = aws::vpc(\"a\", #{ cidr_block: \"10.0.0.0/16\" });\nv.idd",
+            "",
+            &["idd", "did you mean `id`?", "prod.rhai:2:3"],
+        ),
         ("let x = 1;\nlet y = x +;", "", &["prod.rhai:2:12"]),
         ("fn f(n) { f(n + 1) } f(0);", "", &["prod.rhai:1:11"]),
         ("loop { }", "", &["prod.rhai:1"]),
-        ("inventory().network.cidrr", "[network]\ncidr = \"x\"", &["network.cidrr", "inventory/prod.toml", "did you mean"]),
+        (
+            "inventory().network.cidrr",
+            "[network]\ncidr = \"x\"",
+            &["network.cidrr", "inventory/prod.toml", "did you mean"],
+        ),
         ("let a = 1;", "key = ", &["inventory/prod.toml:1"]),
         ("import \"../secrets\" as s;", "", &["leaves the playbook's folder"]),
         ("import \"nowhere\" as s;", "", &["there is no module `nowhere`", "playbooks/nowhere.rhai"]),

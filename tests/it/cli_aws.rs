@@ -18,7 +18,8 @@ fn reaching(project: Project, account: &Account) -> Project {
 /// Python with boto3: someone else's hands on the same account.
 fn boto(account: &Account, code: &str) -> String {
     let prelude = "import boto3\nec2 = boto3.client('ec2', region_name='eu-central-1')\n";
-    let output = Command::new(moto::python()).args(["-c", &format!("{prelude}{code}")]).env_clear().envs(account.env()).output();
+    let output =
+        Command::new(moto::python()).args(["-c", &format!("{prelude}{code}")]).env_clear().envs(account.env()).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -128,7 +129,11 @@ fn another_accounts_credentials_are_refused_before_anything_is_read() {
     let account = Account::new();
     let project = reaching(Project::shipped(), &account);
     let said = project.run("playbooks/prod.rhai --dry-run").code(1);
-    assert!(said.err.contains(&format!("belong to account {}, the inventory says 123456789012", account.number)), "{}", said.err);
+    assert!(
+        said.err.contains(&format!("belong to account {}, the inventory says 123456789012", account.number)),
+        "{}",
+        said.err
+    );
     assert_eq!(account.calls().keys().collect::<Vec<_>>(), ["sts:GetCallerIdentity"]);
 }
 

@@ -2,11 +2,14 @@
 
 mod aws_client;
 mod aws_kinds;
+mod cli;
+mod cli_aws;
 mod docs;
 mod engine;
 mod engine_faults;
 mod engine_scale;
 mod moto;
+mod project;
 mod script;
 mod tidy;
 mod world;

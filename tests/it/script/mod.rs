@@ -212,6 +212,6 @@ fn lines(found: &Diagnostics) -> Vec<String> {
     found.iter().map(line).collect()
 }
 
-pub fn rendered(text: Value) -> Result<Rendered, Diagnostic> {
+pub fn rendered(text: Value) -> Result<Rendered, Vec<Diagnostic>> {
     Ok(Rendered::Text(text))
 }
