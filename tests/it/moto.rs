@@ -38,6 +38,15 @@ impl Account {
         format!("NOTAREAL{}", self.number)
     }
 
+    /// The same for a process of its own.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let url = format!("http://127.0.0.1:{}", port());
+        let key = format!("NOTREAL-{}", self.number);
+        [("AWS_ENDPOINT_URL", url), ("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", "not-a-secret".into())]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
+    }
+
     pub fn aws(&self) -> Aws {
         self.aws_with(self.settings())
     }
@@ -103,7 +112,7 @@ fn start() -> (u16, Child) {
     (port.unwrap_or_else(|| panic!("the launcher did not start: {line:?}")), child)
 }
 
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     if let Some(python) = std::env::var_os("RUNNER_MOTO_PYTHON") {
         return python.into();
     }
