@@ -127,6 +127,8 @@ impl Ec2Kind for Vpc {
                 tags: vpc.tags().to_vec(),
                 status: match vpc.state() {
                     Some(VpcState::Pending) => Status::Pending("pending".into()),
+                    // Subnets can take their part of the block only afterwards.
+                    _ if associating(&vpc) => Status::Pending("associating an IPv6 block".into()),
                     _ => Status::Ready,
                 },
                 id,
@@ -187,6 +189,12 @@ fn ipv6(vpc: &aws_sdk_ec2::types::Vpc) -> Option<(String, String)> {
             (one.association_id().unwrap_or_default().into(), one.ipv6_cidr_block().unwrap_or_default().into())
         })
     })
+}
+
+fn associating(vpc: &aws_sdk_ec2::types::Vpc) -> bool {
+    let mut states =
+        vpc.ipv6_cidr_block_association_set().iter().filter_map(|one| one.ipv6_cidr_block_state()?.state());
+    states.any(|state| *state == VpcCidrBlockStateCode::Associating)
 }
 
 async fn set_ipv6(region: &Region, id: &str, on: bool) -> Result<(), Fault> {
