@@ -29,8 +29,6 @@ pub struct Nature {
     pub natural_key: &'static [&'static str],
     /// The input whose default is the logical name, if there is one.
     pub named_by: Option<&'static str>,
-    /// Whether the tag `Name` of the input `tags` defaults to the logical name.
-    pub name_tag: bool,
     /// The form of one input in which two spellings with one meaning are equal, before the schema's own form.
     pub normalise: fn(field: &str, value: &Value) -> Value,
     /// What is wrong with inputs that fit the schema; only what is known is looked at.
@@ -47,7 +45,6 @@ impl Default for Nature {
             follows: &[],
             natural_key: &[],
             named_by: None,
-            name_tag: false,
             normalise: |_, value| value.clone(),
             check: |_| vec![],
             id_prefix: "",
@@ -96,11 +93,14 @@ impl Kind {
         {
             complete.insert(field.to_owned(), name.into());
         }
-        // Tags that were left out are not compared, so they are not made up here either.
-        if self.nature.name_tag
-            && let Some(Value::Map(tags)) = complete.get_mut("tags")
-        {
-            tags.entry("Name".into()).or_insert_with(|| name.into());
+        if self.input("tags").is_some_and(|field| matches!(field.ty, Type::Map(_))) {
+            let tags = complete.entry("tags".to_owned()).or_default();
+            if tags.is_null() {
+                *tags = Value::Map(Map::new());
+            }
+            if let Value::Map(tags) = tags {
+                tags.entry("Name".into()).or_insert_with(|| name.into());
+            }
         }
         complete
     }
@@ -151,14 +151,14 @@ mod tests {
 
     #[test]
     fn the_logical_name_stands_in_where_the_author_gave_none() {
-        let nature = Nature { named_by: Some("name"), name_tag: true, ..Nature::default() };
+        let nature = Nature { named_by: Some("name"), ..Nature::default() };
         let kind = Kind::of::<Inputs, Inputs>("aws::thing", nature);
         let complete = |json: serde_json::Value| match Value::from(json) {
             Value::Map(inputs) => serde_json::to_value(kind.complete("main", &inputs)).unwrap(),
             _ => panic!("a map"),
         };
         use serde_json::json;
-        assert_eq!(complete(json!({})), json!({ "name": "main" }));
+        assert_eq!(complete(json!({})), json!({ "name": "main", "tags": { "Name": "main" } }));
         assert_eq!(
             complete(json!({ "tags": { "a": "b" } })),
             json!({ "name": "main", "tags": { "Name": "main", "a": "b" } })

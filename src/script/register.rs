@@ -87,7 +87,7 @@ fn declare(world: &World, ctx: &NativeCallContext, kind: &Arc<Kind>, arguments: 
     }
     let inputs = match as_map(world, ctx, "inputs", &inputs) {
         Ok(mut inputs) => {
-            defaults(kind, &name, &mut inputs);
+            inputs = kind.complete(&name, &inputs);
             schema::check(&kind.inputs, &inputs, &|reference| world.type_of(reference)).into_iter().for_each(note);
             (kind.nature.check)(&inputs).into_iter().for_each(note);
             inputs
@@ -150,24 +150,6 @@ pub(super) fn as_map(world: &World, ctx: &NativeCallContext, name: &str, value: 
         Ok(_) => Err(wrong(format!("expects a map `#{{ … }}`, got a value of type {type_name}"))),
         Err(misfit) => {
             Err(Mistake { path: misfit.field().to_owned(), what: format!("cannot be {}", misfit.what), hint: None })
-        }
-    }
-}
-
-/// The real name and the tag `Name` are the logical name where the author says nothing else.
-fn defaults(kind: &Kind, name: &str, inputs: &mut Map) {
-    if let Some(field) = kind.nature.named_by
-        && inputs.get(field).is_none_or(Value::is_null)
-    {
-        inputs.insert(field.into(), name.into());
-    }
-    if kind.input("tags").is_some_and(|field| matches!(field.ty, Type::Map(_))) {
-        let tags = inputs.entry("tags".into()).or_default();
-        if tags.is_null() {
-            *tags = Value::Map(Map::new());
-        }
-        if let Value::Map(tags) = tags {
-            tags.entry("Name".into()).or_insert_with(|| name.into());
         }
     }
 }

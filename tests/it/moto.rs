@@ -40,11 +40,13 @@ impl Account {
 
     /// The same for a process of its own.
     pub fn env(&self) -> Vec<(String, String)> {
-        let url = format!("http://127.0.0.1:{}", port());
-        let key = format!("NOTREAL-{}", self.number);
-        [("AWS_ENDPOINT_URL", url), ("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", "not-a-secret".into())]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into()
+        [
+            ("AWS_ENDPOINT_URL", url()),
+            ("AWS_ACCESS_KEY_ID", self.key()),
+            ("AWS_SECRET_ACCESS_KEY", "not-a-secret".into()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
     }
 
     pub fn aws(&self) -> Aws {

@@ -159,8 +159,7 @@ pub trait AnyKind: Send + Sync {
 pub struct Typed<K>(Arc<Kind>, PhantomData<K>);
 
 pub fn any<K: Ec2Kind>() -> Box<dyn AnyKind> {
-    let nature = Nature { name_tag: true, ..K::nature() };
-    Box::new(Typed::<K>(Arc::new(Kind::of::<K::Inputs, K::Outputs>(K::NAME, nature)), PhantomData))
+    Box::new(Typed::<K>(Arc::new(Kind::of::<K::Inputs, K::Outputs>(K::NAME, K::nature())), PhantomData))
 }
 
 #[async_trait]
