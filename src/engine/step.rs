@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::diff;
 use super::journal::Journal;
-use super::plan::{Change, Reason};
+use super::plan::{Action, Change, Reason};
 use super::wait::{Backoff, Looks, Pace};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Events, Operation};
@@ -102,7 +102,10 @@ impl<'a> Work<'a> {
             match self.call(self.tools.provider.create(self.kind, &request)).await? {
                 Ok(id) => break id,
                 Err(fault) if fault.class == Class::Ambiguous => {
-                    if let Some(id) = self.look_for_what_may_exist(replaced).await? {
+                    if let Some(live) = self.look_for_what_may_exist(replaced).await? {
+                        // It exists, but perhaps not all of it was set.
+                        let id = live.id.clone();
+                        self.bring_about(live, &request.token, false).await?;
                         break id;
                     }
                     self.pause(&mut backoff, &fault).await?;
@@ -119,12 +122,12 @@ impl<'a> Work<'a> {
     }
 
     /// The call may have taken effect although no answer came. Its tags tell; and they may take a moment to show.
-    async fn look_for_what_may_exist(&self, replaced: Option<&str>) -> Result<Option<String>, Ending> {
+    async fn look_for_what_may_exist(&self, replaced: Option<&str>) -> Result<Option<Arc<Live>>, Ending> {
         for pause in [0.5, 1.0, 2.0, 4.0] {
             self.sleep(Duration::from_secs_f64(pause)).await?;
             let found = self.find_by_address().await?;
-            if let Some(live) = found.iter().find(|live| Some(live.id.as_str()) != replaced) {
-                return Ok(Some(live.id.clone()));
+            if let Some(live) = found.into_iter().find(|live| Some(live.id.as_str()) != replaced) {
+                return Ok(Some(live));
             }
         }
         Ok(None)
@@ -155,36 +158,41 @@ impl<'a> Work<'a> {
 
     async fn update(&self) -> Result<Option<String>, Ending> {
         let planned = self.change.live.as_ref().expect("an update has something to update");
-        let mut live = self.look_again(planned).await?;
-        let unowned =
-            self.change.reason.as_ref().is_some_and(|r| matches!(r, Reason::Adopted { .. } | Reason::Renamed { .. }));
-        let mut changed = self.differing(&live);
-        if !changed.is_empty() || unowned {
-            let token = self.intend(Some(&live.id))?;
-            let mut backoff = Backoff::new(&self.change.address);
-            loop {
-                let request = Update {
-                    live: (*live).clone(),
-                    owner: self.owner(false),
-                    inputs: self.inputs.clone(),
-                    changed: changed.clone(),
-                    token: token.clone(),
-                };
-                match self.call(self.tools.provider.update(self.kind, &request)).await? {
-                    Ok(()) => break,
-                    Err(fault) if fault.class == Class::Ambiguous || self.may_retry(&fault) => {
-                        self.pause(&mut backoff, &fault).await?;
-                        // A part of it may be done: go on from what is there now.
-                        live = self.read(&live.id).await?.ok_or_else(|| self.moved("it is gone".into()))?;
-                        changed = self.differing(&live);
-                    }
-                    Err(fault) => return Err(self.failed(&fault)),
-                }
-            }
-            let outcome = self.tools.journal.outcome(&self.change.address, self.operation, Ok(Some(&live.id)));
+        let live = self.look_again(planned).await?;
+        let id = live.id.clone();
+        let unowned = matches!(self.change.reason, Some(Reason::Adopted { .. } | Reason::Renamed { .. }));
+        if unowned || !self.differing(&live).is_empty() {
+            let token = self.intend(Some(&id))?;
+            self.bring_about(live, &token, unowned).await?;
+            let outcome = self.tools.journal.outcome(&self.change.address, self.operation, Ok(Some(&id)));
             outcome.map_err(|e| self.unwritable(e))?;
         }
-        Ok(Some(live.id.clone()))
+        Ok(Some(id))
+    }
+
+    /// Updates what differs until nothing does; each attempt goes on from what is there by then.
+    async fn bring_about(&self, mut live: Arc<Live>, token: &str, unowned: bool) -> Result<(), Ending> {
+        let mut changed = self.differing(&live);
+        let mut backoff = Backoff::new(&self.change.address);
+        while unowned || !changed.is_empty() {
+            let request = Update {
+                live: (*live).clone(),
+                owner: self.owner(false),
+                inputs: self.inputs.clone(),
+                changed,
+                token: token.to_owned(),
+            };
+            match self.call(self.tools.provider.update(self.kind, &request)).await? {
+                Ok(()) => break,
+                Err(fault) if fault.class == Class::Ambiguous || self.may_retry(&fault) => {
+                    self.pause(&mut backoff, &fault).await?;
+                    live = self.read(&live.id).await?.ok_or_else(|| self.moved("it is gone".into()))?;
+                    changed = self.differing(&live);
+                }
+                Err(fault) => return Err(self.failed(&fault)),
+            }
+        }
+        Ok(())
     }
 
     async fn delete(&self) -> Result<Option<String>, Ending> {
@@ -424,7 +432,15 @@ impl<'a> Work<'a> {
         let summary = format!("failed to {verb} {}", self.change.address);
         let error = fault.to_string();
         let _ = self.tools.journal.outcome(&self.change.address, self.operation, Err(&error));
-        self.diagnostic(summary).because(error).maybe_hint(fault.hint.clone()).into()
+        let in_the_way =
+            self.operation == Operation::Delete && self.change.action == Action::Replace && fault.class == Class::Busy;
+        let hint = match in_the_way {
+            true => {
+                Some("what uses it is changed only once the new one is there: `replace: \"create_first\"`".to_owned())
+            }
+            false => fault.hint.clone(),
+        };
+        self.diagnostic(summary).because(error).maybe_hint(hint).into()
     }
 
     fn moved(&self, what: String) -> Diagnostic {

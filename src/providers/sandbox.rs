@@ -252,14 +252,19 @@ impl State {
         found
     }
 
-    fn user_of(&self, id: &str) -> Option<&Record> {
-        self.records.values().filter(|record| record.live.status != Status::Deleting && record.live.id != id).find(
-            |record| {
-                let mut uses = false;
-                record.live.inputs.values().for_each(|value| each_string(value, &mut |text| uses |= text == id));
-                uses
-            },
-        )
+    /// Who holds on to a resource: whoever was made on it and cannot be changed to something else.
+    fn user_of(&self, kinds: &[Arc<Kind>], id: &str) -> Option<&Record> {
+        let present = |record: &&Record| record.live.status != Status::Deleting && record.live.id != id;
+        self.records.values().filter(present).find(|record| {
+            let Some(kind) = kinds.iter().find(|kind| *kind.name == *record.kind) else { return false };
+            let mut uses = false;
+            for field in kind.inputs.iter().filter(|field| field.immutable) {
+                if let Some(value) = record.live.inputs.get(&field.name) {
+                    each_string(value, &mut |text| uses |= text == id);
+                }
+            }
+            uses
+        })
     }
 }
 
@@ -391,7 +396,7 @@ impl Provider for Sandbox {
         let settles = self.settles(&kind.name);
         self.change(|state| {
             state.settle();
-            if let Some(user) = state.user_of(&request.live.id) {
+            if let Some(user) = state.user_of(&self.kinds, &request.live.id) {
                 return Err(Fault::new(Class::Busy, format!("`{}` is in use by `{}`", request.live.id, user.live.id)));
             }
             match (state.records.get_mut(&request.live.id), settles) {

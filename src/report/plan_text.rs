@@ -147,7 +147,16 @@ impl Page {
         if !self.ink.0 {
             return line.to_owned();
         }
-        line.replace(value::UNKNOWN, &self.ink.dim(value::UNKNOWN)).replace(SENSITIVE, &self.ink.dim(SENSITIVE))
+        let mut dimmed = String::new();
+        let mut rest = line;
+        while let Some(start) = rest.find(value::UNKNOWN) {
+            let end = rest[start..].find(')').map_or(rest.len(), |length| start + length + 1);
+            dimmed.push_str(&rest[..start]);
+            dimmed.push_str(&self.ink.dim(&rest[start..end]));
+            rest = &rest[end..];
+        }
+        dimmed.push_str(rest);
+        dimmed.replace(SENSITIVE, &self.ink.dim(SENSITIVE))
     }
 
     fn outputs(&mut self, plan: &Plan) {

@@ -32,7 +32,7 @@ fn a_plan_shows_what_is_destroyed_first() {
                 - "subnet-1"
                 + "subnet-3"
             ~ route:
-                + { cidr_block: "0.0.0.0/0", nat_gateway_id: (known after apply) }
+                + { cidr_block: "0.0.0.0/0", nat_gateway_id: (known after apply: aws::nat_gateway.main.id) }
 
     Creates 2 resources:
 
@@ -42,7 +42,7 @@ fn a_plan_shows_what_is_destroyed_first() {
       network
         + aws::subnet.private-a  playbooks/phases/network.rhai:12
             cidr_block: "10.0.1.0/24"
-            vpc_id:     (known after apply)
+            vpc_id:     (known after apply: aws::vpc.main.id)
             password:   (sensitive)
 
     Not declared any more (kept; --prune deletes them):
@@ -51,7 +51,7 @@ fn a_plan_shows_what_is_destroyed_first() {
 
     Outputs:
 
-      endpoint = "https://(known after apply)/x"
+      endpoint = "https://(known after apply: aws::lb.main.dns_name)/x"
 
     The rest follows once `aws::eks_cluster.prod.endpoint` is known (playbooks/prod.rhai:41:8).
 

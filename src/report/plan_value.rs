@@ -1,8 +1,9 @@
 //! Values as a person reads them in a plan: unknowns named, secrets hidden, long things on several lines.
 
-use crate::resource::Value;
+use crate::resource::{Reference, Value};
 
-pub const UNKNOWN: &str = "(known after apply)";
+/// How an unknown begins; it goes on with the reference, and a bracket.
+pub const UNKNOWN: &str = "(known after apply";
 pub const SENSITIVE: &str = "(sensitive)";
 
 /// On one line: strings in quotes, `{ key: value }`, `["a", "b"]`.
@@ -10,7 +11,7 @@ pub fn inline(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::String(text) => quoted(text),
-        Value::Reference(_) => UNKNOWN.to_owned(),
+        Value::Reference(reference) => unknown(reference),
         Value::Text(parts) => {
             let text: String = parts.iter().map(embedded).collect();
             format!("\"{text}\"")
@@ -27,6 +28,11 @@ pub fn inline(value: &Value) -> String {
     }
 }
 
+/// An unknown says what it will be: the review sees where it comes from.
+pub fn unknown(reference: &Reference) -> String {
+    format!("{UNKNOWN}: {reference})")
+}
+
 /// A string as it would be written, in which a terminal's control codes do nothing.
 fn quoted(text: &str) -> String {
     let mut quoted = serde_json::Value::from(text).to_string();
@@ -38,7 +44,7 @@ fn quoted(text: &str) -> String {
 
 fn embedded(part: &Value) -> String {
     match part {
-        Value::Reference(_) => UNKNOWN.to_owned(),
+        Value::Reference(reference) => unknown(reference),
         Value::String(text) => {
             let quoted = quoted(text);
             quoted[1..quoted.len() - 1].to_owned()
@@ -90,7 +96,7 @@ fn shortened(mut lines: Vec<String>) -> Vec<String> {
 pub fn text_of(value: &Value) -> String {
     match value {
         Value::Text(parts) => parts.iter().map(text_of).collect(),
-        Value::Reference(_) => UNKNOWN.to_owned(),
+        Value::Reference(reference) => unknown(reference),
         other => other.to_string(),
     }
 }
@@ -188,9 +194,12 @@ mod tests {
     #[test]
     fn values_read_on_one_line() {
         let route = Value::from(json!({ "cidr_block": "0.0.0.0/0", "nat_gateway_id": id() }));
-        assert_eq!(inline(&route), r#"{ cidr_block: "0.0.0.0/0", nat_gateway_id: (known after apply) }"#);
+        assert_eq!(
+            inline(&route),
+            r#"{ cidr_block: "0.0.0.0/0", nat_gateway_id: (known after apply: aws::nat_gateway.main.id) }"#
+        );
         let url = Value::text(vec!["https://".into(), id(), "/x\"".into()]);
-        assert_eq!(inline(&url), r#""https://(known after apply)/x\"""#);
+        assert_eq!(inline(&url), r#""https://(known after apply: aws::nat_gateway.main.id)/x\"""#);
         assert_eq!(inline(&"\u{1b}[2J\u{9b}".into()), "\"\\u001b[2J\u{fffd}\"");
     }
 

@@ -21,6 +21,7 @@ struct Counted {
     failed: Vec<Failure>,
     skipped: Vec<(Address, Address)>,
     seconds: f64,
+    interrupted: bool,
 }
 
 #[derive(Clone)]
@@ -42,6 +43,7 @@ impl Reader for Tally {
             }),
             Event::Skipped { address, because, .. } => counted.skipped.push((address.clone(), because.clone())),
             Event::Applied { seconds, .. } => counted.seconds += seconds,
+            Event::Interrupted { .. } => counted.interrupted = true,
             _ => {}
         }
     }
@@ -112,7 +114,11 @@ impl Counted {
         if parts.is_empty() {
             parts.push("nothing was changed".to_owned());
         }
-        let word = if self.failed.is_empty() && skipped == 0 { ink.green("Done:") } else { ink.alarm("Not done:") };
+        let word = match (self.failed.is_empty() && skipped == 0, self.interrupted) {
+            (true, false) => ink.green("Done:"),
+            (true, true) => ink.alarm("Interrupted:"),
+            (false, _) => ink.alarm("Not done:"),
+        };
         format!("{word} {} in {}.\n", parts.join(", "), duration(self.seconds))
     }
 }

@@ -105,11 +105,7 @@ fn a_playbook_that_must_see_an_output_runs_in_stages() {
     );
     assert!(!dry.out.contains("aws::subnet"), "no branch was taken: {}", dry.out);
     let said = project.run("playbooks/prod.rhai --sandbox --yes").code(0);
-    assert!(
-        said.out.contains("+ aws::subnet.seen") && said.out.contains("tags.From: \"gate 198.51.100.7\""),
-        "{}",
-        said.out
-    );
+    assert!(said.out.contains("+ aws::subnet.seen") && said.out.contains("\"gate 198.51.100.7\""), "{}", said.out);
     assert!(said.out.ends_with("ip = \"198.51.100.7\"\n"), "{}", said.out);
     let again = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode --dry-run").code(0);
     assert_eq!(last(&again.out), "Nothing to do: 3 resources are as declared.");

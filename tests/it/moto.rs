@@ -75,6 +75,13 @@ impl Account {
         request("POST", "delays", Some(json!({ "account": self.number, (kind): seconds })));
     }
 
+    /// The operation takes effect, and then its answer is an error 500, so often.
+    pub fn lose_answer(&self, operation: &str, times: u32) {
+        let fault = json!({ "account": self.number, "operation": operation, "code": "InternalError", "status": 500,
+                            "times": times, "served": true });
+        request("POST", "faults", Some(fault));
+    }
+
     /// The operation fails so often with this code before it is served.
     pub fn fail(&self, operation: &str, code: &str, status: u16, times: u32) {
         let fault =

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -75,7 +77,17 @@ impl Project {
     }
 
     fn say(&self, command: &mut Command) -> Said {
-        let output = command.stdin(Stdio::null()).output().unwrap();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (done, waiting) = std::sync::mpsc::channel::<()>();
+        let id = child.id().to_string();
+        // A run that never ends must fail its test, not hold up all others.
+        std::thread::spawn(move || {
+            if waiting.recv_timeout(Duration::from_secs(90)) == Err(RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").arg(id).status();
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        drop(done);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Said { out: text(output.stdout), err: text(output.stderr), code: output.status.code().unwrap_or(-1) }
     }

@@ -16,13 +16,14 @@ What it adds to moto 5.2, and why:
     below a NAT gateway, releasing an address in use. (moto: accepted.)
  7. A subnet cannot be associated with two route tables: Resource.AlreadyAssociated. (moto: silently keeps the first.)
  8. ModifyVpcEndpoint: ResetPolicy, PrivateDnsEnabled and IpAddressType (moto: ignored); the routes of a gateway
-    endpoint come and go with its route tables (moto: only made along with it, so that deleting it fails).
+    endpoint come and go with its route tables (moto: only made along with it, so that deleting it fails), and the network
+    interfaces of an interface endpoint with its subnets (moto: they stay, and the subnet cannot be deleted).
  9. CreateVpcEndpoint: IpAddressType is kept, and an interface endpoint without security groups gets the default one.
 10. Delays: POST /moto-api/runner/delays {"account": "...", "nat_gateway": 0.5, "vpc_endpoint": 0.5} (seconds): newly
     made ones are `pending` for so long. (moto: available at once.)
 11. A log: GET /moto-api/runner/calls?account=... gives {"ec2:CreateVpc": 1, ...}; DELETE forgets it.
 12. Faults: POST /moto-api/runner/faults {"account": "...", "operation": "CreateVpc", "code": "RequestLimitExceeded",
-    "status": 503, "times": 1}: that call fails so often before it is served.
+    "status": 503, "times": 1}: that call fails so often before it is served; with "served": true, after.
 13. DryRun is refused as AWS does. (moto: executes some calls.)
 14. DescribeAddresses: PublicIpv4Pool and NetworkBorderGroup are told as AWS does. (moto: left out.)
 15. DescribeTags: the resource types `natgateway` and `elastic-ip`. (moto: `nat-gateway`, `vpc-elastic-ip`.)
@@ -45,7 +46,7 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.subnets import Subnet
 from moto.ec2.models.vpcs import VPCEndPoint
-from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, random_private_ip
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -84,7 +85,7 @@ def call_action(self):
         name = f"{self.service_name}:{action}"
         calls[name] = calls.get(name, 0) + 1
     try:
-        refuse_as_told(account, action)
+        refuse_as_told(account, action, served=False)
         if str(self._get_param("DryRun")).lower() == "true":
             raise Refusal("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
         key, digest, earlier = seen(self, action, account)
@@ -94,6 +95,7 @@ def call_action(self):
         if before:
             before(self, backend(self))
         answer = ORIGINAL_CALL(self)
+        refuse_as_told(account, action, served=True)
     except ServiceException as error:
         return refused(self, error)
     except NotImplementedError as error:
@@ -112,10 +114,10 @@ def refused(self, error):
     return status, headers, body
 
 
-def refuse_as_told(account, action):
+def refuse_as_told(account, action, served):
     with LOCK:
         fault = FAULTS.get((account, action))
-        if not fault or fault["times"] <= 0:
+        if not fault or fault["times"] <= 0 or fault.get("served", False) != served:
             return
         fault["times"] -= 1
     error = Refusal(fault["code"], fault.get("message", "as the test asked"))
@@ -246,6 +248,14 @@ def modify_endpoint(self, ec2):
     for table in self._get_param("RemoveRouteTableIds", []):
         if list and table in endpoint.route_table_ids:
             ec2.delete_route(table, list)
+    if endpoint.vpc_endpoint_type.lower() == "interface":
+        for subnet in self._get_param("AddSubnetIds", []):
+            if subnet not in endpoint.subnet_ids:
+                endpoint.network_interface_ids.append(ec2.create_network_interface(subnet, random_private_ip()).id)
+        gone = self._get_param("RemoveSubnetIds", [])
+        for id in [id for id in endpoint.network_interface_ids if ec2.enis[id].subnet.id in gone]:
+            endpoint.network_interface_ids.remove(id)
+            ec2.enis.pop(id)
 
 
 def show_addresses(self, result):
