@@ -105,7 +105,7 @@ pub struct StackArgs {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 
-    /// Say more: unchanged resources, reads; twice: every call
+    /// Say more: also what is unchanged
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }

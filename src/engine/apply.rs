@@ -104,6 +104,7 @@ struct Prepared {
     inputs: crate::resource::Map,
     missing: Option<String>,
     fresh: bool,
+    removed: Arc<HashSet<String>>,
 }
 
 async fn fly(
@@ -123,7 +124,7 @@ async fn fly(
             .into()),
         (Some(kind), None) => {
             let mut work = Work::new(tools, &kind, change, operation);
-            (work.inputs, work.fresh) = (prepared.inputs, prepared.fresh);
+            (work.inputs, work.fresh, work.removed) = (prepared.inputs, prepared.fresh, prepared.removed);
             work.run(slot).await
         }
     };
@@ -144,6 +145,8 @@ struct Walk<'a> {
     begun: usize,
     /// Made or changed in this run.
     fresh: HashSet<Address>,
+    /// Ids of what the plan removes.
+    removed: Arc<HashSet<String>>,
     outcome: Outcome,
 }
 
@@ -159,7 +162,10 @@ impl<'a> Walk<'a> {
         let ready = (0..steps.len()).filter(|index| waiting[*index] == 0);
         let ready = ready.map(|index| (steps[index].rank, std::cmp::Reverse(index))).collect();
         let outcome = Outcome { lives, ..Outcome::default() };
-        Walk { plan, steps, then, waiting, ready, skipped: HashSet::new(), begun: 0, fresh: HashSet::new(), outcome }
+        let going = plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace));
+        let removed = Arc::new(going.filter_map(|change| Some(change.live.as_ref()?.id.clone())).collect());
+        let (skipped, fresh) = (HashSet::new(), HashSet::new());
+        Walk { plan, steps, then, waiting, ready, skipped, begun: 0, fresh, removed, outcome }
     }
 
     fn has_ready(&self) -> bool {
@@ -174,8 +180,9 @@ impl<'a> Walk<'a> {
 
     fn prepare(&self, change: &Change, operation: Operation) -> Prepared {
         let fresh = change.needs.iter().any(|address| self.fresh.contains(address));
+        let removed = self.removed.clone();
         if operation == Operation::Delete {
-            return Prepared { inputs: change.inputs.clone(), missing: None, fresh };
+            return Prepared { inputs: change.inputs.clone(), missing: None, fresh, removed };
         }
         let mut missing = None;
         let mut known = |reference: &Reference| {
@@ -186,7 +193,7 @@ impl<'a> Walk<'a> {
             value
         };
         let inputs = change.inputs.iter().map(|(name, value)| (name.clone(), value.resolve(&mut known))).collect();
-        Prepared { inputs, missing, fresh }
+        Prepared { inputs, missing, fresh, removed }
     }
 
     fn land(&mut self, index: usize, result: Result<Option<Arc<Live>>, Ending>, seconds: f64, tools: &Tools) {

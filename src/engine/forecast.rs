@@ -117,6 +117,11 @@ impl Forecast {
             Some(Status::Pending(status)) => Some(Reason::Unfinished { status: status.clone() }),
             _ => None,
         });
+        if action == Action::Replace
+            && let Some(Reason::Adopted { id }) = &reason
+        {
+            return Err(Box::new(cannot_adopt(declaration, id, &fields)));
+        }
         if action == Action::Replace && declaration.options.protect {
             return Err(Box::new(protected(declaration, &fields)));
         }
@@ -385,6 +390,19 @@ fn needs(declaration: &Declaration) -> Vec<Address> {
 
 fn unknown_kind(name: &str) -> Diagnostic {
     Diagnostic::error(format!("no provider knows the kind `{name}`"))
+}
+
+/// To adopt is to keep; what would have to be replaced is not what was declared.
+fn cannot_adopt(declaration: &Declaration, id: &str, fields: &[super::plan::FieldChange]) -> Diagnostic {
+    let differing = fields.iter().filter(|field| field.forces_replace).map(|field| format!("`{}`", field.path));
+    let differing: Vec<String> = differing.collect();
+    Diagnostic::error(format!("cannot adopt `{id}` as {}: it would have to be replaced", declaration.address))
+        .because(match differing.as_slice() {
+            [] => "it has failed on the provider's side".into(),
+            fields => format!("{} cannot be changed in place", fields.join(", ")),
+        })
+        .at(&declaration.site, "declared here")
+        .hint("declare it as it is, or leave `adopt` out to make a new one")
 }
 
 fn protected(declaration: &Declaration, fields: &[super::plan::FieldChange]) -> Diagnostic {

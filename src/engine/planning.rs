@@ -73,7 +73,7 @@ pub async fn plan_destroy(world: &World, evaluation: &Evaluation, wish: &Wish) -
     for live in lives {
         let mut change = undeclared(world, &live, true);
         change.reason = Some(Reason::Destroyed);
-        let declaration = live.owner.as_ref().and_then(|owner| evaluation.declarations.get(&owner.address));
+        let declaration = live.owner.as_ref().and_then(|owner| declaration_of(evaluation, &owner.address));
         if let Some(declaration) = declaration {
             if declaration.options.protect {
                 wrong.push(
@@ -96,6 +96,14 @@ pub async fn plan_destroy(world: &World, evaluation: &Evaluation, wish: &Wish) -
     Ok(plan)
 }
 
+/// What declares a resource: under its address, or as one that was renamed since.
+fn declaration_of<'a>(evaluation: &'a Evaluation, address: &Address) -> Option<&'a Arc<Declaration>> {
+    let renamed = |declaration: &&Arc<Declaration>| {
+        declaration.address.kind == address.kind && declaration.options.was.as_deref() == Some(&*address.name)
+    };
+    evaluation.declarations.get(address).or_else(|| evaluation.declarations.iter().find(renamed))
+}
+
 /// The order between the changes, and the check that there is one.
 fn complete(world: &World, plan: &mut Plan) -> Result<(), Diagnostics> {
     add_soft_needs(world, plan);
@@ -105,6 +113,10 @@ fn complete(world: &World, plan: &mut Plan) -> Result<(), Diagnostics> {
 }
 
 fn refuse_unknown_phases(evaluation: &Evaluation, wish: &Wish) -> Result<(), Diagnostics> {
+    // A script that ended early may have further phases.
+    if evaluation.stop.is_some() {
+        return Ok(());
+    }
     let known = || evaluation.phases.iter().map(|name| &**name);
     let unknown = |name: &&String| !evaluation.phases.iter().any(|phase| ***name == **phase);
     let wrong: Diagnostics = wish

@@ -1,5 +1,6 @@
 //! One step of an apply: look, write, wait. What may be tried again is decided here, by the class of the fault.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::wait::{Backoff, Looks, Pace};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Events, Operation};
 use crate::resource::{
-    Class, Create, Declaration, Delete, Fault, Kind, Live, Map, Owner, Provider, ReplaceOrder, Status, Update,
+    Class, Create, Declaration, Delete, Fault, Kind, Live, Map, Owner, Provider, ReplaceOrder, Status, Update, Value,
 };
 
 /// What every step of one apply shares.
@@ -50,6 +51,8 @@ pub struct Work<'a> {
     pub inputs: Map,
     /// Something it rests on was made in this run, so "not found" may mean "not visible yet".
     pub fresh: bool,
+    /// Ids of what this plan removes: that others lose their hold of it is our own doing.
+    pub removed: Arc<HashSet<String>>,
     until: Instant,
     limit: Duration,
 }
@@ -58,7 +61,8 @@ impl<'a> Work<'a> {
     pub fn new(tools: &'a Tools, kind: &'a Kind, change: &'a Change, operation: Operation) -> Self {
         let limit = change.options.timeout.unwrap_or(Duration::from_secs(kind.nature.timeout));
         let (inputs, until) = (change.inputs.clone(), Instant::now() + limit);
-        Work { tools, kind, change, operation, inputs, fresh: false, until, limit }
+        let removed = Arc::default();
+        Work { tools, kind, change, operation, inputs, fresh: false, removed, until, limit }
     }
 
     /// Does it; what exists afterwards, if anything does. Holds its slot while it writes, not while it waits.
@@ -247,8 +251,10 @@ impl<'a> Work<'a> {
             .filter(|field| self.change.inputs.contains_key(&field.name))
             .filter(|field| !self.change.options.ignore.contains(&field.name))
             .filter(|field| {
-                let canonical =
-                    |live: &Live| live.inputs.get(&field.name).map(|value| self.kind.canonical(field, value));
+                let canonical = |live: &Live| {
+                    let value = without(live.inputs.get(&field.name)?, &self.removed)?;
+                    Some(self.kind.canonical(field, &value))
+                };
                 canonical(&live) != canonical(planned)
             })
             .map(|field| format!("`{}`", field.name))
@@ -453,6 +459,16 @@ impl<'a> Work<'a> {
         self.diagnostic(format!("{} has failed on the provider's side", self.change.address))
             .because(format!("`{id}`: {why}"))
             .hint("mend the cause; the next run replaces it")
+    }
+}
+
+/// A value without what mentions one of these ids: a route through it, an association with it.
+fn without(value: &Value, ids: &HashSet<String>) -> Option<Value> {
+    match value {
+        Value::String(text) if ids.contains(text) => None,
+        Value::List(items) => Some(items.iter().filter_map(|item| without(item, ids)).collect()),
+        Value::Map(map) if map.values().any(|item| without(item, ids).is_none()) => None,
+        other => Some(other.clone()),
     }
 }
 

@@ -252,6 +252,22 @@ impl State {
         found
     }
 
+    /// What could be changed to something else loses its hold of a resource that goes: an association, a route.
+    fn let_go(&mut self, kinds: &[Arc<Kind>], id: &str) {
+        for record in self.records.values_mut() {
+            let Some(kind) = kinds.iter().find(|kind| *kind.name == *record.kind) else { continue };
+            for field in kind.inputs.iter().filter(|field| !field.immutable) {
+                if let Some(Value::List(items)) = record.live.inputs.get_mut(&field.name) {
+                    items.retain(|item| {
+                        let mut uses = false;
+                        each_string(item, &mut |text| uses |= text == id);
+                        !uses
+                    });
+                }
+            }
+        }
+    }
+
     /// Who holds on to a resource: whoever was made on it and cannot be changed to something else.
     fn user_of(&self, kinds: &[Arc<Kind>], id: &str) -> Option<&Record> {
         let present = |record: &&Record| record.live.status != Status::Deleting && record.live.id != id;
@@ -399,6 +415,7 @@ impl Provider for Sandbox {
             if let Some(user) = state.user_of(&self.kinds, &request.live.id) {
                 return Err(Fault::new(Class::Busy, format!("`{}` is in use by `{}`", request.live.id, user.live.id)));
             }
+            state.let_go(&self.kinds, &request.live.id);
             match (state.records.get_mut(&request.live.id), settles) {
                 (None, _) => {}
                 (Some(_), None) => drop(state.records.remove(&request.live.id)),

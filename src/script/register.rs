@@ -7,11 +7,11 @@ use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, ImmutableString, Module, Na
 use super::options;
 use super::templates::template;
 use super::value::{Handle, Resource, to_dynamic, to_value};
-use super::world::{Outcome, World};
+use super::world::{Outcome, World, as_map};
 use crate::diagnostic::{Diagnostic, Site};
 use crate::resource::kind::Lookup;
 use crate::resource::schema::{self, Field, Mistake, Output, Type};
-use crate::resource::{Address, Declaration, Kind, Map, Options, Value};
+use crate::resource::{Address, Declaration, Kind, Map, Options};
 
 const LONGEST_NAME: usize = 200;
 
@@ -134,23 +134,6 @@ fn wrong_name(name: &str) -> Option<String> {
         }
         _ if name.chars().count() > LONGEST_NAME => Some(format!("the name is longer than {LONGEST_NAME} characters")),
         _ => None,
-    }
-}
-
-/// A map argument; one that is not known as a whole is seen.
-pub(super) fn as_map(world: &World, ctx: &NativeCallContext, name: &str, value: &Dynamic) -> Result<Map, Mistake> {
-    let wrong = |what: String| Mistake { path: name.to_owned(), what, hint: None };
-    let value = world.see_outermost(value, ctx.call_position()).map_err(|_| wrong("is not known".into()))?;
-    if value.is_unit() {
-        return Ok(Map::new());
-    }
-    let type_name = ctx.engine().map_type_name(value.type_name()).to_owned();
-    match to_value(&value) {
-        Ok(Value::Map(map)) => Ok(map),
-        Ok(_) => Err(wrong(format!("expects a map `#{{ … }}`, got a value of type {type_name}"))),
-        Err(misfit) => {
-            Err(Mistake { path: misfit.field().to_owned(), what: format!("cannot be {}", misfit.what), hint: None })
-        }
     }
 }
 

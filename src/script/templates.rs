@@ -3,9 +3,8 @@
 use rhai::{Dynamic, NativeCallContext};
 
 use super::Rendered;
-use super::register::as_map;
 use super::value::to_dynamic;
-use super::world::{Outcome, World, placed};
+use super::world::{Outcome, World, as_map, placed};
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Map, Reference, Segment, Value};
 

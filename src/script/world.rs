@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 
 use super::lines::Lines;
-use super::value::{Deferred, Handle, is_unknown, to_dynamic};
+use super::value::{Deferred, Handle, is_unknown, to_dynamic, to_value};
 use super::{Inventory, Print, Render};
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
-use crate::resource::{Declarations, Kind, Oracle, Reference, Sight, Stop, Type, Value};
+use crate::resource::schema::Mistake;
+use crate::resource::{Declarations, Kind, Map, Oracle, Reference, Sight, Stop, Type, Value};
 
 pub(super) type Outcome<T = Dynamic> = Result<T, Box<EvalAltResult>>;
 
@@ -269,5 +270,22 @@ impl World {
         *self.state() = State::default();
         self.ended.store(false, Ordering::Relaxed);
         self.operations.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A map argument; one that is not known as a whole is seen.
+pub(super) fn as_map(world: &World, ctx: &NativeCallContext, name: &str, value: &Dynamic) -> Result<Map, Mistake> {
+    let wrong = |what: String| Mistake { path: name.to_owned(), what, hint: None };
+    let value = world.see_outermost(value, ctx.call_position()).map_err(|_| wrong("is not known".into()))?;
+    if value.is_unit() {
+        return Ok(Map::new());
+    }
+    let type_name = ctx.engine().map_type_name(value.type_name()).to_owned();
+    match to_value(&value) {
+        Ok(Value::Map(map)) => Ok(map),
+        Ok(_) => Err(wrong(format!("expects a map `#{{ … }}`, got a value of type {type_name}"))),
+        Err(misfit) => {
+            Err(Mistake { path: misfit.field().to_owned(), what: format!("cannot be {}", misfit.what), hint: None })
+        }
     }
 }

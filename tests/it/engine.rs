@@ -282,3 +282,43 @@ async fn a_kind_that_follows_another_comes_after_it() {
     cloud.run(vec![item("t::late.l", json!({})), item("t::gate.g", after)]).await;
     assert_eq!(cloud.addresses().len(), 2);
 }
+
+#[tokio::test]
+async fn that_others_lose_their_hold_of_what_is_replaced_is_our_own_doing() {
+    let cloud = Cloud::new();
+    let items = |cidr: &str| {
+        let user = json!({ "targets": [reference("t::part.a.id")] });
+        vec![network(cidr), part("a"), item("t::part.user", user)]
+    };
+    cloud.run(items("10.0.0.0/16")).await;
+    let plan = cloud.run(items("10.1.0.0/16")).await;
+    assert_eq!(
+        lines(&plan),
+        ["replace t::network.main cidr_block", "replace t::part.a network", "update t::part.user targets"]
+    );
+    assert!(cloud.plan(items("10.1.0.0/16")).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_would_have_to_be_replaced_is_not_adopted() {
+    let cloud = Cloud::new();
+    cloud.run(vec![network("10.0.0.0/16")]).await;
+    let id = cloud.live("t::network.main").id;
+    cloud.sandbox.meddle(&id, |live| live.owner = None);
+    let wrong = cloud.try_plan(vec![network("10.1.0.0/16").with(|options| options.adopt = Some(id.clone()))]).await;
+    let wrong = wrong.unwrap_err().remove(0);
+    assert_eq!(wrong.summary, format!("cannot adopt `{id}` as t::network.main: it would have to be replaced"));
+    assert_eq!(wrong.causes, ["`cidr_block` cannot be changed in place"]);
+}
+
+#[tokio::test]
+async fn what_was_renamed_is_still_protected_from_destroy() {
+    let cloud = Cloud::new();
+    cloud.run(vec![network("10.0.0.0/16")]).await;
+    let renamed = item("t::network.core", json!({ "cidr_block": "10.0.0.0/16" })).with(|options| {
+        options.was = Some("main".into());
+        options.protect = true;
+    });
+    let wrong = cloud.plan_destroy(vec![renamed]).await.unwrap_err();
+    assert!(wrong[0].summary.contains("is protected"), "{}", wrong[0]);
+}

@@ -13,6 +13,7 @@ mod lookups;
 mod nat_gateway;
 mod route_table;
 mod security_group;
+mod security_group_rules;
 mod subnet;
 mod vpc;
 mod vpc_endpoint;
