@@ -118,6 +118,10 @@ pub struct DocArgs {
     /// The whole reference as one Markdown document
     #[arg(long, conflicts_with = "name")]
     pub markdown: bool,
+
+    /// Definitions for editors with a Rhai language server: save them as a .d.rhai file
+    #[arg(long, conflicts_with_all = ["name", "markdown"])]
+    pub definitions: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

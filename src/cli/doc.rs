@@ -5,10 +5,15 @@ use super::exit;
 use crate::diagnostic::{Diagnostic, Sources, closest};
 use crate::providers;
 use crate::report::{Format, Report, reference};
+use crate::script;
 
 pub fn run(args: DocArgs) -> u8 {
     let report = Report::of_process(Format::Text, false, Sources::default());
     let (kinds, lookups) = (providers::kinds(), providers::lookups());
+    if args.definitions {
+        report.stdout.put(script::definitions(&kinds, &lookups));
+        return exit::DONE;
+    }
     let kinds: Vec<&_> = kinds.iter().map(|kind| &**kind).collect();
     let lookups: Vec<&_> = lookups.iter().collect();
     let text = match &args.name {

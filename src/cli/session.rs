@@ -15,7 +15,7 @@ use crate::event::{Event, Events};
 use crate::inventory::Inventory;
 use crate::providers::{self, Settings};
 use crate::report::{self, Report, Tally};
-use crate::resource::{Evaluation, Kind, Oracle, Provider};
+use crate::resource::{Evaluation, Kind, Live, Oracle, Provider};
 use crate::script::{self, Script};
 use crate::template::Templates;
 
@@ -33,6 +33,8 @@ pub struct Session {
     parallelism: usize,
     signals: Signals,
     lock: Option<Lock>,
+    /// What the stages so far made.
+    made: Vec<Arc<Live>>,
 }
 
 impl Session {
@@ -54,7 +56,6 @@ impl Session {
         }
     }
 
-    #[allow(clippy::type_complexity)]
     fn prepare(
         args: &StackArgs,
         command: &str,
@@ -115,12 +116,14 @@ impl Session {
             parallelism,
             signals,
             lock: None,
+            made: vec![],
         })
     }
 
     /// A fresh look at the world, for one evaluation and its plan.
     pub fn world(&self) -> Arc<World> {
-        Arc::new(World::new(self.provider.clone(), &self.inventory.name, self.events.clone()))
+        let world = World::new(self.provider.clone(), &self.inventory.name, self.events.clone());
+        Arc::new(world.after(self.made.clone()))
     }
 
     /// Runs the script. It blocks, and asks the forecast when it must see something.
@@ -182,7 +185,7 @@ impl Session {
     }
 
     /// Does what a plan says.
-    pub async fn apply(&self, plan: &Plan) -> Result<Outcome, Box<Diagnostic>> {
+    pub async fn apply(&mut self, plan: &Plan) -> Result<Outcome, Box<Diagnostic>> {
         let unwritable = |error: std::io::Error| {
             Box::new(
                 Diagnostic::error("nothing was changed: the run's record cannot be written")
@@ -203,6 +206,9 @@ impl Session {
         self.signals.applying(true);
         let outcome = engine::apply(plan, &kinds, &tools, self.parallelism).await;
         self.signals.applying(false);
+        if let Ok(outcome) = &outcome {
+            self.made.extend(outcome.lives.values().cloned());
+        }
         outcome
     }
 

@@ -10,11 +10,14 @@ use futures_util::future::join_all;
 
 use super::diff;
 use super::plan::{Action, Change, Reason};
-use super::refresh::{Listing, World, cannot_read};
+use super::refresh::{Listing, Range, World, cannot_read};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{
     Address, Declaration, Declarations, Kind, Live, Map, Oracle, Owner, Reference, Select, Sight, Status, Value,
 };
+
+/// The resource that a declaration stands for, and what is to be said of how it was found.
+type Found = (Option<Arc<Live>>, Option<Reason>);
 
 /// Forecasts of one evaluation over one [`World`].
 pub struct Forecast {
@@ -56,7 +59,7 @@ impl Forecast {
 
     /// One listing per kind and region, plus one for those to adopt and one for natural names that might be taken.
     async fn read(&self, wanted: &[Arc<Declaration>]) -> Result<(), Diagnostics> {
-        let mut listings: BTreeMap<(Arc<str>, Option<String>), Vec<&Arc<Declaration>>> = BTreeMap::new();
+        let mut listings: BTreeMap<Range, Vec<&Arc<Declaration>>> = BTreeMap::new();
         for declaration in wanted {
             let key = (declaration.address.kind.clone(), declaration.options.region.clone());
             listings.entry(key).or_default().push(declaration);
@@ -83,7 +86,7 @@ impl Forecast {
             None => BTreeSet::new(),
         };
         let adopted = missing().filter_map(|d| d.options.adopt.clone()).map(|id| Select::Ids(BTreeSet::from([id])));
-        let named = (!names.is_empty()).then(|| Select::Named(names));
+        let named = (!names.is_empty()).then_some(Select::Named(names));
         adopted.chain(named).collect()
     }
 
@@ -156,7 +159,7 @@ impl Forecast {
         declaration: &Declaration,
         kind: &Kind,
         inputs: &Map,
-    ) -> Result<(Option<Arc<Live>>, Option<Reason>), Box<Diagnostic>> {
+    ) -> Result<Found, Box<Diagnostic>> {
         let region = &declaration.options.region;
         let owned =
             self.world.seen(kind, region, &Select::Owned { stack: self.world.stack.clone() }).unwrap_or_default();
@@ -261,9 +264,9 @@ impl Forecast {
         // What the author says is what it will be, unless told not to look.
         let ignored = change.options.ignore.iter().any(|name| name == attribute);
         let planned =
-            change.inputs.get(attribute).filter(|value| !value.is_null() && !(ignored && change.live.is_some()));
+            change.inputs.get(attribute).filter(|value| !(value.is_null() || ignored && change.live.is_some()));
         if let Some(planned) = planned {
-            let Some((_, rest)) = reference.path.split_first() else { return None };
+            let (_, rest) = reference.path.split_first()?;
             return planned.get(rest).filter(|value| value.is_known()).cloned();
         }
         let live = change.live.as_ref().filter(|_| !matches!(change.action, Action::Create | Action::Replace));

@@ -39,8 +39,12 @@ impl Listing {
     }
 }
 
-type Region = Option<String>;
+/// `None` is the inventory's.
+pub type Region = Option<String>;
+/// A kind in a region: what one listing covers.
+pub type Range = (Arc<str>, Region);
 type Cell<T> = Arc<OnceCell<T>>;
+type Listings = HashMap<(Range, Select), Cell<Arc<Listing>>>;
 
 /// The live side of one evaluation. Asking twice reads once; a new stage takes a new one.
 pub struct World {
@@ -48,8 +52,10 @@ pub struct World {
     pub stack: String,
     events: Events,
     kinds: HashMap<Arc<str>, Arc<Kind>>,
-    listings: Mutex<HashMap<(Arc<str>, Region, Select), Cell<Arc<Listing>>>>,
+    listings: Mutex<Listings>,
     owned_kinds: Mutex<HashMap<Region, Cell<BTreeSet<Arc<str>>>>>,
+    /// What an earlier stage of this run made; a listing may not show it yet.
+    made: Vec<Arc<Live>>,
 }
 
 impl World {
@@ -62,7 +68,14 @@ impl World {
             kinds,
             listings: Mutex::default(),
             owned_kinds: Mutex::default(),
+            made: vec![],
         }
+    }
+
+    /// The same, knowing what an earlier stage made: it is looked for by its id where a listing leaves it out.
+    pub fn after(mut self, made: Vec<Arc<Live>>) -> Self {
+        self.made = made;
+        self
     }
 
     /// The kind of a name; declarations are checked against the same list, so a miss is a resource of a kind that
@@ -82,11 +95,17 @@ impl World {
     }
 
     async fn listing(&self, kind: &Kind, region: &Region, select: Select) -> Result<Arc<Listing>, Fault> {
-        let key = (kind.name.clone(), region.clone(), select.clone());
+        let key = ((kind.name.clone(), region.clone()), select.clone());
         let cell = self.listings.lock().expect("no holder panics").entry(key).or_default().clone();
         let listing = cell
             .get_or_try_init(|| async {
-                let lives = self.provider.list(kind, region.as_deref(), &select).await?;
+                let mut lives = self.provider.list(kind, region.as_deref(), &select).await?;
+                if matches!(select, Select::Owned { .. }) {
+                    let overlooked = self.overlooked(kind, region, &lives);
+                    if !overlooked.is_empty() {
+                        lives.extend(self.provider.list(kind, region.as_deref(), &Select::Ids(overlooked)).await?);
+                    }
+                }
                 let (kind, region, found) = (kind.name.clone(), region.clone(), lives.len());
                 self.events.emit(Event::Listed { kind, region, found });
                 Ok::<_, Fault>(Arc::new(Listing::new(lives)))
@@ -95,16 +114,26 @@ impl World {
         Ok(listing.clone())
     }
 
+    /// A listing by tags lags behind: without this, the next stage would make again what the last one made.
+    fn overlooked(&self, kind: &Kind, region: &Region, listed: &[Live]) -> BTreeSet<String> {
+        let ours = |live: &&Arc<Live>| {
+            live.region == *region && live.owner.as_ref().is_some_and(|owner| owner.address.kind == kind.name)
+        };
+        let made = self.made.iter().filter(ours).map(|live| live.id.clone());
+        made.filter(|id| !listed.iter().any(|live| live.id == *id)).collect()
+    }
+
     /// What a listing found, if it was made already. For the pure part of planning.
     pub fn seen(&self, kind: &Kind, region: &Region, select: &Select) -> Option<Arc<Listing>> {
-        let key = (kind.name.clone(), region.clone(), select.clone());
+        let key = ((kind.name.clone(), region.clone()), select.clone());
         self.listings.lock().expect("no holder panics").get(&key).and_then(|cell| cell.get().cloned())
     }
 
     /// The listing already made whose selection fits.
     pub fn seen_where(&self, kind: &Kind, region: &Region, fits: impl Fn(&Select) -> bool) -> Option<Arc<Listing>> {
         let listings = self.listings.lock().expect("no holder panics");
-        let found = listings.iter().find(|((name, at, select), _)| *name == kind.name && at == region && fits(select));
+        let found =
+            listings.iter().find(|(((name, at), select), _)| *name == kind.name && at == region && fits(select));
         found.and_then(|(_, cell)| cell.get().cloned())
     }
 

@@ -279,7 +279,7 @@ impl<'a> Work<'a> {
 
     async fn wait_ready(&self, id: &str) -> Result<Arc<Live>, Ending> {
         let mut told = None;
-        let pace = Pace::new();
+        let pace = Pace::begin();
         loop {
             let status = match self.read(id).await? {
                 Some(live) => match &live.status {
@@ -297,7 +297,7 @@ impl<'a> Work<'a> {
 
     async fn wait_gone(&self, id: &str) -> Result<(), Ending> {
         let mut told = None;
-        let pace = Pace::new();
+        let pace = Pace::begin();
         while self.read(id).await?.is_some() {
             self.tell(&mut told, "deleting".into());
             self.pace(&pace, &told).await?;
@@ -366,7 +366,7 @@ impl<'a> Work<'a> {
     }
 
     async fn pause(&self, backoff: &mut Backoff, fault: &Fault) -> Result<(), Ending> {
-        let (attempt, pause) = backoff.next();
+        let (attempt, pause) = backoff.again();
         if Instant::now() + pause > self.until {
             return Err(self.failed(fault));
         }

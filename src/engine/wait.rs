@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep_until};
 
+use super::refresh::Range;
 use crate::resource::{Address, Fault, Kind, Live, Provider, Select};
 
 /// Between two calls for one kind at least this much passes, however many resources are waited for.
@@ -16,7 +17,7 @@ const GAP: Duration = Duration::from_millis(200);
 pub struct Looks {
     provider: Arc<dyn Provider>,
     stack: String,
-    queues: Mutex<HashMap<(Arc<str>, Option<String>), Arc<Queue>>>,
+    queues: Mutex<HashMap<Range, Arc<Queue>>>,
 }
 
 #[derive(Default)]
@@ -118,7 +119,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         Pace { since: Instant::now() }
     }
 
@@ -142,7 +143,7 @@ impl Backoff {
     }
 
     /// The number of the attempt that failed, and how long to wait before the next.
-    pub fn next(&mut self) -> (u32, Duration) {
+    pub fn again(&mut self) -> (u32, Duration) {
         self.attempt += 1;
         let seconds = (0.5 * 2f64.powi(self.attempt.min(8) as i32 - 1)).min(20.0);
         (self.attempt, Duration::from_secs_f64(seconds * self.spread))

@@ -3,6 +3,8 @@
 //! It honours what the schema says (required, immutable, defaults), refuses to delete what something else uses, and
 //! makes up outputs that are the same in every run. It stands in for the outside; it is no second engine.
 
+mod made_up;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -10,14 +12,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
+use self::made_up::{made_up, make_id, outputs, with_defaults};
 use crate::diagnostic::Diagnostic;
 use crate::resource::kind::Lookup;
-use crate::resource::{
-    Class, Create, Delete, Fault, Kind, Live, Map, Output, Owner, Provider, Select, Status, Type, Update, Value,
-};
+use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Map, Output, Provider, Select, Status, Update, Value};
 
 /// What a test wants to happen to the next calls of one sort.
 #[derive(Clone, Debug)]
@@ -440,65 +440,5 @@ fn refuse_incomplete(kind: &Kind, inputs: &Map) -> Result<(), Fault> {
     match kind.inputs.iter().find(|field| field.required && inputs.get(&field.name).is_none_or(Value::is_null)) {
         Some(field) => Err(Fault::new(Class::Invalid, format!("`{}` of {} is required", field.name, kind.name))),
         None => Ok(()),
-    }
-}
-
-fn with_defaults(kind: &Kind, inputs: &Map) -> Map {
-    let defaults = kind.inputs.iter().filter_map(|field| Some((field.name.clone(), field.default.clone()?)));
-    let mut all: Map = defaults.collect();
-    all.extend(inputs.clone());
-    all
-}
-
-fn make_id(kind: &Kind, owner: &Owner, born: u64) -> String {
-    let prefix = match kind.nature.id_prefix {
-        "" => "sandbox-",
-        prefix => prefix,
-    };
-    format!("{prefix}{}", digest(&format!("{}/{}/{born}", owner.stack, owner.address)))
-}
-
-fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().take(9).map(|byte| format!("{byte:02x}")).collect::<String>()[..17].to_owned()
-}
-
-fn outputs(kind: &Kind, id: &str, inputs: &Map) -> Map {
-    let value = |output: &Output| {
-        let depends: Vec<String> =
-            output.changes_with.iter().filter_map(|name| inputs.get(name)).map(ToString::to_string).collect();
-        let own_id = output
-            .example
-            .as_ref()
-            .and_then(Value::as_str)
-            .is_some_and(|example| !kind.nature.id_prefix.is_empty() && example.starts_with(kind.nature.id_prefix));
-        let value = match output.name.as_str() {
-            "id" => id.into(),
-            _ if own_id => id.into(),
-            "arn" => {
-                let (service, name) = kind.name.split_once("::").unwrap_or(("sandbox", &kind.name));
-                format!("arn:{service}:sandbox:::{name}/{id}").into()
-            }
-            _ => made_up(output, &format!("{id}/{}", depends.join("/"))),
-        };
-        (output.name.clone(), value)
-    };
-    kind.outputs.iter().map(value).collect()
-}
-
-/// A value in the image of the output's example, the same for the same seed.
-fn made_up(output: &Output, seed: &str) -> Value {
-    match (&output.example, &output.ty) {
-        (Some(Value::String(example)), _) if output.name.ends_with("_id") && example.contains('-') => {
-            let prefix = example.split('-').next().unwrap_or_default();
-            format!("{prefix}-{}", digest(&format!("{seed}/{}", output.name))).into()
-        }
-        (Some(example), _) => example.clone(),
-        (None, Type::String | Type::Any) => format!("{}-{}", output.name, digest(seed)).into(),
-        (None, Type::Enum(words)) => words.first().cloned().map_or(Value::Null, Value::from),
-        (None, Type::Bool) => false.into(),
-        (None, Type::Int) => 0.into(),
-        (None, Type::Float) => Value::Float(0.0),
-        (None, Type::List(_) | Type::Set(_)) => Value::List(vec![]),
-        (None, Type::Map(_) | Type::Object(_)) => Value::Map(Map::new()),
     }
 }

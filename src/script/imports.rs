@@ -62,8 +62,8 @@ impl Loader<'_> {
         let before = self.result.lines.add(shown.clone(), &text).ok_or_else(|| {
             Diagnostic::error(format!("the playbook and its modules have more than {} lines", lines::MOST))
         })?;
-        // `private` is a name here (see `run::as_name`), and a function needs no hiding: same width, same columns.
-        let code = text.replace("private fn", "        fn");
+        // `private` is a name here (see `run::as_name`), so the word is taken from before `fn`: same width, same columns.
+        let code = text.replace(PRIVATE, "        fn ");
         let ast = match self.engine.compile(format!("{}{code}", "\n".repeat(before))) {
             Ok(ast) => ast,
             Err(parse) => {
@@ -74,6 +74,7 @@ impl Loader<'_> {
         self.open.push((path.to_owned(), shown.clone()));
         let imports = imports(&ast);
         let mut file = File::new(shown, ast);
+        file.private = text.split(PRIVATE).skip(1).map(first_word).collect();
         for import in imports {
             self.import(&mut file, path, &import);
         }
@@ -148,6 +149,12 @@ impl Loader<'_> {
         Diagnostic::error(format!("modules import each other in a circle: {}", chain.join(" → ")))
             .hint("move what they share into a module of its own")
     }
+}
+
+const PRIVATE: &str = "private fn ";
+
+fn first_word(text: &str) -> String {
+    text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 fn imports(ast: &rhai::AST) -> Vec<Import> {

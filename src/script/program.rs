@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rhai::{AST, Engine, FnAccess, Module, Position, ScriptFuncDef, Stmt, StmtBlock};
+use rhai::{AST, Engine, Module, Position, ScriptFuncDef, Stmt, StmtBlock};
 
 use super::lines::Lines;
 use super::rewrite::{Path, Rewriter, mangled};
@@ -23,6 +23,8 @@ pub(super) struct File {
     pub imports: HashMap<String, usize>,
     /// The constants at its top.
     pub constants: BTreeSet<String>,
+    /// Names of functions that other files may not call.
+    pub private: BTreeSet<String>,
 }
 
 impl File {
@@ -34,7 +36,7 @@ impl File {
             .map(|(_, _, name, count, function)| ((name.to_owned(), count), function.clone()))
             .collect();
         let constants = ast.statements().iter().filter_map(constant).collect();
-        File { shown, ast, functions, imports: HashMap::new(), constants }
+        File { shown, ast, functions, imports: HashMap::new(), constants, private: BTreeSet::new() }
     }
 
     pub fn has(&self, name: &str, arguments: usize) -> bool {
@@ -42,8 +44,7 @@ impl File {
     }
 
     pub fn exports(&self, name: &str, arguments: usize) -> bool {
-        let function = self.functions.get(&(name.to_owned(), arguments));
-        function.is_some_and(|function| function.access == FnAccess::Public)
+        self.has(name, arguments) && !self.private.contains(name)
     }
 }
 

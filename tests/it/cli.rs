@@ -144,6 +144,9 @@ fn wrong_usage_is_64() {
     assert!(project.run("doc aws::vpcc").err.contains("did you mean `aws::vpc`?"));
     assert!(project.run("--help").code(0).out.contains("Exit codes: 0 done or nothing to do"));
     project.run("--version").code(0);
+    assert!(
+        project.run("doc --definitions").code(0).out.contains("fn subnet(name: String, inputs: map, options: map)")
+    );
 }
 
 /// Each with its place and what to do; none is a panic or a bare error.

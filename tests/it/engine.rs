@@ -322,3 +322,32 @@ async fn what_was_renamed_is_still_protected_from_destroy() {
     let wrong = cloud.plan_destroy(vec![renamed]).await.unwrap_err();
     assert!(wrong[0].summary.contains("is protected"), "{}", wrong[0]);
 }
+
+#[tokio::test]
+async fn a_region_of_its_own_is_read_and_pruned_too() {
+    let mut cloud = Cloud::new();
+    let abroad = || network("10.0.0.0/16").with(|options| options.region = Some("us-east-1".into()));
+    cloud.run(vec![abroad(), item("t::part.home", json!({}))]).await;
+    assert_eq!(cloud.live("t::network.main").region.as_deref(), Some("us-east-1"));
+    assert!(cloud.plan(vec![abroad(), item("t::part.home", json!({}))]).await.is_empty());
+    // Nothing is declared there any more, so the inventory has to name the region.
+    cloud.wish.prune = true;
+    assert!(cloud.plan(vec![item("t::part.home", json!({}))]).await.is_empty());
+    cloud.wish.regions = vec!["us-east-1".into()];
+    cloud.run(vec![item("t::part.home", json!({}))]).await;
+    assert_eq!(cloud.addresses(), ["t::part.home"]);
+}
+
+#[tokio::test]
+async fn a_listing_that_lags_behind_makes_nothing_twice_in_the_next_stage() {
+    let cloud = Cloud::new();
+    let plan = cloud.plan(vec![network("10.0.0.0/16")]).await;
+    let outcome = cloud.apply(&plan).await;
+    let made = outcome.lives.values().cloned().collect();
+    // Its tags do not show yet.
+    let id = cloud.live("t::network.main").id;
+    cloud.sandbox.meddle(&id, |live| live.owner.as_mut().unwrap().stack = "not visible".into());
+    let world = runner::engine::World::new(cloud.sandbox.clone(), "prod", runner::event::Events::default()).after(made);
+    let kind = world.kind("t::network").unwrap().clone();
+    assert_eq!(world.owned(&kind, &None).await.unwrap().at(&"t::network.main".parse().unwrap()).len(), 1);
+}
