@@ -27,6 +27,9 @@ pub struct Owner {
     /// Being replaced by a new one with the same address; to be deleted.
     #[serde(default)]
     pub deposed: bool,
+    /// Option `protect`, remembered on the resource: also what is no longer declared is not deleted.
+    #[serde(default)]
+    pub protect: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -91,6 +91,9 @@ pub struct Fault {
     pub operation: Option<String>,
     pub request_id: Option<String>,
     pub hint: Option<String>,
+    /// The id of what a create made before it failed to set all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
 }
 
 /// What may be done about a fault.
@@ -116,7 +119,7 @@ pub enum Class {
 
 impl Fault {
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Fault { class, message: message.into(), code: None, operation: None, request_id: None, hint: None }
+        Fault { class, message: message.into(), code: None, operation: None, request_id: None, hint: None, created: None }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
