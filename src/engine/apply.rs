@@ -79,10 +79,11 @@ pub async fn apply(
                 let index = walk.next().expect("one is ready");
                 let step = &walk.steps[index];
                 let (change, operation) = (&plan.changes[step.change], step.operation);
-                let prepared = walk.prepare(change, operation);
+                let kind = kinds(&change.address.kind);
+                let prepared = walk.prepare(change, kind.as_deref(), operation);
                 let (address, site) = (change.address.clone(), change.site.clone());
                 tools.events.emit(Event::Started { address, operation, site });
-                flying.push(fly(index, change, kinds(&change.address.kind), operation, prepared, tools, slot));
+                flying.push(fly(index, change, kind, operation, prepared, tools, slots.clone(), slot));
             }
             Some((index, result, seconds)) = flying.next() => walk.land(index, result, seconds, tools),
         }
@@ -104,6 +105,7 @@ struct Prepared {
     inputs: crate::resource::Map,
     missing: Option<String>,
     fresh: bool,
+    room_is_made: bool,
     removed: Arc<HashSet<String>>,
 }
 
@@ -114,6 +116,7 @@ async fn fly(
     operation: Operation,
     prepared: Prepared,
     tools: &Tools,
+    slots: Arc<Semaphore>,
     slot: OwnedSemaphorePermit,
 ) -> (usize, Result<Option<Arc<Live>>, Ending>, f64) {
     let started = Instant::now();
@@ -123,9 +126,10 @@ async fn fly(
             .because(format!("`{reference}` has no value even now that its resource exists"))
             .into()),
         (Some(kind), None) => {
-            let mut work = Work::new(tools, &kind, change, operation);
-            (work.inputs, work.fresh, work.removed) = (prepared.inputs, prepared.fresh, prepared.removed);
-            work.run(slot).await
+            let mut work = Work::new(tools, &kind, change, operation, slots, slot);
+            (work.inputs, work.removed) = (prepared.inputs, prepared.removed);
+            (work.fresh, work.room_is_made) = (prepared.fresh, prepared.room_is_made);
+            work.run().await
         }
     };
     (index, result, started.elapsed().as_secs_f64())
@@ -178,22 +182,28 @@ impl<'a> Walk<'a> {
         Some(index)
     }
 
-    fn prepare(&self, change: &Change, operation: Operation) -> Prepared {
+    fn prepare(&self, change: &Change, kind: Option<&Kind>, operation: Operation) -> Prepared {
         let fresh = change.needs.iter().any(|address| self.fresh.contains(address));
         let removed = self.removed.clone();
-        if operation == Operation::Delete {
-            return Prepared { inputs: change.inputs.clone(), missing: None, fresh, removed };
-        }
+        let goes = |other: &Change| matches!(other.action, Action::Delete | Action::Replace);
+        let room_is_made =
+            self.plan.changes.iter().any(|other| other.address.kind == change.address.kind && goes(other));
         let mut missing = None;
-        let mut known = |reference: &Reference| {
-            let value = self.outcome.value(reference).filter(|value| !value.is_null());
-            if value.is_none() {
-                missing = Some(reference.to_string());
+        let mut inputs = change.inputs.clone();
+        if operation != Operation::Delete {
+            for (name, value) in &mut inputs {
+                // A whole field may be nothing, as if it were left out; a part of one must be something.
+                let whole = matches!(value, Value::Reference(_)) && kind.is_some_and(|kind| kind.may_be_left_out(name));
+                *value = value.resolve(&mut |reference| {
+                    let found = self.outcome.value(reference).filter(|found| whole || !found.is_null());
+                    if found.is_none() {
+                        missing = Some(reference.to_string());
+                    }
+                    found
+                });
             }
-            value
-        };
-        let inputs = change.inputs.iter().map(|(name, value)| (name.clone(), value.resolve(&mut known))).collect();
-        Prepared { inputs, missing, fresh, removed }
+        }
+        Prepared { inputs, missing, fresh, room_is_made, removed }
     }
 
     fn land(&mut self, index: usize, result: Result<Option<Arc<Live>>, Ending>, seconds: f64, tools: &Tools) {

@@ -1,19 +1,19 @@
 //! Desired × live → change. Pure.
 
-use crate::resource::{Declaration, Field, Kind, Live, Map, Type, Value};
+use crate::resource::{Field, Kind, Live, Map, Type, Value};
 
 use super::plan::{Action, FieldChange};
 
 /// What must happen to `live` for it to be as `inputs` say, and why. A field the author left out is not compared.
 ///
 /// `inputs` are filled in as far as they are known; what is left unknown counts as different, since it may be.
-pub fn diff(kind: &Kind, declaration: &Declaration, inputs: &Map, live: &Live) -> (Action, Vec<FieldChange>) {
+pub fn diff(kind: &Kind, ignore: &[String], inputs: &Map, live: &Live) -> (Action, Vec<FieldChange>) {
     let mut changes = vec![];
-    for field in kind.inputs.iter().filter(|field| !declaration.options.ignore.contains(&field.name)) {
+    for field in kind.inputs.iter().filter(|field| !ignore.contains(&field.name)) {
         let Some(wanted) = inputs.get(&field.name).filter(|value| !value.is_null()) else { continue };
         let wanted = kind.canonical(field, wanted);
         let found = live.inputs.get(&field.name).map(|value| kind.canonical(field, value));
-        compare(field, found.as_ref(), &wanted, &mut changes);
+        compare(kind, field, found.as_ref(), &wanted, &mut changes);
     }
     let action = if changes.iter().any(|change| change.forces_replace) {
         Action::Replace
@@ -25,7 +25,7 @@ pub fn diff(kind: &Kind, declaration: &Declaration, inputs: &Map, live: &Live) -
     (action, changes)
 }
 
-fn compare(field: &Field, found: Option<&Value>, wanted: &Value, changes: &mut Vec<FieldChange>) {
+fn compare(kind: &Kind, field: &Field, found: Option<&Value>, wanted: &Value, changes: &mut Vec<FieldChange>) {
     let found = found.or(field.default.as_ref());
     if found == Some(wanted) || found.is_none_or(is_nothing) && is_nothing(wanted) {
         return;
@@ -42,7 +42,8 @@ fn compare(field: &Field, found: Option<&Value>, wanted: &Value, changes: &mut V
     match (&field.ty, found, wanted) {
         // One line per key: a tag that changes does not repeat the others.
         (Type::Map(_), Some(Value::Map(before)), Value::Map(after)) => {
-            for key in before.keys().chain(after.keys().filter(|key| !before.contains_key(*key))) {
+            let foreign = |key: &&String| after.contains_key(*key) || !(kind.nature.foreign_key)(key);
+            for key in before.keys().filter(foreign).chain(after.keys().filter(|key| !before.contains_key(*key))) {
                 let (old, new) = (before.get(key), after.get(key));
                 if old != new {
                     changed(format!("{}.{key}", field.name), old, new);

@@ -12,6 +12,7 @@ use super::diff;
 use super::plan::{Action, Change, Reason};
 use super::refresh::{Listing, Range, World, cannot_read};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::declaration;
 use crate::resource::{
     Address, Declaration, Declarations, Kind, Live, Map, Oracle, Owner, Reference, Select, Sight, Status, Value,
 };
@@ -48,10 +49,19 @@ impl Forecast {
         self.read(wanted).await?;
         let mut found = vec![];
         let mut wrong = vec![];
+        // What rests on something that cannot be planned is not told as well: its only fault is that.
+        let mut failed: HashSet<Address> = HashSet::new();
         for declaration in wanted {
+            if declaration.needs().iter().any(|address| failed.contains(address)) {
+                failed.insert(declaration.address.clone());
+                continue;
+            }
             match self.change(declarations, declaration) {
                 Ok(change) => found.push(change),
-                Err(diagnostic) => wrong.push(*diagnostic),
+                Err(diagnostic) => {
+                    failed.insert(declaration.address.clone());
+                    wrong.push(*diagnostic);
+                }
             }
         }
         if wrong.is_empty() { Ok(found) } else { Err(wrong) }
@@ -128,6 +138,13 @@ impl Forecast {
         if action == Action::Replace && declaration.options.protect {
             return Err(Box::new(protected(declaration, &fields)));
         }
+        let (action, reason) = match (&live, action) {
+            // Whether it is protected is remembered on the resource itself.
+            (Some(live), Action::None) if selected && !remembers(live, declaration) => {
+                (Action::Update, reason.or(Some(Reason::Protection { on: declaration.options.protect })))
+            }
+            _ => (action, reason),
+        };
         let change = Arc::new(Change {
             address: declaration.address.clone(),
             action,
@@ -138,7 +155,7 @@ impl Forecast {
             options: declaration.options.clone(),
             site: Some(declaration.site.clone()),
             phase: declaration.phase.clone(),
-            needs: needs(declaration),
+            needs: declaration.needs(),
             uses: vec![],
         });
         if selected {
@@ -219,15 +236,18 @@ impl Forecast {
             })
         };
         let Some(taken) = listing.all.iter().find(same) else { return Ok(()) };
-        let owner = match &taken.owner {
-            Some(Owner { stack, address, .. }) => format!("stack `{stack}` owns it as {address}"),
-            None => format!("not owned by stack `{}`", self.world.stack),
+        let (owner, hint) = match &taken.owner {
+            Some(Owner { stack, address, .. }) => (
+                format!("stack `{stack}` owns it as {address}"),
+                "give this one another name; if it was renamed, say so with the option `was`".to_owned(),
+            ),
+            None => (
+                format!("not owned by stack `{}`", self.world.stack),
+                format!("adopt it with the option `adopt: \"{}\"`, or give this one another name", taken.id),
+            ),
         };
-        Err(Box::new(
-            Diagnostic::error(format!("{}: `{name}` exists, {owner}", declaration.address))
-                .at(&declaration.site, "declared here")
-                .hint(format!("adopt it with the option `adopt: \"{}\"`, or give this one another name", taken.id)),
-        ))
+        let taken = Diagnostic::error(format!("{}: `{name}` exists, {owner}", declaration.address));
+        Err(Box::new(taken.at(&declaration.site, "declared here").hint(hint)))
     }
 
     fn seen_by_name(&self, kind: &Kind, region: &Option<String>, name: &str) -> Option<Arc<Listing>> {
@@ -262,7 +282,8 @@ impl Forecast {
         let kind = self.world.kind(&reference.address.kind)?;
         let attribute = reference.attribute()?;
         // What the author says is what it will be, unless told not to look.
-        let ignored = change.options.ignore.iter().any(|name| name == attribute);
+        let replaced = change.action == Action::Replace;
+        let ignored = !replaced && change.options.ignore.iter().any(|name| name == attribute);
         let planned =
             change.inputs.get(attribute).filter(|value| !(value.is_null() || ignored && change.live.is_some()));
         if let Some(planned) = planned {
@@ -281,7 +302,9 @@ impl Forecast {
             }
         }
         match live.attribute(&reference.path) {
-            None | Some(Value::Null) if live.status != Status::Ready => None,
+            // What is not ready yet has not said everything.
+            None if live.status != Status::Ready => None,
+            Some(value) if live.status != Status::Ready && value.is_empty() => None,
             None => Some(Value::Null),
             Some(value) => Some(value.clone()),
         }
@@ -295,7 +318,7 @@ impl Forecast {
             if let Some(declaration) = declarations.get(&address)
                 && reached.insert(address)
             {
-                declaration.references(&mut |reference| open.push(reference.address.clone()));
+                open.extend(declaration.needs());
             }
         }
         declarations.iter().filter(|declaration| reached.contains(&declaration.address)).cloned().collect()
@@ -314,8 +337,7 @@ impl Forecast {
 
     fn why_unknown(&self, reference: &Reference) -> Option<String> {
         let change = self.known_change(&reference.address)?;
-        let outside =
-            !self.phases.is_empty() && !change.phase.iter().any(|name| self.phases.iter().any(|p| **p == **name));
+        let outside = !declaration::is_in_phase(&change.phase, &self.phases);
         Some(match change.action {
             Action::Create if outside => {
                 format!("{} does not exist, and its phase is not among those chosen", change.address)
@@ -348,7 +370,7 @@ fn decide(
     live: &Live,
     reason: Option<&Reason>,
 ) -> (Action, Vec<super::plan::FieldChange>) {
-    let (action, fields) = diff::diff(kind, declaration, inputs, live);
+    let (action, fields) = diff::diff(kind, &declaration.options.ignore, inputs, live);
     match (&live.status, action) {
         (Status::Failed(_), _) => (Action::Replace, fields),
         // Nothing differs, but it is not ready, or not ours yet: an update of no field.
@@ -356,6 +378,10 @@ fn decide(
         (_, Action::None) if reason.is_some() => (Action::Update, fields),
         _ => (action, fields),
     }
+}
+
+fn remembers(live: &Live, declaration: &Declaration) -> bool {
+    live.owner.as_ref().is_some_and(|owner| owner.protect) == declaration.options.protect
 }
 
 fn only_one(
@@ -381,14 +407,6 @@ fn only_one(
             ))
         }
     }
-}
-
-fn needs(declaration: &Declaration) -> Vec<Address> {
-    let mut needs = declaration.options.after.clone();
-    declaration.references(&mut |reference| needs.push(reference.address.clone()));
-    let mut seen = HashSet::new();
-    needs.retain(|address| seen.insert(address.clone()));
-    needs
 }
 
 fn unknown_kind(name: &str) -> Diagnostic {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::plan::{Action, Change, Plan};
+use super::plan::{Action, Change, Hold, Plan, Reason};
 use crate::diagnostic::Diagnostic;
 use crate::event::Operation;
 use crate::resource::{Address, ReplaceOrder};
@@ -43,9 +43,18 @@ pub fn steps(plan: &Plan) -> Result<Vec<Step>, Box<Diagnostic>> {
     }
     let order = Order { plan, makes, removes };
     order.make_what_is_needed_first(&mut steps);
-    order.remove_what_is_used_last(&mut steps);
+    let loose = order.remove_what_is_used_last(&mut steps);
+    order.remove_what_is_deposed_last(&mut steps);
     order.replace_in_the_chosen_order(&mut steps);
-    rank(&mut steps).map_err(|cycle| Box::new(cycle_diagnostic(plan, &steps, &cycle)))?;
+    if let Err(circle) = rank(&mut steps) {
+        // Two that use each other by what could be changed: the provider's refusals tell which goes first.
+        for (before, removal) in loose {
+            if circle.contains(&before) && circle.contains(&removal) {
+                steps[removal].after.retain(|step| *step != before);
+            }
+        }
+        rank(&mut steps).map_err(|circle| Box::new(cycle_diagnostic(plan, &steps, &circle)))?;
+    }
     Ok(steps)
 }
 
@@ -72,8 +81,9 @@ impl Order<'_> {
         }
     }
 
-    /// Nothing goes before what uses it has gone, or has been changed to something else.
-    fn remove_what_is_used_last(&self, steps: &mut [Step]) {
+    /// Nothing goes before what uses it has gone, or has been changed to something else. Gives back the edges that are
+    /// better dropped than standing in the way.
+    fn remove_what_is_used_last(&self, steps: &mut [Step]) -> Vec<(usize, usize)> {
         let going: HashMap<&str, usize> = self
             .plan
             .changes
@@ -82,17 +92,39 @@ impl Order<'_> {
             .filter(|(index, _)| self.removes[*index].is_some())
             .filter_map(|(index, change)| Some((change.live.as_ref()?.id.as_str(), index)))
             .collect();
+        let mut loose = vec![];
         for (index, change) in self.plan.changes.iter().enumerate() {
-            for used in change.uses.iter().filter_map(|id| going.get(id.as_str()).copied()) {
-                let Some(removal) = self.removes[used] else { continue };
-                match (self.removes[index], self.makes[index]) {
-                    (Some(gone), _) => steps[removal].after.push(gone),
-                    // Its new target is made only after the old one is gone, so it cannot be changed before.
-                    (None, Some(_)) if deletes_first(&self.plan.changes[used]) => {}
-                    (None, Some(changed)) => steps[removal].after.push(changed),
-                    (None, None) => {}
+            for used in &change.uses {
+                let Some(target) = going.get(used.id.as_str()).copied() else { continue };
+                let Some(removal) = self.removes[target] else { continue };
+                let before = match (self.removes[index], self.makes[index]) {
+                    // Gone anyway, or let go of by the provider.
+                    (Some(_), _) if used.hold == Hold::LetsGo => continue,
+                    (Some(gone), _) => gone,
+                    // It can be changed only once the new one is there.
+                    (None, Some(_)) if deletes_first(&self.plan.changes[target]) => continue,
+                    (None, Some(changed)) => changed,
+                    (None, None) => continue,
+                };
+                steps[removal].after.push(before);
+                if used.hold != Hold::Firm {
+                    loose.push((before, removal));
                 }
             }
+        }
+        loose
+    }
+
+    /// What a replacement left over serves until its successor is there.
+    fn remove_what_is_deposed_last(&self, steps: &mut [Step]) {
+        for (index, change) in self.plan.changes.iter().enumerate() {
+            let (Some(Reason::Deposed), Some(removal)) = (&change.reason, self.removes[index]) else { continue };
+            let successor = self
+                .plan
+                .changes
+                .iter()
+                .position(|other| other.address == change.address && other.reason != Some(Reason::Deposed));
+            steps[removal].after.extend(successor.and_then(|other| self.makes[other]));
         }
     }
 
@@ -115,6 +147,7 @@ fn deletes_first(change: &Change) -> bool {
 fn rank(steps: &mut [Step]) -> Result<(), Vec<usize>> {
     let mut waiting: Vec<usize> = vec![0; steps.len()];
     for step in steps.iter_mut() {
+        step.rank = 0;
         step.after.sort_unstable();
         step.after.dedup();
         step.after.iter().for_each(|before| waiting[*before] += 1);
@@ -143,11 +176,7 @@ fn cycle_diagnostic(plan: &Plan, steps: &[Step], cycle: &[usize]) -> Diagnostic 
     let mut names: Vec<String> = cycle
         .iter()
         .map(|index| {
-            let verb = match steps[*index].operation {
-                Operation::Create => "create",
-                Operation::Update => "update",
-                Operation::Delete => "delete",
-            };
+            let verb = steps[*index].operation.verb();
             format!("{verb} {}", plan.changes[steps[*index].change].address)
         })
         .collect();

@@ -6,6 +6,7 @@ pub mod forecast;
 pub mod graph;
 pub mod journal;
 pub mod lock;
+pub mod order;
 pub mod plan;
 pub mod planning;
 pub mod refresh;
@@ -14,7 +15,7 @@ pub mod wait;
 
 pub use apply::{Outcome, apply};
 pub use forecast::Forecast;
-pub use plan::{Action, Change, Counts, FieldChange, Plan, PlannedOutput, Reason};
+pub use plan::{Action, Change, Counts, FieldChange, Hold, Plan, PlannedOutput, Reason, Use};
 pub use planning::{Wish, plan, plan_destroy};
 pub use refresh::World;
 pub use step::Tools;

@@ -35,8 +35,8 @@ pub struct Change {
     pub phase: Vec<Arc<str>>,
     /// What must exist before it.
     pub needs: Vec<Address>,
-    /// Ids of what its live form uses, and what therefore must not go before it.
-    pub uses: Vec<String>,
+    /// What its live form uses, and what therefore should not go before it.
+    pub uses: Vec<Use>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ pub enum Reason {
     Destroyed,
     /// An earlier attempt failed for good on the provider's side.
     Failed { status: String },
+    /// Option `protect` was given, or taken away.
+    Protection { on: bool },
     /// It is not ready yet: an earlier run was stopped, or someone else is changing it.
     Unfinished { status: String },
 }
@@ -87,6 +89,25 @@ pub struct FieldChange {
 pub struct PlannedOutput {
     pub name: String,
     pub value: Value,
+}
+
+/// One resource's hold of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use {
+    /// The id of what is used.
+    pub id: String,
+    pub hold: Hold,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// The provider drops it by itself when what is used goes.
+    LetsGo,
+    /// It can be changed to use something else, and until then what is used cannot go.
+    Loose,
+    /// It was made on it.
+    Firm,
 }
 
 /// How many of each.
@@ -119,9 +140,5 @@ impl Plan {
     /// True if applying it would change nothing.
     pub fn is_empty(&self) -> bool {
         self.changes.iter().all(|change| matches!(change.action, Action::None | Action::Orphan))
-    }
-
-    pub fn get(&self, address: &Address) -> Option<&Change> {
-        self.changes.iter().find(|change| change.address == *address)
     }
 }

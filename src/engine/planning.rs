@@ -1,17 +1,17 @@
 //! From what a script declared to the plan of all changes.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
 use super::diff;
 use super::forecast::Forecast;
-use super::graph;
+use super::order;
 use super::plan::{Action, Change, Plan, PlannedOutput, Reason};
 use super::refresh::{World, cannot_read};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::resource::{Address, Declaration, Evaluation, Live, Options, ReplaceOrder, Status, Value};
+use crate::resource::{Address, Declaration, Evaluation, Live, Options, Status, Value};
 
 /// What kind of plan is wanted.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,7 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
                 changes.push(undeclared(&forecast.world, &live, wish.prune));
             }
         }
+        refuse_protected(&changes)?;
     }
     let outputs = match wish.phases.is_empty() {
         true => {
@@ -61,7 +62,7 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         changes,
         stop: evaluation.stop.clone(),
     };
-    complete(&forecast.world, &mut plan)?;
+    order::complete(&forecast.world, &mut plan)?;
     Ok(plan)
 }
 
@@ -69,31 +70,43 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
 pub async fn plan_destroy(world: &World, evaluation: &Evaluation, wish: &Wish) -> Result<Plan, Diagnostics> {
     let lives = owned(world, evaluation, wish).await?;
     let mut changes = vec![];
-    let mut wrong = vec![];
     for live in lives {
         let mut change = undeclared(world, &live, true);
         change.reason = Some(Reason::Destroyed);
         let declaration = live.owner.as_ref().and_then(|owner| declaration_of(evaluation, &owner.address));
         if let Some(declaration) = declaration {
-            if declaration.options.protect {
-                wrong.push(
-                    Diagnostic::error(format!("{} is protected", declaration.address))
-                        .at(&declaration.site, "protected here")
-                        .hint("nothing was destroyed; remove `protect` from what may go"),
-                );
-            }
-            change.options = declaration.options.clone();
+            change.options = Options { region: live.region.clone(), ..declaration.options.clone() };
             change.site = Some(declaration.site.clone());
             change.phase = declaration.phase.clone();
         }
         changes.push(change);
     }
-    if !wrong.is_empty() {
-        return Err(wrong);
-    }
+    refuse_protected(&changes)?;
     let mut plan = Plan { stack: world.stack.clone(), changes, outputs: vec![], stop: None };
-    complete(world, &mut plan)?;
+    order::complete(world, &mut plan)?;
     Ok(plan)
+}
+
+/// What is protected is not deleted: by what the playbook says, or by what the resource itself remembers of it.
+fn refuse_protected(changes: &[Change]) -> Result<(), Diagnostics> {
+    let remembered = |change: &&Change| change.live.as_ref().and_then(|l| l.owner.as_ref()).is_some_and(|o| o.protect);
+    let deleted =
+        changes.iter().filter(|change| change.action == Action::Delete && change.reason != Some(Reason::Deposed));
+    let wrong: Diagnostics = deleted
+        .filter(|change| change.options.protect || remembered(change))
+        .map(|change| {
+            let refused = Diagnostic::error(format!("{} is protected", change.address));
+            match &change.site {
+                Some(site) => refused
+                    .at(site, "protected here")
+                    .hint("nothing was deleted; remove `protect` from what may go, and apply that first"),
+                None => refused
+                    .because("it is no longer declared, and was protected when it was")
+                    .hint("nothing was deleted; declare it again without `protect`, apply that, then remove it"),
+            }
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
 /// What declares a resource: under its address, or as one that was renamed since.
@@ -104,19 +117,7 @@ fn declaration_of<'a>(evaluation: &'a Evaluation, address: &Address) -> Option<&
     evaluation.declarations.get(address).or_else(|| evaluation.declarations.iter().find(renamed))
 }
 
-/// The order between the changes, and the check that there is one.
-fn complete(world: &World, plan: &mut Plan) -> Result<(), Diagnostics> {
-    add_soft_needs(world, plan);
-    add_uses(world, plan);
-    spread_create_first(plan);
-    graph::steps(plan).map(|_| ()).map_err(|cycle| vec![*cycle])
-}
-
 fn refuse_unknown_phases(evaluation: &Evaluation, wish: &Wish) -> Result<(), Diagnostics> {
-    // A script that ended early may have further phases.
-    if evaluation.stop.is_some() {
-        return Ok(());
-    }
     let known = || evaluation.phases.iter().map(|name| &**name);
     let unknown = |name: &&String| !evaluation.phases.iter().any(|phase| ***name == **phase);
     let wrong: Diagnostics = wish
@@ -128,7 +129,13 @@ fn refuse_unknown_phases(evaluation: &Evaluation, wish: &Wish) -> Result<(), Dia
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("its phases: {}", known().collect::<Vec<_>>().join(", ")),
             };
-            Diagnostic::error(format!("the playbook has no phase `{name}`")).hint(hint)
+            let unknown = Diagnostic::error(format!("the playbook has no phase `{name}`"));
+            match &evaluation.stop {
+                Some(stop) => {
+                    unknown.because("it was read only up to here").at(&stop.site, "ends here for now").hint(hint)
+                }
+                None => unknown.hint(hint),
+            }
         })
         .collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
@@ -142,10 +149,7 @@ fn needed(evaluation: &Evaluation, forecast: &Forecast) -> Vec<Arc<Declaration>>
     for declaration in all.iter().rev() {
         if forecast.is_selected(declaration) || wanted.contains(&declaration.address) {
             wanted.insert(declaration.address.clone());
-            declaration.references(&mut |reference| {
-                wanted.insert(reference.address.clone());
-            });
-            wanted.extend(declaration.options.after.iter().cloned());
+            wanted.extend(declaration.needs());
         }
     }
     all.into_iter().filter(|declaration| wanted.contains(&declaration.address)).cloned().collect()
@@ -203,103 +207,5 @@ fn undeclared(world: &World, live: &Live, prune: bool) -> Change {
         needs: vec![],
         uses: vec![],
         address: owner.address,
-    }
-}
-
-/// `follows` of the kinds: an order that no input states. Dropped where it would contradict one that is stated.
-fn add_soft_needs(world: &World, plan: &mut Plan) {
-    let mut by_kind: HashMap<Arc<str>, Vec<Address>> = HashMap::new();
-    for change in plan.changes.iter().filter(|change| change.site.is_some()) {
-        by_kind.entry(change.address.kind.clone()).or_default().push(change.address.clone());
-    }
-    for index in 0..plan.changes.len() {
-        let change = &plan.changes[index];
-        let Some(kind) = world.kind(&change.address.kind).filter(|kind| !kind.nature.follows.is_empty()) else {
-            continue;
-        };
-        let first = kind.nature.follows.iter().flat_map(|name| by_kind.get(*name).into_iter().flatten());
-        let soft: Vec<Address> = first
-            .filter(|address| !change.needs.contains(address) && !rests_on(plan, address, &change.address))
-            .cloned()
-            .collect();
-        plan.changes[index].needs.extend(soft);
-    }
-}
-
-fn rests_on(plan: &Plan, start: &Address, target: &Address) -> bool {
-    let needs: HashMap<&Address, &Vec<Address>> = plan.changes.iter().map(|c| (&c.address, &c.needs)).collect();
-    let mut open = vec![start];
-    let mut reached = HashSet::new();
-    while let Some(address) = open.pop() {
-        if address == target {
-            return true;
-        }
-        if reached.insert(address) {
-            open.extend(needs.get(address).into_iter().flat_map(|needs| needs.iter()));
-        }
-    }
-    false
-}
-
-/// What the live form of each change uses, told by the ids and ARNs it names: also for what no script declares.
-fn add_uses(world: &World, plan: &mut Plan) {
-    let mut named: HashMap<String, String> = HashMap::new();
-    let mut of_kind: HashMap<Arc<str>, Vec<String>> = HashMap::new();
-    for change in &plan.changes {
-        let Some(live) = &change.live else { continue };
-        named.insert(live.id.clone(), live.id.clone());
-        if let Some(arn) = live.outputs.get("arn").and_then(Value::as_str) {
-            named.insert(arn.to_owned(), live.id.clone());
-        }
-        of_kind.entry(change.address.kind.clone()).or_default().push(live.id.clone());
-    }
-    for change in &mut plan.changes {
-        let Some(live) = &change.live else { continue };
-        if !matches!(change.action, Action::Update | Action::Replace | Action::Delete) {
-            continue;
-        }
-        let mut uses = BTreeSet::new();
-        live.inputs.values().for_each(|value| {
-            strings(value, &mut |text| {
-                uses.extend(named.get(text).filter(|id| **id != live.id).cloned());
-            })
-        });
-        if let Some(kind) = world.kind(&change.address.kind) {
-            let soft = kind.nature.follows.iter().flat_map(|name| of_kind.get(*name).into_iter().flatten());
-            uses.extend(soft.cloned());
-        }
-        change.uses = uses.into_iter().collect();
-    }
-}
-
-fn strings(value: &Value, visit: &mut impl FnMut(&str)) {
-    match value {
-        Value::String(text) => visit(text),
-        Value::List(items) => items.iter().for_each(|item| strings(item, visit)),
-        Value::Map(map) => map.values().for_each(|item| strings(item, visit)),
-        _ => {}
-    }
-}
-
-/// What a create-first replacement rests on must itself be made before its old form goes.
-fn spread_create_first(plan: &mut Plan) {
-    let index: HashMap<Address, usize> = plan
-        .changes
-        .iter()
-        .enumerate()
-        .filter(|(_, change)| change.action == Action::Replace)
-        .map(|(index, change)| (change.address.clone(), index))
-        .collect();
-    let is_first = |change: &Change| change.options.replace == ReplaceOrder::CreateFirst;
-    let mut open: Vec<usize> = index.values().copied().filter(|at| is_first(&plan.changes[*at])).collect();
-    while let Some(at) = open.pop() {
-        let needed: Vec<usize> =
-            plan.changes[at].needs.iter().filter_map(|address| index.get(address).copied()).collect();
-        for next in needed {
-            if !is_first(&plan.changes[next]) {
-                plan.changes[next].options.replace = ReplaceOrder::CreateFirst;
-                open.push(next);
-            }
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! One step of an apply: look, write, wait. What may be tried again is decided here, by the class of the fault.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::diff;
@@ -14,7 +14,7 @@ use super::wait::{Backoff, Looks, Pace};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Events, Operation};
 use crate::resource::{
-    Class, Create, Declaration, Delete, Fault, Kind, Live, Map, Owner, Provider, ReplaceOrder, Status, Update, Value,
+    Class, Create, Delete, Fault, Kind, Live, Map, Owner, Provider, ReplaceOrder, Status, Update, Value,
 };
 
 /// What every step of one apply shares.
@@ -51,28 +51,41 @@ pub struct Work<'a> {
     pub inputs: Map,
     /// Something it rests on was made in this run, so "not found" may mean "not visible yet".
     pub fresh: bool,
+    /// The plan removes something of this kind.
+    pub room_is_made: bool,
     /// Ids of what this plan removes: that others lose their hold of it is our own doing.
     pub removed: Arc<HashSet<String>>,
     until: Instant,
     limit: Duration,
+    /// Bounds how many write at a time; held while writing, not while waiting for anything.
+    slots: Arc<Semaphore>,
+    slot: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl<'a> Work<'a> {
-    pub fn new(tools: &'a Tools, kind: &'a Kind, change: &'a Change, operation: Operation) -> Self {
+    pub fn new(
+        tools: &'a Tools,
+        kind: &'a Kind,
+        change: &'a Change,
+        operation: Operation,
+        slots: Arc<Semaphore>,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
         let limit = change.options.timeout.unwrap_or(Duration::from_secs(kind.nature.timeout));
         let (inputs, until) = (change.inputs.clone(), Instant::now() + limit);
-        let removed = Arc::default();
-        Work { tools, kind, change, operation, inputs, fresh: false, removed, until, limit }
+        let (removed, slot) = (Arc::default(), Mutex::new(Some(slot)));
+        let (fresh, room_is_made) = (false, false);
+        Work { tools, kind, change, operation, inputs, fresh, room_is_made, removed, until, limit, slots, slot }
     }
 
-    /// Does it; what exists afterwards, if anything does. Holds its slot while it writes, not while it waits.
-    pub async fn run(&self, slot: OwnedSemaphorePermit) -> Result<Option<Arc<Live>>, Ending> {
+    /// Does it; what exists afterwards, if anything does.
+    pub async fn run(&self) -> Result<Option<Arc<Live>>, Ending> {
         let written = match self.operation {
             Operation::Create => self.create().await?,
             Operation::Update => self.update().await?,
             Operation::Delete => self.delete().await?,
         };
-        drop(slot);
+        self.free_slot();
         match (written, self.operation) {
             (None, _) => Ok(None),
             (Some(id), Operation::Delete) => self.wait_gone(&id).await.map(|()| None),
@@ -105,6 +118,12 @@ impl<'a> Work<'a> {
         let id = loop {
             match self.call(self.tools.provider.create(self.kind, &request)).await? {
                 Ok(id) => break id,
+                // It exists, and we know which it is: what could not be set is set now, or says why not.
+                Err(Fault { created: Some(id), .. }) => {
+                    let live = self.wait_visible(&id).await?;
+                    self.bring_about(live, &request.token, false).await?;
+                    break id;
+                }
                 Err(fault) if fault.class == Class::Ambiguous => {
                     if let Some(live) = self.look_for_what_may_exist(replaced).await? {
                         // It exists, but perhaps not all of it was set.
@@ -137,6 +156,18 @@ impl<'a> Work<'a> {
         Ok(None)
     }
 
+    async fn wait_visible(&self, id: &str) -> Result<Arc<Live>, Ending> {
+        let mut told = None;
+        let pace = Pace::begin();
+        loop {
+            if let Some(live) = self.read(id).await? {
+                return Ok(live);
+            }
+            self.tell(&mut told, "not visible yet".into());
+            self.pace(&pace, &told).await?;
+        }
+    }
+
     /// Marks the old one, so that a run stopped between two steps leaves no doubt which is which.
     async fn depose(&self, old: &Live) -> Result<(), Ending> {
         let fresh = self.look_again(old).await?;
@@ -164,7 +195,10 @@ impl<'a> Work<'a> {
         let planned = self.change.live.as_ref().expect("an update has something to update");
         let live = self.look_again(planned).await?;
         let id = live.id.clone();
-        let unowned = matches!(self.change.reason, Some(Reason::Adopted { .. } | Reason::Renamed { .. }));
+        let unowned = matches!(
+            self.change.reason,
+            Some(Reason::Adopted { .. } | Reason::Renamed { .. } | Reason::Protection { .. })
+        );
         if unowned || !self.differing(&live).is_empty() {
             let token = self.intend(Some(&id))?;
             self.bring_about(live, &token, unowned).await?;
@@ -190,7 +224,7 @@ impl<'a> Work<'a> {
                 Ok(()) => break,
                 Err(fault) if fault.class == Class::Ambiguous || self.may_retry(&fault) => {
                     self.pause(&mut backoff, &fault).await?;
-                    live = self.read(&live.id).await?.ok_or_else(|| self.moved("it is gone".into()))?;
+                    live = self.read(&live.id).await?.ok_or_else(|| self.lost("it is gone".into()))?;
                     changed = self.differing(&live);
                 }
                 Err(fault) => return Err(self.failed(&fault)),
@@ -205,22 +239,15 @@ impl<'a> Work<'a> {
         if live.status == Status::Deleting {
             return Ok(Some(live.id.clone()));
         }
-        // Being deposed by the create that went before is our own doing.
-        let same_owner = match (&live.owner, &planned.owner) {
-            (Some(now), Some(then)) => now.stack == then.stack && now.address == then.address,
-            (now, then) => now == then,
-        };
-        if !same_owner {
-            return Err(self.moved("its ownership tags are different now".into()).into());
-        }
+        self.refuse_moved(&live, planned, planned.inputs.keys())?;
         self.intend(Some(&live.id))?;
-        let request = Delete { live: (*live).clone(), inputs: self.change.inputs.clone() };
+        let request = Delete { live: (*live).clone() };
         let mut backoff = Backoff::new(&self.change.address);
         loop {
             match self.call(self.tools.provider.delete(self.kind, &request)).await? {
                 Ok(()) => break,
-                Err(fault) if fault.class == Class::NotFound => break,
-                Err(fault) if fault.class == Class::Ambiguous || self.may_retry(&fault) => {
+                // That the resource itself is gone would be a success; something it names may not be visible.
+                Err(fault) if matches!(fault.class, Class::Ambiguous | Class::NotFound) || self.may_retry(&fault) => {
                     self.pause(&mut backoff, &fault).await?;
                     match self.read(&live.id).await? {
                         None => break,
@@ -241,40 +268,48 @@ impl<'a> Work<'a> {
         let Some(live) = self.read(&planned.id).await? else {
             return Err(self.moved(format!("`{}` is gone", planned.id)).into());
         };
-        if live.owner != planned.owner {
+        self.refuse_moved(&live, planned, self.change.inputs.keys())?;
+        Ok(live)
+    }
+
+    /// What the plan decided on must still be so: whose it is, and these fields. What is already as it shall be, and
+    /// what was lost because this plan removes something, is no reason to stop.
+    fn refuse_moved<'b>(
+        &self,
+        live: &Live,
+        planned: &Live,
+        fields: impl Iterator<Item = &'b String>,
+    ) -> Result<(), Ending> {
+        // Being deposed by the create that went before is our own doing.
+        let whose = |live: &Live| live.owner.as_ref().map(|owner| (owner.stack.clone(), owner.address.clone()));
+        if whose(live) != whose(planned) {
             return Err(self.moved("its ownership tags are different now".into()).into());
         }
+        let fields: HashSet<&String> = fields.filter(|name| !self.change.options.ignore.contains(name)).collect();
         let moved: Vec<String> = self
             .kind
             .inputs
             .iter()
-            .filter(|field| self.change.inputs.contains_key(&field.name))
-            .filter(|field| !self.change.options.ignore.contains(&field.name))
+            .filter(|field| fields.contains(&field.name))
             .filter(|field| {
-                let canonical = |live: &Live| {
-                    let value = without(live.inputs.get(&field.name)?, &self.removed)?;
-                    Some(self.kind.canonical(field, &value))
+                let canonical = |value: Option<&Value>| {
+                    Some(self.kind.canonical(field, &without(value?, &self.removed)?)).filter(|value| !value.is_empty())
                 };
-                canonical(&live) != canonical(planned)
+                let now = canonical(live.inputs.get(&field.name));
+                let as_wanted = self.operation == Operation::Update && now == canonical(self.inputs.get(&field.name));
+                now != canonical(planned.inputs.get(&field.name)) && !as_wanted
             })
             .map(|field| format!("`{}`", field.name))
             .collect();
         match moved.is_empty() {
-            true => Ok(live),
+            true => Ok(()),
             false => Err(self.moved(format!("someone changed {}", moved.join(", "))).into()),
         }
     }
 
     /// The fields that are not yet as they shall be.
     fn differing(&self, live: &Live) -> Vec<String> {
-        let declaration = Declaration {
-            address: self.change.address.clone(),
-            inputs: Map::new(),
-            options: self.change.options.clone(),
-            site: self.change.site.clone().unwrap_or_else(|| crate::diagnostic::Site::new("", 0, 0)),
-            phase: vec![],
-        };
-        diff::changed_fields(&diff::diff(self.kind, &declaration, &self.inputs, live).1)
+        diff::changed_fields(&diff::diff(self.kind, &self.change.options.ignore, &self.inputs, live).1)
     }
 
     async fn wait_ready(&self, id: &str) -> Result<Arc<Live>, Ending> {
@@ -285,7 +320,7 @@ impl<'a> Work<'a> {
                 Some(live) => match &live.status {
                     Status::Ready => return Ok(live),
                     Status::Failed(why) => return Err(self.broken(id, why).into()),
-                    Status::Deleting => return Err(self.moved(format!("`{id}` is being deleted")).into()),
+                    Status::Deleting => return Err(self.lost(format!("`{id}` is being deleted")).into()),
                     Status::Pending(status) => status.clone(),
                 },
                 None => "not visible yet".into(),
@@ -346,7 +381,8 @@ impl<'a> Work<'a> {
     }
 
     fn owner(&self, deposed: bool) -> Owner {
-        Owner { stack: self.tools.stack.clone(), address: self.change.address.clone(), deposed }
+        let protect = self.change.options.protect;
+        Owner { stack: self.tools.stack.clone(), address: self.change.address.clone(), deposed, protect }
     }
 
     /// A write in flight is always awaited: to drop it would leave us not knowing. Only the time limit ends it.
@@ -361,6 +397,8 @@ impl<'a> Work<'a> {
         match fault.class {
             Class::Throttled | Class::Busy => true,
             Class::NotFound => self.fresh,
+            // What takes the name, or the range, may be on its way out by this very plan.
+            Class::Exists => self.room_is_made,
             _ => false,
         }
     }
@@ -377,7 +415,18 @@ impl<'a> Work<'a> {
             attempt,
             seconds: pause.as_secs_f64(),
         });
-        self.sleep(pause).await
+        let held = self.free_slot();
+        let slept = self.sleep(pause).await;
+        if held {
+            let slot = self.slots.clone().acquire_owned().await.expect("nobody closes it");
+            *self.slot.lock().expect("no holder panics") = Some(slot);
+        }
+        slept
+    }
+
+    /// Lets another write; tells whether there was a slot to free.
+    fn free_slot(&self) -> bool {
+        self.slot.lock().expect("no holder panics").take().is_some()
     }
 
     async fn sleep(&self, pause: Duration) -> Result<(), Ending> {
@@ -430,12 +479,7 @@ impl<'a> Work<'a> {
     }
 
     fn failed(&self, fault: &Fault) -> Ending {
-        let verb = match self.operation {
-            Operation::Create => "create",
-            Operation::Update => "update",
-            Operation::Delete => "delete",
-        };
-        let summary = format!("failed to {verb} {}", self.change.address);
+        let summary = format!("failed to {} {}", self.operation.verb(), self.change.address);
         let error = fault.to_string();
         let _ = self.tools.journal.outcome(&self.change.address, self.operation, Err(&error));
         let in_the_way =
@@ -444,15 +488,26 @@ impl<'a> Work<'a> {
             true => {
                 Some("what uses it is changed only once the new one is there: `replace: \"create_first\"`".to_owned())
             }
+            false if fault.class == Class::Exists => fault.hint.clone().or_else(|| {
+                Some("find out whose it is: adopt it with the option `adopt`, or give this one another name".to_owned())
+            }),
             false => fault.hint.clone(),
         };
         self.diagnostic(summary).because(error).maybe_hint(hint).into()
     }
 
+    /// Before anything of it was written.
     fn moved(&self, what: String) -> Diagnostic {
         self.diagnostic(format!("{} changed since the plan", self.change.address))
             .because(what)
             .hint("nothing of it was touched; run again for a plan of what is there now")
+    }
+
+    /// While it was being made or changed.
+    fn lost(&self, what: String) -> Diagnostic {
+        self.diagnostic(format!("{} was changed by someone else meanwhile", self.change.address))
+            .because(what)
+            .hint("run again for a plan of what is there now")
     }
 
     fn broken(&self, id: &str, why: &str) -> Diagnostic {

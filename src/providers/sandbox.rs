@@ -242,7 +242,7 @@ impl State {
         let mut found = None;
         let prefixes: Vec<&str> = kinds.iter().map(|k| k.nature.id_prefix).filter(|p| !p.is_empty()).collect();
         inputs.values().for_each(|value| {
-            each_string(value, &mut |text| {
+            value.strings(&mut |text| {
                 let is_id = prefixes.iter().any(|prefix| is_sandbox_id(text, prefix));
                 if is_id && !self.records.get(text).is_some_and(|r| r.live.status != Status::Deleting) {
                     found = Some(text.to_owned());
@@ -252,15 +252,15 @@ impl State {
         found
     }
 
-    /// What could be changed to something else loses its hold of a resource that goes: an association, a route.
+    /// Holds that the provider drops when what they name goes: an association, a route.
     fn let_go(&mut self, kinds: &[Arc<Kind>], id: &str) {
         for record in self.records.values_mut() {
             let Some(kind) = kinds.iter().find(|kind| *kind.name == *record.kind) else { continue };
-            for field in kind.inputs.iter().filter(|field| !field.immutable) {
+            for field in kind.inputs.iter().filter(|field| field.lets_go) {
                 if let Some(Value::List(items)) = record.live.inputs.get_mut(&field.name) {
                     items.retain(|item| {
                         let mut uses = false;
-                        each_string(item, &mut |text| uses |= text == id);
+                        item.strings(&mut |text| uses |= text == id);
                         !uses
                     });
                 }
@@ -268,15 +268,25 @@ impl State {
         }
     }
 
-    /// Who holds on to a resource: whoever was made on it and cannot be changed to something else.
+    fn refuse_taken_name(&self, kind: &Kind, inputs: &Map) -> Result<(), Fault> {
+        let key = kind.nature.natural_key;
+        let same = |live: &Live| key.iter().all(|field| live.inputs.get(*field) == inputs.get(*field));
+        let present = |record: &&Record| *record.kind == *kind.name && record.live.status != Status::Deleting;
+        match self.records.values().filter(present).find(|record| !key.is_empty() && same(&record.live)) {
+            Some(taken) => Err(Fault::new(Class::Exists, format!("`{}` has this `{}` already", taken.live.id, key[0]))),
+            None => Ok(()),
+        }
+    }
+
+    /// Who holds on to a resource: whoever names it in a field that does not let go.
     fn user_of(&self, kinds: &[Arc<Kind>], id: &str) -> Option<&Record> {
         let present = |record: &&Record| record.live.status != Status::Deleting && record.live.id != id;
         self.records.values().filter(present).find(|record| {
             let Some(kind) = kinds.iter().find(|kind| *kind.name == *record.kind) else { return false };
             let mut uses = false;
-            for field in kind.inputs.iter().filter(|field| field.immutable) {
+            for field in kind.inputs.iter().filter(|field| !field.lets_go) {
                 if let Some(value) = record.live.inputs.get(&field.name) {
-                    each_string(value, &mut |text| uses |= text == id);
+                    value.strings(&mut |text| uses |= text == id);
                 }
             }
             uses
@@ -286,15 +296,6 @@ impl State {
 
 fn is_sandbox_id(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix).is_some_and(|rest| rest.len() == 17 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
-}
-
-fn each_string(value: &Value, visit: &mut impl FnMut(&str)) {
-    match value {
-        Value::String(text) => visit(text),
-        Value::List(items) => items.iter().for_each(|item| each_string(item, visit)),
-        Value::Map(map) => map.values().for_each(|item| each_string(item, visit)),
-        _ => {}
-    }
 }
 
 #[async_trait]
@@ -348,6 +349,7 @@ impl Provider for Sandbox {
                 if let Some(id) = state.dangling(&self.kinds, &request.inputs) {
                     return Err(Fault::new(Class::NotFound, format!("`{id}` does not exist")));
                 }
+                state.refuse_taken_name(kind, &request.inputs)?;
                 state.born += 1;
                 let id = make_id(kind, &request.owner, state.born);
                 let mut inputs = with_defaults(kind, &request.inputs);

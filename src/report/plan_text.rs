@@ -238,6 +238,8 @@ fn why(reason: &Reason) -> String {
         Reason::Deposed => "left over from a replacement".to_owned(),
         Reason::NotDeclared => "no longer declared".to_owned(),
         Reason::Destroyed => "stack is destroyed".to_owned(),
+        Reason::Protection { on: true } => "will be protected".to_owned(),
+        Reason::Protection { on: false } => "will no longer be protected".to_owned(),
         Reason::Failed { status } => format!("is {status} on the provider's side"),
         Reason::Unfinished { status } => format!("not ready yet: {status}"),
     }

@@ -1,6 +1,6 @@
 //! What a playbook declares: plain data with the place it comes from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,14 +22,23 @@ pub struct Declaration {
 }
 
 impl Declaration {
-    /// Calls `visit` with every reference of the inputs, and with one per resource named in `after`.
-    pub fn references<'a>(&'a self, visit: &mut impl FnMut(&'a Reference)) {
-        self.inputs.values().for_each(|value| value.references(visit));
+    /// The resources it rests on: those its inputs refer to and those named in `after`, each once.
+    pub fn needs(&self) -> Vec<Address> {
+        let mut needs = self.options.after.clone();
+        self.inputs.values().for_each(|value| value.references(&mut |reference| needs.push(reference.address.clone())));
+        let mut seen = HashSet::new();
+        needs.retain(|address| seen.insert(address.clone()));
+        needs
     }
 
     pub fn is_in_phase(&self, phases: &[String]) -> bool {
-        phases.is_empty() || self.phase.iter().any(|name| phases.iter().any(|wanted| **wanted == **name))
+        is_in_phase(&self.phase, phases)
     }
+}
+
+/// Whether something in these phases, outermost first, is among the chosen ones; none chosen means all.
+pub fn is_in_phase(phase: &[Arc<str>], chosen: &[String]) -> bool {
+    chosen.is_empty() || phase.iter().any(|name| chosen.iter().any(|wanted| **wanted == **name))
 }
 
 /// The third argument of every kind: the engine's, the same for all.

@@ -33,6 +33,9 @@ pub struct Nature {
     pub normalise: fn(field: &str, value: &Value) -> Value,
     /// What is wrong with inputs that fit the schema; only what is known is looked at.
     pub check: fn(inputs: &Map) -> Vec<schema::Mistake>,
+    /// Keys of a map input (tags) that others write on the resource, and that are not compared unless the author names
+    /// them.
+    pub foreign_key: fn(&str) -> bool,
     /// How the provider's ids begin (`vpc-`).
     pub id_prefix: &'static str,
     /// The default for the option `timeout`, in seconds.
@@ -47,6 +50,7 @@ impl Default for Nature {
             named_by: None,
             normalise: |_, value| value.clone(),
             check: |_| vec![],
+            foreign_key: |_| false,
             id_prefix: "",
             timeout: 600,
         }
@@ -80,6 +84,10 @@ impl Kind {
         self.inputs.iter().find(|field| field.name == name)
     }
 
+    pub fn may_be_left_out(&self, name: &str) -> bool {
+        self.input(name).is_some_and(|field| !field.required)
+    }
+
     pub fn output(&self, name: &str) -> Option<&Output> {
         self.outputs.iter().find(|output| output.name == name)
     }
@@ -93,14 +101,11 @@ impl Kind {
         {
             complete.insert(field.to_owned(), name.into());
         }
-        if self.input("tags").is_some_and(|field| matches!(field.ty, Type::Map(_))) {
-            let tags = complete.entry("tags".to_owned()).or_default();
-            if tags.is_null() {
-                *tags = Value::Map(Map::new());
-            }
-            if let Value::Map(tags) = tags {
-                tags.entry("Name".into()).or_insert_with(|| name.into());
-            }
+        // Tags that were left out are not compared, so none is made up for them; a provider names what it makes.
+        if self.input("tags").is_some_and(|field| matches!(field.ty, Type::Map(_)))
+            && let Some(Value::Map(tags)) = complete.get_mut("tags")
+        {
+            tags.entry("Name".into()).or_insert_with(|| name.into());
         }
         complete
     }
@@ -158,7 +163,7 @@ mod tests {
             _ => panic!("a map"),
         };
         use serde_json::json;
-        assert_eq!(complete(json!({})), json!({ "name": "main", "tags": { "Name": "main" } }));
+        assert_eq!(complete(json!({})), json!({ "name": "main" }));
         assert_eq!(
             complete(json!({ "tags": { "a": "b" } })),
             json!({ "name": "main", "tags": { "Name": "main", "a": "b" } })

@@ -1,7 +1,6 @@
 //! What a provider reports of one resource.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Address, Map, Segment, Value};
 
@@ -49,12 +48,5 @@ impl Live {
     pub fn attribute(&self, path: &[Segment]) -> Option<&Value> {
         let Some((Segment::Key(name), rest)) = path.split_first() else { return None };
         self.outputs.get(name).or_else(|| self.inputs.get(name))?.get(rest)
-    }
-
-    /// Changes if someone changes what a plan was computed from; a status or a counter does not count.
-    pub fn fingerprint(&self) -> String {
-        let seen = serde_json::json!({ "id": self.id, "owner": self.owner, "inputs": self.inputs });
-        let digest = Sha256::digest(seen.to_string());
-        digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
     }
 }

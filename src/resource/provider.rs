@@ -75,8 +75,6 @@ pub struct Update {
 #[derive(Clone, Debug)]
 pub struct Delete {
     pub live: Live,
-    /// What the declaration says, if there still is one (a final snapshot, `force_destroy`); else as it is live.
-    pub inputs: Map,
 }
 
 /// What a provider says went wrong.
@@ -119,7 +117,15 @@ pub enum Class {
 
 impl Fault {
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Fault { class, message: message.into(), code: None, operation: None, request_id: None, hint: None, created: None }
+        Fault {
+            class,
+            message: message.into(),
+            code: None,
+            operation: None,
+            request_id: None,
+            hint: None,
+            created: None,
+        }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

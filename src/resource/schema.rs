@@ -34,6 +34,8 @@ pub struct Field {
     pub immutable: bool,
     /// Never shown.
     pub sensitive: bool,
+    /// The provider drops this hold by itself when what it names is deleted.
+    pub lets_go: bool,
     /// What the provider takes if it is left out; makes `null` and the default compare equal.
     pub default: Option<Value>,
     pub doc: String,
@@ -132,6 +134,7 @@ fn fields(schema: &Json) -> Vec<Field> {
             required: required.contains(&name.as_str()),
             immutable: property["immutable"] == true,
             sensitive: property["sensitive"] == true,
+            lets_go: property["lets_go"] == true,
             default: property.get("default").filter(|d| !d.is_null()).map(|json| json.clone().into()),
             doc: doc_of(property),
         })
@@ -319,22 +322,12 @@ pub fn canonical(ty: &Type, value: &Value) -> Value {
                 .iter()
                 .filter_map(|field| {
                     let given = map.get(&field.name).filter(|value| !value.is_null()).or(field.default.as_ref())?;
-                    Some((field.name.clone(), canonical(&field.ty, given))).filter(|(_, value)| !is_empty(value))
+                    Some((field.name.clone(), canonical(&field.ty, given))).filter(|(_, value)| !value.is_empty())
                 })
                 .collect(),
         ),
         (Type::Float, Value::Int(i)) => Value::Float(*i as f64),
         (_, other) => other.clone(),
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::List(items) => items.is_empty(),
-        Value::Map(map) => map.is_empty(),
-        Value::String(text) => text.is_empty(),
-        _ => false,
     }
 }
 

@@ -131,6 +131,27 @@ impl Value {
         })
     }
 
+    /// True for what says nothing: null, and an empty text, list or map.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Value::Null => true,
+            Value::List(items) => items.is_empty(),
+            Value::Map(map) => map.is_empty(),
+            Value::String(text) => text.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Calls `visit` with every plain text inside.
+    pub fn strings<'a>(&'a self, visit: &mut impl FnMut(&'a str)) {
+        match self {
+            Value::String(text) => visit(text),
+            Value::List(items) => items.iter().for_each(|item| item.strings(visit)),
+            Value::Map(map) => map.values().for_each(|item| item.strings(visit)),
+            _ => {}
+        }
+    }
+
     /// Calls `visit` with every reference inside.
     pub fn references<'a>(&'a self, visit: &mut impl FnMut(&'a Reference)) {
         match self {

@@ -1,0 +1,195 @@
+//! What waits for what, beyond what the playbook says: from what is live, and from the nature of kinds.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::graph;
+use super::plan::{Action, Change, Hold, Plan, Use};
+use super::refresh::World;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::{Address, ReplaceOrder, Value};
+
+/// Completes a plan's order, and refuses a plan that could not be carried out.
+pub fn complete(world: &World, plan: &mut Plan) -> Result<(), Diagnostics> {
+    refuse_shared(plan)?;
+    add_soft_needs(world, plan);
+    add_uses(world, plan);
+    make_first_what_is_held(plan);
+    spread_create_first(plan);
+    refuse_two_of_one_name(world, plan)?;
+    graph::steps(plan).map(|_| ()).map_err(|cycle| vec![*cycle])
+}
+
+/// Two declarations may stand for one resource only by mistake: by the same `adopt`, the same `was`.
+fn refuse_shared(plan: &Plan) -> Result<(), Diagnostics> {
+    let mut claimed: HashMap<&str, &Change> = HashMap::new();
+    let mut wrong = vec![];
+    for change in plan.changes.iter().filter(|change| change.site.is_some()) {
+        let Some(live) = &change.live else { continue };
+        if let Some(first) = claimed.insert(&live.id, change) {
+            let both = format!("{} and {} both stand for `{}`", first.address, change.address, live.id);
+            let mut told = Diagnostic::error(both).hint("one resource has one declaration: check `adopt` and `was`");
+            for (site, label) in [(&change.site, "this one"), (&first.site, "and this one")] {
+                if let Some(site) = site {
+                    told = told.at(site, label);
+                }
+            }
+            wrong.push(told);
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+/// `follows` of the kinds: an order that no input states. Dropped where it would contradict one that is stated.
+fn add_soft_needs(world: &World, plan: &mut Plan) {
+    let mut by_kind: HashMap<&str, Vec<&Change>> = HashMap::new();
+    for change in plan.changes.iter().filter(|change| change.site.is_some()) {
+        by_kind.entry(&change.address.kind).or_default().push(change);
+    }
+    let needs: HashMap<&Address, &[Address]> = plan.changes.iter().map(|c| (&c.address, c.needs.as_slice())).collect();
+    let soft: Vec<Vec<Address>> = plan
+        .changes
+        .iter()
+        .map(|change| {
+            let Some(kind) = world.kind(&change.address.kind) else { return vec![] };
+            let first = kind.nature.follows.iter().flat_map(|name| by_kind.get(name).into_iter().flatten());
+            first
+                .filter(|other| other.options.region == change.options.region)
+                .map(|other| &other.address)
+                .filter(|address| !change.needs.contains(address) && !rests_on(&needs, address, &change.address))
+                .cloned()
+                .collect()
+        })
+        .collect();
+    for (change, soft) in plan.changes.iter_mut().zip(soft) {
+        change.needs.extend(soft);
+    }
+}
+
+fn rests_on(needs: &HashMap<&Address, &[Address]>, start: &Address, target: &Address) -> bool {
+    let mut open = vec![start];
+    let mut reached = HashSet::new();
+    while let Some(address) = open.pop() {
+        if address == target {
+            return true;
+        }
+        if reached.insert(address) {
+            open.extend(needs.get(address).into_iter().flat_map(|needs| needs.iter()));
+        }
+    }
+    false
+}
+
+/// What the live form of each change uses, told by the ids and ARNs it names: also for what no script declares.
+fn add_uses(world: &World, plan: &mut Plan) {
+    let mut named: HashMap<String, String> = HashMap::new();
+    let mut of_kind: HashMap<Arc<str>, Vec<(Option<String>, String)>> = HashMap::new();
+    for change in &plan.changes {
+        let Some(live) = &change.live else { continue };
+        named.insert(live.id.clone(), live.id.clone());
+        if let Some(arn) = live.outputs.get("arn").and_then(Value::as_str) {
+            named.insert(arn.to_owned(), live.id.clone());
+        }
+        of_kind.entry(change.address.kind.clone()).or_default().push((live.region.clone(), live.id.clone()));
+    }
+    for change in &mut plan.changes {
+        let (Some(live), Some(kind)) = (&change.live, world.kind(&change.address.kind)) else { continue };
+        if !matches!(change.action, Action::Update | Action::Replace | Action::Delete) {
+            continue;
+        }
+        // The firmest hold of each.
+        let mut uses: BTreeMap<&str, Hold> = BTreeMap::new();
+        let mut note = |name: &str, hold: Hold| {
+            if let Some(id) = named.get(name).filter(|id| **id != live.id) {
+                let firmest = uses.entry(id).or_insert(hold);
+                *firmest = hold.max(*firmest);
+            }
+        };
+        for field in &kind.inputs {
+            let hold = match (field.immutable, field.lets_go) {
+                (true, _) => Hold::Firm,
+                (false, true) => Hold::LetsGo,
+                (false, false) => Hold::Loose,
+            };
+            if let Some(value) = live.inputs.get(&field.name) {
+                value.strings(&mut |text| note(text, hold));
+            }
+        }
+        // An order between deletions, and no hold that would keep an update from coming later.
+        for (region, id) in kind.nature.follows.iter().flat_map(|name| of_kind.get(*name).into_iter().flatten()) {
+            if *region == live.region && change.action != Action::Update {
+                note(id, Hold::Loose);
+            }
+        }
+        change.uses = uses.into_iter().map(|(id, hold)| Use { id: id.to_owned(), hold }).collect();
+    }
+}
+
+/// Something that is only updated to use the new one holds on to the old one until then, so the old one cannot go first.
+fn make_first_what_is_held(plan: &mut Plan) {
+    let updates = plan.changes.iter().filter(|change| change.action == Action::Update);
+    let held: HashSet<String> = updates
+        .flat_map(|change| &change.uses)
+        .filter(|used| used.hold == Hold::Loose)
+        .map(|used| used.id.clone())
+        .collect();
+    for change in plan.changes.iter_mut().filter(|change| change.action == Action::Replace) {
+        if change.live.as_ref().is_some_and(|live| held.contains(&live.id)) {
+            change.options.replace = ReplaceOrder::CreateFirst;
+        }
+    }
+}
+
+/// What a create-first replacement rests on must itself be made before its old form goes.
+fn spread_create_first(plan: &mut Plan) {
+    let index: HashMap<Address, usize> = plan
+        .changes
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| change.action == Action::Replace)
+        .map(|(index, change)| (change.address.clone(), index))
+        .collect();
+    let is_first = |change: &Change| change.options.replace == ReplaceOrder::CreateFirst;
+    let mut open: Vec<usize> = index.values().copied().filter(|at| is_first(&plan.changes[*at])).collect();
+    while let Some(at) = open.pop() {
+        let needed: Vec<usize> =
+            plan.changes[at].needs.iter().filter_map(|address| index.get(address).copied()).collect();
+        for next in needed {
+            if !is_first(&plan.changes[next]) {
+                plan.changes[next].options.replace = ReplaceOrder::CreateFirst;
+                open.push(next);
+            }
+        }
+    }
+}
+
+/// The new one cannot be made beside the old one if the provider would see one name twice.
+fn refuse_two_of_one_name(world: &World, plan: &Plan) -> Result<(), Diagnostics> {
+    let first =
+        |change: &&Change| change.action == Action::Replace && change.options.replace == ReplaceOrder::CreateFirst;
+    let mut wrong = vec![];
+    for change in plan.changes.iter().filter(first) {
+        let (Some(live), Some(kind)) = (&change.live, world.kind(&change.address.kind)) else { continue };
+        let key = kind.nature.natural_key;
+        let same = |field: &&str| change.inputs.get(*field).is_none_or(|value| live.inputs.get(*field) == Some(value));
+        if key.is_empty() || !key.iter().all(|field| same(&field)) {
+            continue;
+        }
+        let holds =
+            |other: &&Change| other.action == Action::Update && other.uses.iter().any(|used| used.id == live.id);
+        let holder = plan.changes.iter().find(holds).map(|other| &other.address);
+        let mut told = Diagnostic::error(format!("{} would have to be replaced, and cannot be", change.address))
+            .because(match holder {
+                Some(holder) => format!(
+                    "{holder} uses the old one until the new one is there, and both would have one `{}`",
+                    key[0]
+                ),
+                None => format!("the new one shall be made first, and both would have one `{}`", key[0]),
+            });
+        if let Some(site) = &change.site {
+            told = told.at(site, "declared here");
+        }
+        wrong.push(told.hint(format!("give it another `{}` together with the change", key[0])));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
