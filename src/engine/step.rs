@@ -214,7 +214,7 @@ impl<'a> Work<'a> {
             return Err(self.moved("its ownership tags are different now".into()).into());
         }
         self.intend(Some(&live.id))?;
-        let request = Delete { live: (*live).clone(), inputs: self.change.inputs.clone() };
+        let request = Delete { live: (*live).clone() };
         let mut backoff = Backoff::new(&self.change.address);
         loop {
             match self.call(self.tools.provider.delete(self.kind, &request)).await? {
@@ -346,7 +346,7 @@ impl<'a> Work<'a> {
     }
 
     fn owner(&self, deposed: bool) -> Owner {
-        Owner { stack: self.tools.stack.clone(), address: self.change.address.clone(), deposed }
+        Owner { stack: self.tools.stack.clone(), address: self.change.address.clone(), deposed, protect: false }
     }
 
     /// A write in flight is always awaited: to drop it would leave us not knowing. Only the time limit ends it.

@@ -33,6 +33,9 @@ pub struct Nature {
     pub normalise: fn(field: &str, value: &Value) -> Value,
     /// What is wrong with inputs that fit the schema; only what is known is looked at.
     pub check: fn(inputs: &Map) -> Vec<schema::Mistake>,
+    /// Keys of a map input (`tags`) that others write on the resource, and that are not compared unless the author
+    /// names them.
+    pub foreign_key: fn(&str) -> bool,
     /// How the provider's ids begin (`vpc-`).
     pub id_prefix: &'static str,
     /// The default for the option `timeout`, in seconds.
@@ -47,6 +50,7 @@ impl Default for Nature {
             named_by: None,
             normalise: |_, value| value.clone(),
             check: |_| vec![],
+            foreign_key: |_| false,
             id_prefix: "",
             timeout: 600,
         }

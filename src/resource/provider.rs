@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Lookup;
-use super::{Address, Kind, Live, Map, Owner, Value};
+use super::{Kind, Live, Map, Owner, Value};
 
 /// Something that holds resources: a cloud, a cluster, the sandbox. It does one call's work and reports; it never
 /// waits for readiness, retries on its own, or prints.
@@ -46,10 +46,6 @@ pub enum Select {
     Ids(BTreeSet<String>),
     /// By the first field of the kind's natural key, whoever owns them.
     Named(BTreeSet<String>),
-    Address {
-        stack: String,
-        address: Address,
-    },
 }
 
 #[derive(Clone, Debug)]
@@ -75,8 +71,6 @@ pub struct Update {
 #[derive(Clone, Debug)]
 pub struct Delete {
     pub live: Live,
-    /// What the declaration says, if there still is one (a final snapshot, `force_destroy`); else as it is live.
-    pub inputs: Map,
 }
 
 /// What a provider says went wrong.
@@ -119,7 +113,15 @@ pub enum Class {
 
 impl Fault {
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Fault { class, message: message.into(), code: None, operation: None, request_id: None, hint: None, created: None }
+        Fault {
+            class,
+            message: message.into(),
+            code: None,
+            operation: None,
+            request_id: None,
+            hint: None,
+            created: None,
+        }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -34,6 +34,8 @@ pub struct Field {
     pub immutable: bool,
     /// Never shown.
     pub sensitive: bool,
+    /// The provider drops this hold by itself when what it names is deleted; nothing has to be changed here first.
+    pub lets_go: bool,
     /// What the provider takes if it is left out; makes `null` and the default compare equal.
     pub default: Option<Value>,
     pub doc: String,
@@ -82,7 +84,7 @@ impl std::fmt::Display for Type {
 /// The inputs of a kind, from the type that deserialises them.
 ///
 /// Read per property: its doc comment, `required`, `default`, `uniqueItems` (a set), and the extensions
-/// `immutable` and `sensitive` (`#[schemars(extend("immutable" = true))]`).
+/// `immutable`, `sensitive` and `lets_go` (`#[schemars(extend("immutable" = true))]`).
 pub fn inputs<T: JsonSchema>() -> Vec<Field> {
     fields(schema_of::<T>().as_value())
 }
@@ -132,6 +134,7 @@ fn fields(schema: &Json) -> Vec<Field> {
             required: required.contains(&name.as_str()),
             immutable: property["immutable"] == true,
             sensitive: property["sensitive"] == true,
+            lets_go: property["lets_go"] == true,
             default: property.get("default").filter(|d| !d.is_null()).map(|json| json.clone().into()),
             doc: doc_of(property),
         })
@@ -350,7 +353,7 @@ mod tests {
         /// The range.
         #[schemars(extend("immutable" = true))]
         cidr_block: String,
-        #[schemars(extend("uniqueItems" = true))]
+        #[schemars(extend("uniqueItems" = true, "lets_go" = true))]
         subnet_ids: Option<Vec<String>>,
         tenancy: Option<Tenancy>,
         route: Option<Vec<Route>>,
@@ -387,7 +390,8 @@ mod tests {
         let fields = super::inputs::<Inputs>();
         assert_eq!(super::doc::<Inputs>(), "A network.");
         let cidr = fields.iter().find(|f| f.name == "cidr_block").unwrap();
-        assert!(cidr.required && cidr.immutable);
+        assert!(cidr.required && cidr.immutable && !cidr.lets_go);
+        assert!(fields.iter().any(|f| f.name == "subnet_ids" && f.lets_go));
         assert_eq!(cidr.doc, "The range.");
         let ty = |name: &str| fields.iter().find(|f| f.name == name).unwrap().ty.to_string();
         assert_eq!(ty("subnet_ids"), "set of string");
