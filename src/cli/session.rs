@@ -73,7 +73,6 @@ impl Session {
         let aws = providers::aws::Settings {
             region: inventory.aws.region.clone(),
             account: inventory.aws.account.clone(),
-            regions: inventory.aws.regions.clone(),
             profile: inventory.aws.profile.clone(),
             read_only,
         };

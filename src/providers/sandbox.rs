@@ -331,9 +331,6 @@ impl Provider for Sandbox {
                 .first()
                 .and_then(|field| live.inputs.get(*field)?.as_str())
                 .is_some_and(|name| names.contains(name)),
-            Select::Address { stack, address } => {
-                owned_by(live, stack) && live.owner.as_ref().is_some_and(|owner| owner.address == *address)
-            }
         };
         let records = state.records.values().filter(|record| *record.kind == *kind.name);
         Ok(records.map(|r| &r.live).filter(|live| live.region.as_deref() == region && fits(live)).cloned().collect())

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Lookup;
-use super::{Address, Kind, Live, Map, Owner, Value};
+use super::{Kind, Live, Map, Owner, Value};
 
 /// Something that holds resources: a cloud, a cluster, the sandbox. It does one call's work and reports; it never
 /// waits for readiness, retries on its own, or prints.
@@ -46,10 +46,6 @@ pub enum Select {
     Ids(BTreeSet<String>),
     /// By the first field of the kind's natural key, whoever owns them.
     Named(BTreeSet<String>),
-    Address {
-        stack: String,
-        address: Address,
-    },
 }
 
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ fn owned() -> Select {
 fn new_vpc(name: &str) -> Create {
     Create {
         region: None,
-        owner: Owner { stack: "prod".into(), address: Address::new("aws::vpc", name), deposed: false },
+        owner: Owner { stack: "prod".into(), address: Address::new("aws::vpc", name), deposed: false, protect: false },
         inputs: Map::from([("cidr_block".into(), "10.0.0.0/16".into())]),
         token: format!("token-{name}"),
     }
@@ -166,23 +166,26 @@ async fn reads_are_retried_and_changes_are_not() {
 }
 
 #[tokio::test]
-async fn what_fails_after_the_create_is_to_be_looked_at_first() {
+async fn what_fails_after_the_create_names_what_was_made() {
     let account = Account::new();
     let aws = account.aws();
     account.fail("ModifyVpcAttribute", "InvalidVpcID.NotFound", 400, 1);
     let mut request = new_vpc("main");
     request.inputs.insert("enable_dns_hostnames".into(), true.into());
     let fault = aws.create(&kind(&aws, "aws::vpc"), &request).await.unwrap_err();
-    assert_eq!(fault.class, Class::Ambiguous);
+    assert_eq!(fault.class, Class::NotFound);
     assert!(fault.message.contains("was created, but"), "{}", fault.message);
-    let select = Select::Address { stack: "prod".into(), address: Address::new("aws::vpc", "main") };
-    let live = aws.list(&kind(&aws, "aws::vpc"), None, &select).await.unwrap();
+    let live = aws.list(&kind(&aws, "aws::vpc"), None, &owned()).await.unwrap();
     assert_eq!(live.len(), 1);
+    assert_eq!(fault.created.as_deref(), Some(live[0].id.as_str()));
     assert_eq!(live[0].inputs["enable_dns_hostnames"], Value::Bool(false));
 }
 
-/// Answers the identity in full, and everything else with the first part of a listing.
-fn cutting_server(cut: usize, with_length: bool) -> String {
+const IDENTITY: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:user/x</Arn>\
+     <UserId>X</UserId><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+
+/// Answers the identity in full, and everything else as told: with the length of the whole and what is sent of it.
+fn server(answer: impl Fn() -> (Option<usize>, String) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -197,21 +200,36 @@ fn cutting_server(cut: usize, with_length: bool) -> String {
                 }
                 text.push_str(&String::from_utf8_lossy(&buffer[..n]));
             }
-            let whole = if text.contains("Action=GetCallerIdentity") {
-                "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:user/x</Arn>\
-                 <UserId>X</UserId><Account>111122223333</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
-                    .to_owned()
-            } else {
-                let items: String = (0..15).map(|n| format!("<item><vpcId>vpc-{n}</vpcId></item>")).collect();
-                format!("<DescribeVpcsResponse><vpcSet>{items}</vpcSet></DescribeVpcsResponse>")
-            };
-            let sent = if text.contains("GetCallerIdentity") { &whole[..] } else { &whole[..whole.len() - cut] };
-            let length = if with_length { format!("Content-Length: {}\r\n", whole.len()) } else { String::new() };
+            let identity = text.contains("Action=GetCallerIdentity");
+            let (length, sent) = if identity { (Some(IDENTITY.len()), IDENTITY.to_owned()) } else { answer() };
+            let length = length.map(|length| format!("Content-Length: {length}\r\n")).unwrap_or_default();
             let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n{length}\r\n");
             let _ = stream.write_all(format!("{head}{sent}").as_bytes());
         }
     });
     url
+}
+
+/// Answers with the first part of a listing.
+fn cutting_server(cut: usize, with_length: bool) -> String {
+    let items: String = (0..15).map(|n| format!("<item><vpcId>vpc-{n}</vpcId></item>")).collect();
+    let whole = format!("<DescribeVpcsResponse><vpcSet>{items}</vpcSet></DescribeVpcsResponse>");
+    server(move || (with_length.then_some(whole.len()), whole[..whole.len() - cut].to_owned()))
+}
+
+#[tokio::test]
+async fn a_create_without_an_id_may_have_made_something() {
+    for answer in ["", "<vpc/>", "<vpc><vpcId/></vpc>"] {
+        let answer = format!("<CreateVpcResponse>{answer}</CreateVpcResponse>");
+        let url = server(move || (Some(answer.len()), answer.clone()));
+        let aws =
+            Aws::connect_from(Settings { region: Some(REGION.into()), ..Settings::default() }, chain(&url, "NOTREAL"));
+        let mut request = new_vpc("main");
+        request.inputs.insert("enable_dns_hostnames".into(), true.into());
+        let fault = aws.create(&kind(&aws, "aws::vpc"), &request).await.unwrap_err();
+        assert_eq!((fault.class, fault.created.clone()), (Class::Ambiguous, None), "{fault:?}");
+        assert!(!aws.calls().contains_key("ec2:ModifyVpcAttribute"));
+    }
 }
 
 #[tokio::test]
@@ -241,6 +259,7 @@ async fn listings_go_over_pages_and_over_filters() {
                     address: Address::new("aws::route_table", format!("t{n}")),
                     stack: "prod".into(),
                     deposed: false,
+                    protect: false,
                 },
                 inputs: Map::from([("vpc_id".into(), vpc.into())]),
                 ..new_vpc(&format!("t{n}"))

@@ -105,7 +105,7 @@ impl World {
     }
 
     async fn try_delete(&self, live: &Live, kind: &str) -> Result<(), Fault> {
-        let request = Delete { live: live.clone(), inputs: live.inputs.clone() };
+        let request = Delete { live: live.clone() };
         self.aws.delete(&self.kind(kind), &request).await
     }
 
@@ -134,8 +134,6 @@ impl World {
     async fn common_life(&self, kind: &str, live: Live) -> Live {
         let owned = self.owned(kind).await;
         assert_eq!(owned, std::slice::from_ref(&live), "the stack's listing gives the same");
-        let select = Select::Address { stack: "prod".into(), address: live.owner.clone().unwrap().address };
-        assert_eq!(self.aws.list(&self.kind(kind), None, &select).await.unwrap(), std::slice::from_ref(&live));
         let other = Select::Owned { stack: "other".into() };
         assert_eq!(self.aws.list(&self.kind(kind), None, &other).await.unwrap(), []);
         assert!(self.aws.owned_kinds(None, "prod").await.unwrap().contains(kind));
@@ -147,8 +145,9 @@ impl World {
 
         let before = live.owner.clone().unwrap();
         let deposed = self.own(&live, kind, Owner { deposed: true, ..before.clone() }).await;
-        let renamed = Owner { address: Address::new(kind, "renamed"), ..before };
-        self.own(&deposed, kind, renamed).await
+        let renamed = Owner { address: Address::new(kind, "renamed"), protect: true, ..before };
+        let renamed = self.own(&deposed, kind, renamed).await;
+        self.own(&renamed, kind, Owner { protect: false, ..renamed.owner.clone().unwrap() }).await
     }
 
     async fn vpc(&self) -> String {
@@ -162,7 +161,7 @@ impl World {
 }
 
 fn owner(kind: &str, name: &str) -> Owner {
-    Owner { stack: "prod".into(), address: Address::new(kind, name), deposed: false }
+    Owner { stack: "prod".into(), address: Address::new(kind, name), deposed: false, protect: false }
 }
 
 fn map(json: Json) -> Map {
@@ -206,6 +205,39 @@ async fn what_is_there_untagged_can_be_adopted() {
 }
 
 #[tokio::test]
+async fn what_is_protected_is_so_from_birth_on() {
+    let w = World::new();
+    let k = "aws::eip";
+    let owner = Owner { protect: true, ..owner(k, "nat") };
+    let request = Create { region: None, owner: owner.clone(), inputs: Map::new(), token: "protected".into() };
+    let id = w.aws.create(&w.kind(k), &request).await.unwrap();
+    let live = w.read(k, &id).await;
+    assert_eq!(live.owner, Some(owner));
+    assert_eq!(live.inputs["tags"], Value::from(json!({ "Name": "nat" })));
+}
+
+#[tokio::test]
+async fn tags_of_controllers_stay_unless_the_author_names_them() {
+    let w = World::new();
+    let k = "aws::vpc";
+    let foreign = "kubernetes.io/cluster/main";
+    let live = w.create(k, "main", json!({ "cidr_block": "10.0.0.0/16", "tags": { foreign: "owned" } })).await;
+    let request = |live: &Live, tags: Json| Update {
+        live: live.clone(),
+        owner: live.owner.clone().unwrap(),
+        inputs: map(json!({ "cidr_block": "10.0.0.0/16", "tags": tags })),
+        changed: vec!["tags".into()],
+        token: "update".into(),
+    };
+    w.aws.update(&w.kind(k), &request(&live, json!({ "team": "a" }))).await.unwrap();
+    let live = w.read(k, &live.id).await;
+    assert_eq!(live.inputs["tags"], Value::from(json!({ "Name": "main", "team": "a", foreign: "owned" })));
+    w.aws.update(&w.kind(k), &request(&live, json!({ foreign: "shared" }))).await.unwrap();
+    let live = w.read(k, &live.id).await;
+    assert_eq!(live.inputs["tags"], Value::from(json!({ "Name": "main", foreign: "shared" })));
+}
+
+#[tokio::test]
 async fn subnet() {
     let w = World::new();
     let k = "aws::subnet";
@@ -231,7 +263,7 @@ async fn subnet() {
     w.owned(k).await;
     assert_eq!(w.account.calls().values().sum::<u64>(), 1);
     let clash = w.try_create(k, "clash", json!({ "vpc_id": vpc, "cidr_block": "10.0.1.0/25" })).await.unwrap_err();
-    assert_eq!((clash.class, clash.code.as_deref()), (Class::Invalid, Some("InvalidSubnet.Conflict")));
+    assert_eq!((clash.class, clash.code.as_deref()), (Class::Exists, Some("InvalidSubnet.Conflict")));
     assert!(clash.hint.unwrap().contains("cidr_block"));
     w.delete(&live, k).await;
 }
@@ -261,7 +293,10 @@ async fn internet_gateway() {
     let live = w.update_once(&live, k, json!({ "vpc_id": other })).await;
     let live = w.update_once(&live, k, json!({ "vpc_id": null })).await;
     let live = w.update_once(&live, k, json!({ "vpc_id": vpc })).await;
+    let attached = w.read("aws::vpc", &vpc).await;
+    assert_eq!(w.try_delete(&attached, "aws::vpc").await.unwrap_err().class, Class::Busy);
     w.delete(&live, k).await;
+    w.try_delete(&attached, "aws::vpc").await.unwrap();
 }
 
 #[tokio::test]
@@ -271,8 +306,8 @@ async fn an_internet_gateway_that_was_not_attached_is() {
     let vpc = w.vpc().await;
     w.account.fail("AttachInternetGateway", "RequestLimitExceeded", 503, 1);
     let fault = w.try_create(k, "main", json!({ "vpc_id": vpc })).await.unwrap_err();
-    assert_eq!(fault.class, Class::Ambiguous);
-    let live = w.owned(k).await.remove(0);
+    assert_eq!(fault.class, Class::Throttled);
+    let live = w.read(k, &fault.created.expect("it was created")).await;
     assert!(!live.inputs.contains_key("vpc_id"));
     w.update_once(&live, k, json!({ "vpc_id": vpc })).await;
 }
@@ -349,9 +384,36 @@ async fn a_route_table_that_was_half_made_is_completed() {
     let route = json!([{ "cidr_block": "0.0.0.0/0", "gateway_id": gateway }]);
     w.account.fail("CreateRoute", "InternalError", 500, 1);
     let wanted = json!({ "vpc_id": vpc, "route": route, "subnet_ids": [a] });
-    assert_eq!(w.try_create(k, "main", wanted).await.unwrap_err().class, Class::Ambiguous);
-    let live = w.owned(k).await.remove(0);
+    let fault = w.try_create(k, "main", wanted).await.unwrap_err();
+    assert_eq!(fault.class, Class::Ambiguous);
+    let live = w.read(k, &fault.created.expect("it was created")).await;
     w.update(&live, k, json!({ "route": route, "subnet_ids": [a] })).await;
+}
+
+#[tokio::test]
+async fn an_association_that_another_table_took_is_looked_at_again() {
+    let w = World::new();
+    let k = "aws::route_table";
+    let vpc = w.vpc().await;
+    let a = w.subnet(&vpc, "a", 1).await;
+    let first = w.create(k, "first", json!({ "vpc_id": vpc, "subnet_ids": [a] })).await;
+    w.account.fail("ReplaceRouteTableAssociation", "InvalidAssociationID.NotFound", 400, 1);
+    let fault = w.try_create(k, "second", json!({ "vpc_id": vpc, "subnet_ids": [a] })).await.unwrap_err();
+    assert_eq!(fault.class, Class::Busy);
+    let second = w.read(k, &fault.created.expect("it was created")).await;
+    w.update(&second, k, json!({ "subnet_ids": [a] })).await;
+    // To let go of what is held no more is done.
+    let second = w.read(k, &second.id).await;
+    w.account.fail("DisassociateRouteTable", "InvalidAssociationID.NotFound", 400, 1);
+    let change = Update {
+        live: second.clone(),
+        owner: second.owner.clone().unwrap(),
+        inputs: map(json!({ "vpc_id": vpc, "subnet_ids": [] })),
+        changed: vec!["subnet_ids".into()],
+        token: "update".into(),
+    };
+    w.aws.update(&w.kind(k), &change).await.unwrap();
+    w.try_delete(&first, k).await.unwrap();
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ What it adds to moto 5.2, and why:
  4. Pages: MaxResults and NextToken of every Describe call. (moto: mostly ignored.)
  5. Tag filters of DescribeNatGateways. (moto: ignored.)
  6. DependencyViolation and the like: deleting a subnet or a security group in use, detaching an internet gateway
-    below a NAT gateway, releasing an address in use. (moto: accepted.)
+    below a NAT gateway, deleting a VPC with an internet gateway or with security groups of its own, releasing an
+    address in use. (moto: accepted.)
  7. A subnet cannot be associated with two route tables: Resource.AlreadyAssociated. (moto: silently keeps the first.)
  8. ModifyVpcEndpoint: ResetPolicy, PrivateDnsEnabled and IpAddressType (moto: ignored); the routes of a gateway
     endpoint come and go with its route tables (moto: only made along with it, so that deleting it fails), and the network
@@ -317,6 +318,13 @@ def detach_internet_gateway(self, ec2):
         )
 
 
+def delete_vpc(self, ec2):
+    id = self._get_param("VpcId")
+    attached = any(gateway.vpc and gateway.vpc.id == id for gateway in ec2.internet_gateways.values())
+    if attached or any(group.name != "default" for group in ec2.groups.get(id, {}).values()):
+        violation(f"The vpc '{id}'")
+
+
 def release_address(self, ec2):
     id = self._get_param("AllocationId")
     for gateway in nat_gateways(ec2):
@@ -372,6 +380,7 @@ BEFORE = {
     "ModifySubnetAttribute": modify_subnet,
     "DeleteSubnet": delete_subnet,
     "DeleteSecurityGroup": delete_security_group,
+    "DeleteVpc": delete_vpc,
     "DetachInternetGateway": detach_internet_gateway,
     "ReleaseAddress": release_address,
     "AssociateRouteTable": associate_route_table,

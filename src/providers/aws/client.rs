@@ -38,8 +38,6 @@ pub struct Settings {
     pub region: Option<String>,
     /// The account these playbooks are for; credentials of another are refused.
     pub account: Option<String>,
-    /// The other regions in which the stack may own something.
-    pub regions: Vec<String>,
     pub profile: Option<String>,
     /// Refuse to send anything that could change something.
     pub read_only: bool,

@@ -100,15 +100,15 @@ impl Ec2Kind for Eip {
         Ok(found.collect())
     }
 
-    async fn create(region: &Region, inputs: Inputs, birth: &Birth) -> Result<String, Fault> {
+    async fn create(region: &Region, inputs: &Inputs, birth: &Birth) -> Result<Option<String>, Fault> {
         let call = region
             .ec2
             .allocate_address()
             .domain(inputs.domain.as_str().into())
-            .set_public_ipv4_pool(Some(inputs.public_ipv4_pool).filter(|pool| *pool != amazon()))
-            .set_network_border_group(inputs.network_border_group)
+            .set_public_ipv4_pool(Some(inputs.public_ipv4_pool.clone()).filter(|pool| *pool != amazon()))
+            .set_network_border_group(inputs.network_border_group.clone())
             .tag_specifications(birth.tags());
-        Ok(call.send().await.or_fault("ec2:AllocateAddress")?.allocation_id.unwrap_or_default())
+        Ok(call.send().await.or_fault("ec2:AllocateAddress")?.allocation_id)
     }
 
     async fn update(_: &Region, _: &str, _: Change<'_, Inputs>) -> Result<(), Fault> {

@@ -34,14 +34,12 @@ where
     }
 }
 
-/// What to make of a fault that comes after the resource itself was made: the same create must not be done again,
-/// whatever the reason, before a look at what is there.
+/// What to make of a fault that comes after the resource itself was made: the same create must not be done again; what
+/// is there is to be completed.
 pub fn after<T>(id: &str, result: Result<T, Fault>) -> Result<T, Fault> {
     result.map_err(|mut fault| {
         fault.message = format!("{id} was created, but not all of it was set: {}", fault.message);
-        if matches!(fault.class, Class::Throttled | Class::NotFound | Class::Busy | Class::Exists) {
-            fault.class = Class::Ambiguous;
-        }
+        fault.created = Some(id.to_owned());
         fault
     })
 }
@@ -147,10 +145,12 @@ pub fn classify(code: &str, status: u16) -> Class {
         | "OperationNotPermitted"
         | "Resource.AlreadyAssociated"
         | "ConcurrentModification"
+        // Of a route table: another update moved the subnet meanwhile, which gave it another association.
+        | "InvalidAssociationID.NotFound"
         | "InvalidRouteTableId.Busy" => Class::Busy,
         _ if ends(&[".InUse", "InUseException", ".AlreadyAssociated"]) => Class::Busy,
         "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" | "RouteAlreadyExists" => Class::Exists,
-        _ if ends(&["AlreadyExists", "AlreadyExistsException", ".Duplicate"]) => Class::Exists,
+        _ if ends(&["AlreadyExists", "AlreadyExistsException", ".Duplicate", ".Conflict"]) => Class::Exists,
         _ if ends(&[".NotFound", "NotFoundException", "NotFound", ".Unknown"]) => Class::NotFound,
         "RequestTimeout" | "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" => {
             Class::Ambiguous
@@ -249,6 +249,8 @@ mod tests {
             ("Gateway.NotAttached", 400, Class::Busy),
             ("InvalidGroup.Duplicate", 400, Class::Exists),
             ("RouteAlreadyExists", 400, Class::Exists),
+            ("InvalidSubnet.Conflict", 400, Class::Exists),
+            ("InvalidAssociationID.NotFound", 400, Class::Busy),
             ("UnauthorizedOperation", 403, Class::Denied),
             ("ExpiredToken", 400, Class::Denied),
             ("VpcLimitExceeded", 400, Class::Invalid),

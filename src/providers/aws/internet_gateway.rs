@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::client::Region;
-use super::fault::{OrFault, after, gone_is_fine};
+use super::fault::{OrFault, gone_is_fine};
 use super::kind::{Birth, Change, Ec2Kind, Found, Search};
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
@@ -82,14 +82,17 @@ impl Ec2Kind for InternetGateway {
         Ok(found.collect())
     }
 
-    async fn create(region: &Region, inputs: Inputs, birth: &Birth) -> Result<String, Fault> {
+    async fn create(region: &Region, _: &Inputs, birth: &Birth) -> Result<Option<String>, Fault> {
         let answer = region.ec2.create_internet_gateway().tag_specifications(birth.tags()).send().await;
         let gateway = answer.or_fault("ec2:CreateInternetGateway")?.internet_gateway;
-        let id = gateway.and_then(|gateway| gateway.internet_gateway_id).unwrap_or_default();
-        if let Some(vpc) = &inputs.vpc_id {
-            after(&id, attach(region, &id, vpc).await)?;
+        Ok(gateway.and_then(|gateway| gateway.internet_gateway_id))
+    }
+
+    async fn complete(region: &Region, id: &str, inputs: &Inputs) -> Result<(), Fault> {
+        match &inputs.vpc_id {
+            Some(vpc) => attach(region, id, vpc).await,
+            None => Ok(()),
         }
-        Ok(id)
     }
 
     async fn update(region: &Region, id: &str, change: Change<'_, Inputs>) -> Result<(), Fault> {

@@ -11,8 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::client::Region;
+use super::fault::after;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
+use crate::resource::schema::Mistake;
 use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Map, Owner, Select, Status, Update, Value};
 
 /// One kind of EC2 resource: its shape, and the calls of its life. Tags and ownership after the create are not its
@@ -29,11 +31,17 @@ pub trait Ec2Kind: Sized + Send + Sync + 'static {
 
     fn list(region: &Region, search: &Search) -> impl Future<Output = Result<Vec<Found<Self>>, Fault>> + Send;
 
+    /// The call that makes it; the id, if the answer holds one.
     fn create(
         region: &Region,
-        inputs: Self::Inputs,
+        inputs: &Self::Inputs,
         birth: &Birth,
-    ) -> impl Future<Output = Result<String, Fault>> + Send;
+    ) -> impl Future<Output = Result<Option<String>, Fault>> + Send;
+
+    /// Sets what that call cannot.
+    fn complete(_region: &Region, _id: &str, _inputs: &Self::Inputs) -> impl Future<Output = Result<(), Fault>> + Send {
+        async { Ok(()) }
+    }
 
     /// Brings the fields of `change` to what they shall be; `tags` is never among them.
     fn update(
@@ -94,10 +102,7 @@ impl Search<'_> {
     /// `id` and `name` are the kind's filters; a filter leaves out what is not there, where `…Ids` would fail.
     pub fn listings(&self, id: &str, name: Option<&str>) -> Vec<Vec<Filter>> {
         match self.0 {
-            Select::Owned { stack } => vec![vec![filter(&tag(tags::STACK), [stack])]],
-            Select::Address { stack, address } => {
-                vec![vec![filter(&tag(tags::STACK), [stack]), filter(&tag(tags::ADDRESS), [address.to_string()])]]
-            }
+            Select::Owned { stack } => vec![vec![filter(&format!("tag:{}", tags::STACK), [stack])]],
             Select::Ids(ids) => in_chunks(id, ids),
             Select::Named(names) => name.map(|name| in_chunks(name, names)).unwrap_or_default(),
         }
@@ -107,17 +112,10 @@ impl Search<'_> {
     fn wants(&self, id: &str, owner: Option<&Owner>) -> bool {
         match self.0 {
             Select::Owned { stack } => owner.is_some_and(|owner| owner.stack == *stack),
-            Select::Address { stack, address } => {
-                owner.is_some_and(|owner| owner.stack == *stack && owner.address == *address)
-            }
             Select::Ids(ids) => ids.contains(id),
             Select::Named(_) => true,
         }
     }
-}
-
-fn tag(key: &str) -> String {
-    format!("tag:{key}")
 }
 
 /// A filter that takes exactly these values.
@@ -159,7 +157,14 @@ pub trait AnyKind: Send + Sync {
 pub struct Typed<K>(Arc<Kind>, PhantomData<K>);
 
 pub fn any<K: Ec2Kind>() -> Box<dyn AnyKind> {
-    Box::new(Typed::<K>(Arc::new(Kind::of::<K::Inputs, K::Outputs>(K::NAME, K::nature())), PhantomData))
+    let nature = Nature { check: check::<K>, foreign_key: tags::foreign, ..K::nature() };
+    Box::new(Typed::<K>(Arc::new(Kind::of::<K::Inputs, K::Outputs>(K::NAME, nature)), PhantomData))
+}
+
+fn check<K: Ec2Kind>(inputs: &Map) -> Vec<Mistake> {
+    let mut mistakes = (K::nature().check)(inputs);
+    mistakes.extend(tags::check(inputs));
+    mistakes
 }
 
 #[async_trait]
@@ -197,7 +202,10 @@ impl<K: Ec2Kind> AnyKind for Typed<K> {
             tags: tags::complete(&request.owner, authored(&request.inputs)?.as_ref()),
             of: K::TYPE,
         };
-        K::create(region, inputs, &birth).await
+        let id = K::create(region, &inputs, &birth).await?.filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| Fault::new(Class::Ambiguous, "AWS says that it was created, but not its id"))?;
+        after(&id, K::complete(region, &id, &inputs).await)?;
+        Ok(id)
     }
 
     async fn update(&self, region: &Region, request: &Update) -> Result<(), Fault> {

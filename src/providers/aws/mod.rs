@@ -174,6 +174,26 @@ mod tests {
             }
             assert!(kind.output("id").is_some() && kind.output("arn").is_some(), "{}", kind.name);
             assert!(kind.input("tags").is_some(), "{}", kind.name);
+            assert!((kind.nature.foreign_key)("kubernetes.io/role/elb"), "{}", kind.name);
+            let tags = Value::from(serde_json::json!({ "aws:x": "y" }));
+            let told = (kind.nature.check)(&BTreeMap::from([("tags".into(), tags)]));
+            assert!(told.iter().any(|mistake| mistake.path == "tags.aws:x"), "{}: {told:?}", kind.name);
         }
+    }
+
+    /// AWS refuses to delete what any other input names.
+    #[test]
+    fn these_holds_aws_drops_by_itself() {
+        let kinds = kinds();
+        let dropped = kinds.iter().flat_map(|kind| {
+            let fields = kind.inputs.iter().filter(|field| field.lets_go);
+            fields.map(|field| format!("{}.{}", kind.name, field.name))
+        });
+        let mut dropped: Vec<String> = dropped.collect();
+        dropped.sort();
+        assert_eq!(
+            dropped,
+            ["aws::route_table.route", "aws::route_table.subnet_ids", "aws::vpc_endpoint.route_table_ids"]
+        );
     }
 }

@@ -103,18 +103,18 @@ impl Ec2Kind for NatGateway {
         Ok(found.collect())
     }
 
-    async fn create(region: &Region, inputs: Inputs, birth: &Birth) -> Result<String, Fault> {
+    async fn create(region: &Region, inputs: &Inputs, birth: &Birth) -> Result<Option<String>, Fault> {
         let call = region
             .ec2
             .create_nat_gateway()
-            .subnet_id(inputs.subnet_id)
-            .set_allocation_id(inputs.allocation_id)
+            .subnet_id(&inputs.subnet_id)
+            .set_allocation_id(inputs.allocation_id.clone())
             .connectivity_type(ConnectivityType::from(inputs.connectivity_type.as_str()))
-            .set_private_ip_address(inputs.private_ip)
+            .set_private_ip_address(inputs.private_ip.clone())
             .client_token(&birth.token)
             .tag_specifications(birth.tags());
         let gateway = call.send().await.or_fault("ec2:CreateNatGateway")?.nat_gateway;
-        Ok(gateway.and_then(|gateway| gateway.nat_gateway_id).unwrap_or_default())
+        Ok(gateway.and_then(|gateway| gateway.nat_gateway_id))
     }
 
     async fn update(_: &Region, _: &str, _: Change<'_, Inputs>) -> Result<(), Fault> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cidr::{self, Family};
 use super::client::Region;
-use super::fault::{OrFault, after, gone_is_fine};
+use super::fault::{OrFault, gone_is_fine};
 use super::kind::{Birth, Change, Ec2Kind, Found, Search, added, filter};
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
@@ -26,12 +26,12 @@ pub struct Inputs {
     /// All routes, besides the VPC's own, those of gateway endpoints and those that a VPN gateway propagates
     /// (CreateRoute, ReplaceRoute, DeleteRoute).
     #[serde(default)]
-    #[schemars(extend("uniqueItems" = true))]
+    #[schemars(extend("uniqueItems" = true, "lets_go" = true))]
     pub route: Vec<Route>,
     /// All subnets that use it; a subnet that used another table moves here (AssociateRouteTable,
     /// ReplaceRouteTableAssociation).
     #[serde(default)]
-    #[schemars(extend("uniqueItems" = true))]
+    #[schemars(extend("uniqueItems" = true, "lets_go" = true))]
     pub subnet_ids: Vec<String>,
     /// Tags; `Name` defaults to the logical name.
     pub tags: Option<Tags>,
@@ -125,14 +125,16 @@ impl Ec2Kind for RouteTable {
         Ok(found.collect())
     }
 
-    async fn create(region: &Region, inputs: Inputs, birth: &Birth) -> Result<String, Fault> {
+    async fn create(region: &Region, inputs: &Inputs, birth: &Birth) -> Result<Option<String>, Fault> {
         let call = region.ec2.create_route_table().vpc_id(&inputs.vpc_id);
         let call = call.client_token(&birth.token).tag_specifications(birth.tags());
         let table = call.send().await.or_fault("ec2:CreateRouteTable")?.route_table;
-        let id = table.and_then(|table| table.route_table_id).unwrap_or_default();
-        after(&id, set_routes(region, &id, &[], &inputs.route).await)?;
-        after(&id, associate(region, &id, &inputs.subnet_ids).await)?;
-        Ok(id)
+        Ok(table.and_then(|table| table.route_table_id))
+    }
+
+    async fn complete(region: &Region, id: &str, inputs: &Inputs) -> Result<(), Fault> {
+        set_routes(region, id, &[], &inputs.route).await?;
+        associate(region, id, &inputs.subnet_ids).await
     }
 
     async fn update(region: &Region, id: &str, change: Change<'_, Inputs>) -> Result<(), Fault> {
@@ -295,7 +297,11 @@ async fn associate(region: &Region, id: &str, subnets: &[String]) -> Result<(), 
 
 async fn disassociate(region: &Region, association: &str) -> Result<(), Fault> {
     let call = region.ec2.disassociate_route_table().association_id(association);
-    gone_is_fine(call.send().await.or_fault("ec2:DisassociateRouteTable").map(drop))
+    match call.send().await.or_fault("ec2:DisassociateRouteTable") {
+        // Gone with its subnet, or moved to another table.
+        Err(fault) if fault.code.as_deref() == Some("InvalidAssociationID.NotFound") => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn normalise(field: &str, value: &Value) -> Value {

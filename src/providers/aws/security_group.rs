@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::client::Region;
-use super::fault::{OrFault, after, gone_is_fine};
+use super::fault::{OrFault, gone_is_fine};
 use super::kind::{Birth, Change, Ec2Kind, Found, Search, filter};
 use super::security_group_rules::{Rule, atomic, atoms, check, permission, rules};
 use super::tags::{self, Tags};
@@ -107,7 +107,7 @@ impl Ec2Kind for SecurityGroup {
         Ok(found.collect())
     }
 
-    async fn create(region: &Region, inputs: Inputs, birth: &Birth) -> Result<String, Fault> {
+    async fn create(region: &Region, inputs: &Inputs, birth: &Birth) -> Result<Option<String>, Fault> {
         let call = region
             .ec2
             .create_security_group()
@@ -115,16 +115,19 @@ impl Ec2Kind for SecurityGroup {
             .description(&inputs.description)
             .vpc_id(&inputs.vpc_id)
             .tag_specifications(birth.tags());
-        let id = call.send().await.or_fault("ec2:CreateSecurityGroup")?.group_id.unwrap_or_default();
+        Ok(call.send().await.or_fault("ec2:CreateSecurityGroup")?.group_id)
+    }
+
+    async fn complete(region: &Region, id: &str, inputs: &Inputs) -> Result<(), Fault> {
         if let Some(rules) = &inputs.ingress {
-            after(&id, set_rules(region, &id, Direction::Ingress, &[], rules).await)?;
+            set_rules(region, id, Direction::Ingress, &[], rules).await?;
         }
         if let Some(rules) = &inputs.egress {
             // AWS lets everything out of a new group, by one rule or by two: look.
-            let group = after(&id, describe(region, &id).await)?;
-            after(&id, set_rules(region, &id, Direction::Egress, &Direction::Egress.of(&group), rules).await)?;
+            let group = describe(region, id).await?;
+            set_rules(region, id, Direction::Egress, &Direction::Egress.of(&group), rules).await?;
         }
-        Ok(id)
+        Ok(())
     }
 
     async fn update(region: &Region, id: &str, change: Change<'_, Inputs>) -> Result<(), Fault> {

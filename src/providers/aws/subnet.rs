@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cidr::{self, Family};
 use super::client::Region;
-use super::fault::{OrFault, after};
+use super::fault::OrFault;
 use super::kind::{Birth, Change, Ec2Kind, Found, Search, filter};
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
@@ -144,7 +144,7 @@ impl Ec2Kind for Subnet {
         Ok(found.collect())
     }
 
-    async fn create(region: &Region, inputs: Inputs, birth: &Birth) -> Result<String, Fault> {
+    async fn create(region: &Region, inputs: &Inputs, birth: &Birth) -> Result<Option<String>, Fault> {
         let call = region
             .ec2
             .create_subnet()
@@ -153,7 +153,10 @@ impl Ec2Kind for Subnet {
             .set_availability_zone(inputs.availability_zone.clone())
             .set_ipv6_cidr_block(inputs.ipv6_cidr_block.clone())
             .tag_specifications(birth.tags());
-        let id = call.send().await.or_fault("ec2:CreateSubnet")?.subnet.and_then(|s| s.subnet_id).unwrap_or_default();
+        Ok(call.send().await.or_fault("ec2:CreateSubnet")?.subnet.and_then(|subnet| subnet.subnet_id))
+    }
+
+    async fn complete(region: &Region, id: &str, inputs: &Inputs) -> Result<(), Fault> {
         // As it is born, so that only what differs costs a call.
         let fresh = Inputs {
             map_public_ip_on_launch: false,
@@ -164,10 +167,10 @@ impl Ec2Kind for Subnet {
             private_dns_hostname_type_on_launch: ip_name(),
             ..inputs.but_tags()
         };
-        for attribute in ATTRIBUTES.iter().filter(|attribute| attribute.differs(&fresh, &inputs)) {
-            after(&id, attribute.set(region, &id, &inputs).await)?;
+        for attribute in ATTRIBUTES.iter().filter(|attribute| attribute.differs(&fresh, inputs)) {
+            attribute.set(region, id, inputs).await?;
         }
-        Ok(id)
+        Ok(())
     }
 
     async fn update(region: &Region, id: &str, change: Change<'_, Inputs>) -> Result<(), Fault> {

@@ -1,4 +1,4 @@
-//! Tags: the author's, and the three by which a resource says whose it is.
+//! Tags: the author's, those of controllers, and ours, by which a resource says whose it is.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,54 @@ use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 
 use super::client::Region;
 use super::fault::OrFault;
-use crate::resource::{Fault, Owner};
+use crate::resource::schema::Mistake;
+use crate::resource::{Fault, Map, Owner, Value};
 
-/// The author's tags: everything except what begins with `runner:` (ours) or `aws:` (AWS's own). A tag that a
-/// controller adds (`kubernetes.io/…`) counts as a difference: declare it, or put `tags` under `ignore`.
+/// The author's tags: everything except what begins with `runner:` (ours) or `aws:` (AWS's own). What a controller adds
+/// ([`foreign`]) is read with them, and left alone unless the author names it.
 pub type Tags = BTreeMap<String, String>;
 
 pub const STACK: &str = "runner:stack";
 pub const ADDRESS: &str = "runner:address";
 /// Set on the old one of a replacement that makes the new one first.
 pub const DEPOSED: &str = "runner:deposed";
+/// Set on what is not to be deleted, also if it is no longer declared.
+pub const PROTECT: &str = "runner:protect";
+
+/// How the tags begin that Kubernetes, its controllers and EKS put on what they use.
+const FOREIGN: [&str; 8] = [
+    "kubernetes.io/",
+    "k8s.io/",
+    "elbv2.k8s.aws/",
+    "karpenter.sh/",
+    "ingress.k8s.aws/",
+    "service.k8s.aws/",
+    "ebs.csi.aws.com/",
+    "eks:",
+];
+
+/// Whether a tag is one that others write.
+pub fn foreign(key: &str) -> bool {
+    FOREIGN.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// The tags an author may not write: ours would change the owner, and AWS refuses its own in any case of letters.
+pub fn check(inputs: &Map) -> Vec<Mistake> {
+    let Some(Value::Map(tags)) = inputs.get("tags") else { return vec![] };
+    let reserved = |key: &str| {
+        let aws = key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
+        if key.starts_with("runner:") { Some(("runner", "runner:")) } else { aws.then_some(("AWS", "aws:")) }
+    };
+    let mistake = |key: &String| {
+        let (who, prefix) = reserved(key)?;
+        Some(Mistake {
+            path: format!("tags.{key}"),
+            what: format!("{who} keeps names that begin with `{prefix}` for itself"),
+            hint: Some("give the tag another name".into()),
+        })
+    };
+    tags.keys().filter_map(mistake).collect()
+}
 
 /// What the tags on a resource say of its owner.
 pub fn owner(tags: &[Tag]) -> Option<Owner> {
@@ -24,6 +62,7 @@ pub fn owner(tags: &[Tag]) -> Option<Owner> {
         stack: get(STACK)?.to_owned(),
         address: get(ADDRESS)?.parse().ok()?,
         deposed: get(DEPOSED) == Some("true"),
+        protect: get(PROTECT) == Some("true"),
     })
 }
 
@@ -44,8 +83,10 @@ pub fn complete(owner: &Owner, authored: Option<&Tags>) -> Tags {
 /// The tags that say whose it is.
 pub fn ownership(owner: &Owner) -> Tags {
     let mut tags = Tags::from([(STACK.into(), owner.stack.clone()), (ADDRESS.into(), owner.address.to_string())]);
-    if owner.deposed {
-        tags.insert(DEPOSED.into(), "true".into());
+    for (key, on) in [(DEPOSED, owner.deposed), (PROTECT, owner.protect)] {
+        if on {
+            tags.insert(key.into(), "true".into());
+        }
     }
     tags
 }
@@ -54,12 +95,13 @@ pub fn specification(of: ResourceType, tags: &Tags) -> TagSpecification {
     TagSpecification::builder().resource_type(of).set_tags(Some(list(tags))).build()
 }
 
-/// Brings the tags of one resource from what they are to what they shall be, in at most two calls.
+/// Brings the tags of one resource from what they are to what they shall be, in at most two calls. Foreign ones that
+/// are not among what is wanted stay.
 pub async fn reconcile(region: &Region, id: &str, now: &Tags, wanted: &Tags) -> Result<(), Fault> {
     let new: Tags =
         wanted.iter().filter(|(k, v)| now.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect();
-    let gone: Vec<Tag> =
-        now.keys().filter(|key| !wanted.contains_key(*key)).map(|key| Tag::builder().key(key).build()).collect();
+    let gone = now.keys().filter(|key| !wanted.contains_key(*key) && !foreign(key));
+    let gone: Vec<Tag> = gone.map(|key| Tag::builder().key(key).build()).collect();
     if !new.is_empty() {
         let call = region.ec2.create_tags().resources(id).set_tags(Some(list(&new)));
         call.send().await.or_fault("ec2:CreateTags")?;
@@ -73,4 +115,38 @@ pub async fn reconcile(region: &Region, id: &str, now: &Tags, wanted: &Tags) -> 
 
 fn list(tags: &Tags) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_names_are_a_mistake() {
+        let told = |json: serde_json::Value| {
+            let Value::Map(inputs) = Value::from(json) else { panic!("a map") };
+            check(&inputs).into_iter().map(|m| format!("{}: {}", m.path, m.what)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(
+                serde_json::json!({ "tags": { "AWS:x": "", "aws:y": "", "runner:stack": "", "awsome": "", "ä": "" } })
+            ),
+            [
+                "tags.AWS:x: AWS keeps names that begin with `aws:` for itself",
+                "tags.aws:y: AWS keeps names that begin with `aws:` for itself",
+                "tags.runner:stack: runner keeps names that begin with `runner:` for itself",
+            ]
+        );
+        assert_eq!(told(serde_json::json!({ "tags": null })), [""; 0]);
+    }
+
+    #[test]
+    fn what_controllers_write_is_foreign() {
+        for key in ["kubernetes.io/role/elb", "kubernetes.io/cluster/main", "eks:cluster-name"] {
+            assert!(foreign(key), "{key}");
+        }
+        for key in ["Name", "team", "my-kubernetes.io/x", "runner:stack"] {
+            assert!(!foreign(key), "{key}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cidr::{self, Family};
 use super::client::Region;
-use super::fault::{OrFault, after};
+use super::fault::OrFault;
 use super::kind::{Birth, Change, Ec2Kind, Found, Search, filter, in_chunks};
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
@@ -137,7 +137,7 @@ impl Ec2Kind for Vpc {
         Ok(found.collect())
     }
 
-    async fn create(region: &Region, inputs: Inputs, birth: &Birth) -> Result<String, Fault> {
+    async fn create(region: &Region, inputs: &Inputs, birth: &Birth) -> Result<Option<String>, Fault> {
         let call = region
             .ec2
             .create_vpc()
@@ -145,15 +145,18 @@ impl Ec2Kind for Vpc {
             .instance_tenancy(inputs.instance_tenancy.as_str().into())
             .amazon_provided_ipv6_cidr_block(inputs.assign_generated_ipv6_cidr_block)
             .tag_specifications(birth.tags());
-        let id = call.send().await.or_fault("ec2:CreateVpc")?.vpc.and_then(|vpc| vpc.vpc_id).unwrap_or_default();
+        Ok(call.send().await.or_fault("ec2:CreateVpc")?.vpc.and_then(|vpc| vpc.vpc_id))
+    }
+
+    async fn complete(region: &Region, id: &str, inputs: &Inputs) -> Result<(), Fault> {
         // Support first: names need it.
         if !inputs.enable_dns_support {
-            after(&id, set_dns_support(region, &id, false).await)?;
+            set_dns_support(region, id, false).await?;
         }
         if inputs.enable_dns_hostnames {
-            after(&id, set_dns_hostnames(region, &id, true).await)?;
+            set_dns_hostnames(region, id, true).await?;
         }
-        Ok(id)
+        Ok(())
     }
 
     async fn update(region: &Region, id: &str, change: Change<'_, Inputs>) -> Result<(), Fault> {

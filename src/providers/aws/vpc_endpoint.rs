@@ -33,7 +33,7 @@ pub struct Inputs {
     #[schemars(extend("enum" = ["Gateway", "Interface", "GatewayLoadBalancer"], "immutable" = true))]
     pub vpc_endpoint_type: String,
     /// Gateway: all route tables that lead to it (ModifyVpcEndpoint).
-    #[schemars(extend("uniqueItems" = true))]
+    #[schemars(extend("uniqueItems" = true, "lets_go" = true))]
     pub route_table_ids: Option<Vec<String>>,
     /// Interface: all subnets in which it has an interface, at most one per zone (ModifyVpcEndpoint).
     #[schemars(extend("uniqueItems" = true))]
@@ -152,24 +152,24 @@ impl Ec2Kind for VpcEndpoint {
         Ok(found.collect())
     }
 
-    async fn create(region: &Region, inputs: Inputs, birth: &Birth) -> Result<String, Fault> {
+    async fn create(region: &Region, inputs: &Inputs, birth: &Birth) -> Result<Option<String>, Fault> {
         let interface = inputs.vpc_endpoint_type == "Interface";
         let call = region
             .ec2
             .create_vpc_endpoint()
-            .vpc_id(inputs.vpc_id)
-            .service_name(inputs.service_name)
+            .vpc_id(&inputs.vpc_id)
+            .service_name(&inputs.service_name)
             .vpc_endpoint_type(VpcEndpointType::from(inputs.vpc_endpoint_type.as_str()))
-            .set_route_table_ids(inputs.route_table_ids)
-            .set_subnet_ids(inputs.subnet_ids)
-            .set_security_group_ids(inputs.security_group_ids)
+            .set_route_table_ids(inputs.route_table_ids.clone())
+            .set_subnet_ids(inputs.subnet_ids.clone())
+            .set_security_group_ids(inputs.security_group_ids.clone())
             .set_private_dns_enabled(interface.then_some(inputs.private_dns_enabled))
-            .set_policy_document(inputs.policy)
+            .set_policy_document(inputs.policy.clone())
             .set_ip_address_type(inputs.ip_address_type.as_deref().map(IpAddressType::from))
             .client_token(&birth.token)
             .tag_specifications(birth.tags());
         let endpoint = call.send().await.or_fault("ec2:CreateVpcEndpoint")?.vpc_endpoint;
-        Ok(endpoint.and_then(|endpoint| endpoint.vpc_endpoint_id).unwrap_or_default())
+        Ok(endpoint.and_then(|endpoint| endpoint.vpc_endpoint_id))
     }
 
     /// One ModifyVpcEndpoint for all.

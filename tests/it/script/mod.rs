@@ -91,6 +91,7 @@ pub fn lookups() -> Vec<Lookup> {
         required,
         immutable: false,
         sensitive: false,
+        lets_go: false,
         default: None,
         doc: String::new(),
     };
