@@ -254,12 +254,16 @@ impl<'a> Walk<'a> {
             if self.skipped.insert(next) {
                 newly.push(next);
                 open.extend(self.then[next].iter().copied());
-                let skipped = self.plan.changes[self.steps[next].change].address.clone();
-                self.outcome.skipped.push((skipped, address.clone()));
             }
         }
         self.begun += newly.len();
+        // The other half of a replacement that failed is told with it.
+        newly.retain(|step| self.plan.changes[self.steps[*step].change].address != address);
         newly.sort_unstable();
+        for step in &newly {
+            let skipped = self.plan.changes[self.steps[*step].change].address.clone();
+            self.outcome.skipped.push((skipped, address.clone()));
+        }
         newly
     }
 }

@@ -17,6 +17,7 @@ pub fn complete(world: &World, plan: &mut Plan) -> Result<(), Diagnostics> {
     make_first_what_is_held(plan);
     spread_create_first(plan);
     refuse_two_of_one_name(world, plan)?;
+    refuse_kept_holders(plan)?;
     graph::steps(plan).map(|_| ()).map_err(|cycle| vec![*cycle])
 }
 
@@ -94,7 +95,7 @@ fn add_uses(world: &World, plan: &mut Plan) {
     }
     for change in &mut plan.changes {
         let (Some(live), Some(kind)) = (&change.live, world.kind(&change.address.kind)) else { continue };
-        if !matches!(change.action, Action::Update | Action::Replace | Action::Delete) {
+        if change.action == Action::None {
             continue;
         }
         // The firmest hold of each.
@@ -161,6 +162,32 @@ fn spread_create_first(plan: &mut Plan) {
             }
         }
     }
+}
+
+/// What is kept although it is not declared any more may keep something else from going.
+fn refuse_kept_holders(plan: &Plan) -> Result<(), Diagnostics> {
+    let goes = |change: &&Change| matches!(change.action, Action::Replace | Action::Delete);
+    let going: HashMap<&str, &Change> = plan
+        .changes
+        .iter()
+        .filter(goes)
+        .filter_map(|change| Some((change.live.as_ref()?.id.as_str(), change)))
+        .collect();
+    let mut wrong = vec![];
+    for kept in plan.changes.iter().filter(|change| change.action == Action::Orphan) {
+        let holds = kept.uses.iter().filter(|used| used.hold == Hold::Firm);
+        for target in holds.filter_map(|used| going.get(used.id.as_str())) {
+            let mut told = Diagnostic::error(format!(
+                "{} cannot go: {} uses it, which is no longer declared and kept",
+                target.address, kept.address
+            ));
+            if let Some(site) = &target.site {
+                told = told.at(site, "has to be replaced");
+            }
+            wrong.push(told.hint("--prune deletes what is no longer declared; or declare it again"));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
 /// The new one cannot be made beside the old one if the provider would see one name twice.

@@ -32,8 +32,7 @@ pub struct Settings {
 pub fn connect(settings: Settings) -> Result<Arc<dyn Provider>, Box<Diagnostic>> {
     Ok(match settings.sandbox {
         Some(file) => {
-            let mut sandbox = sandbox::Sandbox::in_file(kinds(), lookups(), &file)?;
-            sandbox.read_only = settings.read_only;
+            let mut sandbox = sandbox::Sandbox::in_file(kinds(), lookups(), &file, settings.read_only)?;
             sandbox.latency = sandbox::Latency::for_show(sandbox.kinds());
             Arc::new(sandbox)
         }

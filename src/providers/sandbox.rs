@@ -54,6 +54,8 @@ pub struct Sandbox {
     lookups: Vec<Lookup>,
     state: Mutex<State>,
     file: Option<PathBuf>,
+    /// Held for as long as this may change the file.
+    lock: Option<std::fs::File>,
     /// Held while the file is written; how much of the state is in it.
     saved: tokio::sync::Mutex<u64>,
     pub latency: Latency,
@@ -94,23 +96,31 @@ impl Sandbox {
             lookups,
             state: Mutex::default(),
             file: None,
+            lock: None,
             saved: tokio::sync::Mutex::new(0),
             latency: Latency::default(),
             read_only: false,
         }
     }
 
-    /// A cloud that is kept in a file, which need not exist yet.
-    pub fn in_file(kinds: Vec<Arc<Kind>>, lookups: Vec<Lookup>, file: &Path) -> Result<Self, Box<Diagnostic>> {
+    /// A cloud that is kept in a file, which need not exist yet. Only one at a time may change it: it is written whole.
+    pub fn in_file(
+        kinds: Vec<Arc<Kind>>,
+        lookups: Vec<Lookup>,
+        file: &Path,
+        read_only: bool,
+    ) -> Result<Self, Box<Diagnostic>> {
         let mut sandbox = Sandbox::in_memory(kinds, lookups);
         sandbox.file = Some(file.to_owned());
+        sandbox.read_only = read_only;
         let unusable = |cause: String| {
-            Box::new(
-                Diagnostic::error(format!("cannot use the sandbox in {}", file.display()))
-                    .because(cause)
-                    .hint("it is only a play cloud: delete the file to begin anew"),
-            )
+            Box::new(Diagnostic::error(format!("cannot use the sandbox in {}", file.display())).because(cause).hint(
+                "wait for the other run; if there is none, it is only a play cloud: delete the file to begin anew",
+            ))
         };
+        if !read_only {
+            sandbox.lock = Some(lock(file).map_err(|error| unusable(error.to_string()))?);
+        }
         match std::fs::read(file) {
             Ok(bytes) => {
                 let saved: Saved = serde_json::from_slice(&bytes).map_err(|error| unusable(error.to_string()))?;
@@ -433,6 +443,16 @@ impl Provider for Sandbox {
         let value = |output: &Output| (output.name.clone(), made_up(output, name));
         Ok(Value::Map(lookup.returns.iter().map(value).collect()))
     }
+}
+
+/// The lock of a sandbox file lies beside it, since the file itself is replaced at every change.
+fn lock(file: &Path) -> std::io::Result<std::fs::File> {
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let lock = std::fs::File::create(file.with_extension("lock"))?;
+    lock.try_lock().map_err(|_| std::io::Error::other("another run is using it"))?;
+    Ok(lock)
 }
 
 fn refuse_incomplete(kind: &Kind, inputs: &Map) -> Result<(), Fault> {

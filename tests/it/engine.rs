@@ -351,3 +351,111 @@ async fn a_listing_that_lags_behind_makes_nothing_twice_in_the_next_stage() {
     let kind = world.kind("t::network").unwrap().clone();
     assert_eq!(world.owned(&kind, &None).await.unwrap().at(&"t::network.main".parse().unwrap()).len(), 1);
 }
+
+fn holder() -> Item {
+    item("t::part.holder", json!({ "holds": reference("t::network.main.id") }))
+}
+
+#[tokio::test]
+async fn what_an_update_holds_on_to_is_replaced_create_first() {
+    let cloud = Cloud::new();
+    cloud.run(vec![network("10.0.0.0/16"), part("a"), holder()]).await;
+    cloud.forget_events();
+    cloud.run(vec![network("10.1.0.0/16"), part("a"), holder()]).await;
+    let order = cloud.order(false);
+    let at = |text: &str| order.iter().position(|line| line == text).unwrap_or_else(|| panic!("{text}: {order:?}"));
+    assert!(at("create t::network.main") < at("update t::part.holder"));
+    assert!(at("update t::part.holder") < at("delete t::network.main"));
+    assert!(at("delete t::part.a") < at("delete t::network.main"));
+    assert!(cloud.plan(vec![network("10.1.0.0/16"), part("a"), holder()]).await.is_empty());
+}
+
+#[tokio::test]
+async fn two_of_one_name_are_refused_before_anything_is_deleted() {
+    let cloud = Cloud::new();
+    let items = |cidr: &str| {
+        vec![
+            network(cidr),
+            item("t::named.x", json!({ "name": "x", "network": reference("t::network.main.id") })),
+            item("t::part.user", json!({ "holds": reference("t::named.x.id") })),
+        ]
+    };
+    cloud.run(items("10.0.0.0/16")).await;
+    let wrong = cloud.try_plan(items("10.1.0.0/16")).await.unwrap_err();
+    assert_eq!(
+        wrong[0].to_string(),
+        "test.rhai:2:1: t::named.x would have to be replaced, and cannot be: t::part.user uses the old one until the \
+         new one is there, and both would have one `name` (hint: give it another `name` together with the change)"
+    );
+}
+
+#[tokio::test]
+async fn what_is_kept_does_not_let_a_replacement_fail_half_way() {
+    let mut cloud = Cloud::new();
+    cloud.run(vec![network("10.0.0.0/16"), part("a")]).await;
+    let wrong = cloud.try_plan(vec![network("10.1.0.0/16")]).await.unwrap_err();
+    assert!(wrong[0].summary.contains("t::part.a uses it, which is no longer declared and kept"), "{}", wrong[0]);
+    assert!(wrong[0].hint.as_ref().unwrap().contains("--prune"));
+    cloud.wish.prune = true;
+    cloud.run(vec![network("10.1.0.0/16")]).await;
+    assert_eq!(cloud.addresses(), ["t::network.main"]);
+}
+
+#[tokio::test]
+async fn what_uses_each_other_can_be_destroyed() {
+    let cloud = Cloud::new();
+    cloud
+        .run(vec![item("t::part.a", json!({})), item("t::part.b", json!({ "targets": [reference("t::part.a.id")] }))])
+        .await;
+    let b = cloud.live("t::part.b").id;
+    cloud.sandbox.meddle(&cloud.live("t::part.a").id, |live| {
+        live.inputs.insert("targets".into(), Value::List(vec![b.as_str().into()]));
+    });
+    let plan = cloud.plan_destroy(vec![]).await.unwrap();
+    assert!(cloud.apply(&plan).await.is_success());
+    assert_eq!(cloud.addresses(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_deposed_serves_until_its_successor_is_there() {
+    let cloud = Cloud::new();
+    cloud.run(vec![network("10.0.0.0/16")]).await;
+    cloud.sandbox.meddle(&cloud.live("t::network.main").id, |live| live.owner.as_mut().unwrap().deposed = true);
+    cloud.forget_events();
+    cloud.run(vec![network("10.0.0.0/16")]).await;
+    assert_eq!(cloud.order(false), ["create t::network.main", "delete t::network.main"]);
+}
+
+#[tokio::test]
+async fn protection_outlives_its_declaration() {
+    let mut cloud = Cloud::new();
+    let guarded = |on: bool| vec![network("10.0.0.0/16").with(|options| options.protect = on)];
+    cloud.run(guarded(true)).await;
+    assert!(cloud.plan_destroy(vec![]).await.unwrap_err()[0].summary.contains("is protected"));
+    cloud.wish.prune = true;
+    assert!(cloud.try_plan(vec![]).await.unwrap_err()[0].causes[0].contains("no longer declared"));
+    let plan = cloud.run(guarded(false)).await;
+    assert_eq!(plan.changes[0].reason, Some(Reason::Protection { on: false }));
+    cloud.run(vec![]).await;
+    assert_eq!(cloud.addresses(), [""; 0]);
+}
+
+#[tokio::test]
+async fn one_resource_has_one_declaration() {
+    let cloud = Cloud::new();
+    cloud.run(vec![network("10.0.0.0/16")]).await;
+    let renamed = |name: &str| {
+        item(&format!("t::network.{name}"), json!({ "cidr_block": "10.0.0.0/16" }))
+            .with(|o| o.was = Some("main".into()))
+    };
+    let wrong = cloud.try_plan(vec![renamed("a"), renamed("b")]).await.unwrap_err();
+    assert!(wrong[0].summary.starts_with("t::network.a and t::network.b both stand for `net-"), "{}", wrong[0]);
+}
+
+#[tokio::test]
+async fn tags_that_were_left_out_are_left_alone() {
+    let kinds = crate::world::kinds();
+    let kind = kinds.iter().find(|kind| *kind.name == *"t::network").unwrap();
+    let Value::Map(inputs) = Value::from(json!({ "cidr_block": "10.0.0.0/16" })) else { panic!() };
+    assert!(!kind.complete("main", &inputs).contains_key("tags"));
+}

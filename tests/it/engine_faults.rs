@@ -210,7 +210,7 @@ async fn a_dry_provider_refuses_every_change() {
 async fn a_sandbox_file_keeps_the_cloud_and_a_broken_one_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("deep/sandbox.json");
-    let open = || Sandbox::in_file(kinds(), vec![], &file);
+    let open = || Sandbox::in_file(kinds(), vec![], &file, false);
     Cloud::over(open().unwrap()).run(items()).await;
     let cloud = Cloud::over(open().unwrap());
     assert!(cloud.plan(items()).await.is_empty());

@@ -39,8 +39,11 @@ struct Network {
 struct Part {
     #[schemars(extend("immutable" = true))]
     network: Option<String>,
-    #[schemars(extend("uniqueItems" = true))]
+    /// Let go of when what they name is deleted.
+    #[schemars(extend("uniqueItems" = true, "lets_go" = true))]
     targets: Option<Vec<String>>,
+    /// Held on to, and changed in place.
+    holds: Option<String>,
     size: Option<i64>,
     tags: Option<HashMap<String, String>>,
 }
@@ -50,6 +53,8 @@ struct Part {
 struct Named {
     #[schemars(extend("immutable" = true))]
     name: String,
+    #[schemars(extend("immutable" = true))]
+    network: Option<String>,
     size: Option<i64>,
 }
 
