@@ -102,6 +102,17 @@ pub enum Operation {
     Delete,
 }
 
+impl Operation {
+    /// `create`, as in "failed to create".
+    pub fn verb(self) -> &'static str {
+        match self {
+            Operation::Create => "create",
+            Operation::Update => "update",
+            Operation::Delete => "delete",
+        }
+    }
+}
+
 /// An event with its moment: one line of a run record and of `--format json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stamped {

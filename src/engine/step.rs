@@ -346,7 +346,7 @@ impl<'a> Work<'a> {
     }
 
     fn owner(&self, deposed: bool) -> Owner {
-        Owner { stack: self.tools.stack.clone(), address: self.change.address.clone(), deposed }
+        Owner { stack: self.tools.stack.clone(), address: self.change.address.clone(), deposed, protect: false }
     }
 
     /// A write in flight is always awaited: to drop it would leave us not knowing. Only the time limit ends it.

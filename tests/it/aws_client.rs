@@ -23,7 +23,7 @@ fn owned() -> Select {
 fn new_vpc(name: &str) -> Create {
     Create {
         region: None,
-        owner: Owner { stack: "prod".into(), address: Address::new("aws::vpc", name), deposed: false },
+        owner: Owner { stack: "prod".into(), address: Address::new("aws::vpc", name), deposed: false, protect: false },
         inputs: Map::from([("cidr_block".into(), "10.0.0.0/16".into())]),
         token: format!("token-{name}"),
     }
@@ -241,6 +241,7 @@ async fn listings_go_over_pages_and_over_filters() {
                     address: Address::new("aws::route_table", format!("t{n}")),
                     stack: "prod".into(),
                     deposed: false,
+                    protect: false,
                 },
                 inputs: Map::from([("vpc_id".into(), vpc.into())]),
                 ..new_vpc(&format!("t{n}"))

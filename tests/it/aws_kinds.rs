@@ -162,7 +162,7 @@ impl World {
 }
 
 fn owner(kind: &str, name: &str) -> Owner {
-    Owner { stack: "prod".into(), address: Address::new(kind, name), deposed: false }
+    Owner { stack: "prod".into(), address: Address::new(kind, name), deposed: false, protect: false }
 }
 
 fn map(json: Json) -> Map {

@@ -24,6 +24,7 @@ pub fn owner(tags: &[Tag]) -> Option<Owner> {
         stack: get(STACK)?.to_owned(),
         address: get(ADDRESS)?.parse().ok()?,
         deposed: get(DEPOSED) == Some("true"),
+        protect: false,
     })
 }
 
