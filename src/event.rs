@@ -103,7 +103,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// As in "failed to create".
+    /// `create`, as in "failed to create".
     pub fn verb(self) -> &'static str {
         match self {
             Operation::Create => "create",

@@ -48,11 +48,7 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
     match session.apply(&plan).await {
         Ok(outcome) => {
             session.report.summary(&session.tally);
-            match (outcome.is_success(), outcome.interrupted) {
-                (true, _) => exit::DONE,
-                (_, true) => exit::INTERRUPTED,
-                (_, false) => exit::FAILED,
-            }
+            session.ended(&outcome).unwrap_or(exit::DONE)
         }
         Err(wrong) => session.refuse(&[*wrong]),
     }

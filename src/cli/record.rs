@@ -38,7 +38,7 @@ impl Reader for Record {
     fn read(&mut self, event: &Stamped) {
         let mut state = self.0.lock().expect("no holder panics");
         match &mut state.file {
-            // A full disk must not end an apply half-way; the journal is what a next run rests on.
+            // A full disk must not end an apply half-way; a next run rests on the tags in the cloud, not on this.
             Some(file) => drop(write(file, event)),
             None => state.early.push(event.clone()),
         }

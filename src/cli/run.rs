@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{self, Forecast, Plan, Wish};
 use crate::event::Event;
 use crate::report::Answer;
-use crate::resource::{Evaluation, Value};
+use crate::resource::{Evaluation, Reference, Stop, Value};
 
 pub fn run(args: RunArgs) -> u8 {
     super::session::on_runtime(async {
@@ -27,7 +27,7 @@ pub fn run(args: RunArgs) -> u8 {
 
 /// A stage ends where the script has to see what only an apply can tell; most playbooks have one.
 async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
-    let mut applied = false;
+    let mut before: Option<Stop> = None;
     loop {
         if !args.dry_run
             && let Err(wrong) = session.lock()
@@ -39,18 +39,27 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             Err(wrong) => return session.refuse(&wrong),
         };
         session.planned(&plan);
-        if plan.is_empty() && applied && plan.stop.is_none() {
+        let outside = plan.stop.as_ref().filter(|stop| is_outside(&evaluation, stop, &args.phase));
+        // All that this run may do is done; what else the script has to say is for other phases.
+        let last = plan.stop.is_none() || outside.is_some();
+        if plan.is_empty() && session.applied && last {
             // The last stage only looked.
-            return finish(session, &evaluation, &plan, None);
+            return finish(session, &evaluation, &plan, outside, None);
+        }
+        let stop = plan.stop.as_ref().filter(|_| !last);
+        if let Some(stop) = stop.filter(|stop| !plan.is_empty() && before.as_ref().is_some_and(|old| same(old, stop))) {
+            return session.refuse(&[again(stop)]);
         }
         session.report.plan(&plan);
         if args.dry_run {
-            let pending = !plan.is_empty() || plan.stop.is_some();
+            ends_at(session, outside);
+            let pending = !plan.is_empty() || !last;
             return if pending && args.detailed_exitcode { exit::CHANGES_PENDING } else { exit::DONE };
         }
         if plan.is_empty() {
-            return match no_progress(&plan) {
-                Some(wrong) => session.refuse(&[wrong]),
+            ends_at(session, outside);
+            return match stop {
+                Some(stop) => session.refuse(&[no_progress(stop)]),
                 None => exit::DONE,
             };
         }
@@ -63,15 +72,34 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             Ok(outcome) => outcome,
             Err(wrong) => return session.refuse(&[*wrong]),
         };
-        applied = true;
-        if !outcome.is_success() {
+        if let Some(code) = session.ended(&outcome) {
             session.report.summary(&session.tally);
-            return if outcome.interrupted { exit::INTERRUPTED } else { exit::FAILED };
+            return code;
         }
-        if plan.stop.is_none() {
-            return finish(session, &evaluation, &plan, Some(&outcome));
+        if last {
+            return finish(session, &evaluation, &plan, outside, Some(&outcome));
         }
+        before = plan.stop;
     }
+}
+
+/// Whether the script stopped for the sake of what only other phases would make.
+fn is_outside(evaluation: &Evaluation, stop: &Stop, phases: &[String]) -> bool {
+    let declared = |reference: &Reference| evaluation.declarations.get(&reference.address);
+    stop.references.iter().all(|reference| declared(reference).is_some_and(|found| !found.is_in_phase(phases)))
+}
+
+fn same(one: &Stop, other: &Stop) -> bool {
+    one.references == other.references && one.site == other.site
+}
+
+fn ends_at(session: &Session, outside: Option<&Stop>) {
+    let Some(stop) = outside else { return };
+    let are = if stop.references.len() > 1 { "are" } else { "is" };
+    let (site, names) = (&stop.site, names(stop));
+    session
+        .report
+        .note(&format!("The script ends at {site}, where it needs {names}, which {are} not among the chosen phases."));
 }
 
 async fn plan(session: &Session, args: &RunArgs) -> Result<(Evaluation, Plan), Diagnostics> {
@@ -83,8 +111,15 @@ async fn plan(session: &Session, args: &RunArgs) -> Result<(Evaluation, Plan), D
     Ok((evaluation, plan))
 }
 
-fn finish(session: &Session, evaluation: &Evaluation, plan: &Plan, outcome: Option<&engine::Outcome>) -> u8 {
+fn finish(
+    session: &Session,
+    evaluation: &Evaluation,
+    plan: &Plan,
+    outside: Option<&Stop>,
+    outcome: Option<&engine::Outcome>,
+) -> u8 {
     session.report.summary(&session.tally);
+    ends_at(session, outside);
     let outputs: Vec<(String, Value)> = match outcome {
         Some(outcome) => {
             let value = |value: &Value| value.resolve(&mut |reference| outcome.value(reference));
@@ -100,30 +135,42 @@ fn finish(session: &Session, evaluation: &Evaluation, plan: &Plan, outcome: Opti
 
 /// Asks; `Some` is the exit code if the answer is not yes.
 pub fn asked(session: &Session, question: &str) -> Option<u8> {
+    let nothing = if session.applied { "nothing further was changed" } else { "nothing was changed" };
     match session.report.ask(question) {
         Answer::Yes => None,
         Answer::No => {
-            session.report.note("Nothing was changed.");
+            if session.applied {
+                session.report.summary(&session.tally);
+            }
+            session.report.note(&format!("N{}.", &nothing[1..]));
             Some(exit::FAILED)
         }
         Answer::NoTerminal => Some(
-            session.refuse(&[Diagnostic::error("nothing was changed: there is no terminal to ask on")
+            session.refuse(&[Diagnostic::error(format!("{nothing}: there is no terminal to ask on"))
                 .hint("pass --yes to apply without asking, or --dry-run to only see the plan")]),
         ),
     }
 }
 
 /// Everything is as declared, and still the script cannot go on.
-fn no_progress(plan: &Plan) -> Option<Diagnostic> {
-    let stop = plan.stop.as_ref()?;
+fn no_progress(stop: &Stop) -> Diagnostic {
+    stopped(stop, format!("the script needs {}, and no apply will tell", names(stop)))
+        .hint("the provider reports no value for it; ask `is_known(…)` before looking")
+}
+
+/// An apply that was to tell did not; the next would not either, and so on without end.
+fn again(stop: &Stop) -> Diagnostic {
+    stopped(stop, format!("the script still needs {}, and the apply before did not tell", names(stop)))
+        .hint("every stage changes it anew: what is declared of it must not differ from one stage to the next")
+}
+
+fn stopped(stop: &Stop, summary: String) -> Diagnostic {
+    let mut wrong = Diagnostic::error(summary);
+    wrong.causes.extend(stop.because.clone());
+    wrong.at(&stop.site, "seen here")
+}
+
+fn names(stop: &Stop) -> String {
     let names: Vec<String> = stop.references.iter().map(|reference| format!("`{reference}`")).collect();
-    let mut wrong = Diagnostic::error(format!("the script needs {}, and no apply will tell", names.join(", ")));
-    if let Some(because) = &stop.because {
-        wrong = wrong.because(because.clone());
-    }
-    Some(
-        wrong
-            .at(&stop.site, "seen here")
-            .hint("the provider reports no value for it; ask `is_known(…)` before looking"),
-    )
+    names.join(", ")
 }

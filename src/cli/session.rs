@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::args::{Format, StackArgs};
 use super::record::Record;
@@ -35,6 +36,8 @@ pub struct Session {
     lock: Option<Lock>,
     /// What the stages so far made.
     made: Vec<Arc<Live>>,
+    /// An earlier stage has been applied.
+    pub applied: bool,
 }
 
 impl Session {
@@ -46,30 +49,62 @@ impl Session {
             (Format::Json, true) => report::Format::Json,
             (Format::Json, false) => report::Format::JsonLines,
         };
-        let report = Report::of_process(format, args.verbose > 0, sources.clone());
-        match Self::prepare(args, command, read_only, sources, &report) {
-            Ok(parts) => Ok(parts(report)),
-            Err(wrong) => {
-                report.diagnostics(&wrong);
-                Err(super::exit::FAILED)
-            }
+        let report = Report::of_process(format, args.verbose > 0, sources);
+        let (events, record, tally) = (Events::default(), Record::default(), Tally::default());
+        events.add(report.reader());
+        events.add(tally.clone());
+        if !read_only {
+            events.add(record.clone());
         }
-    }
-
-    fn prepare(
-        args: &StackArgs,
-        command: &str,
-        read_only: bool,
-        sources: Sources,
-        report: &Report,
-    ) -> Result<impl FnOnce(Report) -> Session + use<>, Diagnostics> {
         let playbook = args.playbook.clone().expect("clap requires it");
-        let root = project_root(&playbook)?;
         let name = match &args.inventory {
             Some(name) => name.clone(),
             None => playbook.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        let inventory = Inventory::load(&root.join("inventory"), &name, &args.sets, &sources, &root)?;
+        let run = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
+        events.emit(Event::RunStarted {
+            run: run.clone(),
+            stack: name.clone(),
+            playbook: playbook.display().to_string(),
+            command: command.to_owned(),
+        });
+        let started = Instant::now();
+        let ready = match Self::prepare(args, &playbook, &name, read_only, &report.sources) {
+            Ok(ready) => ready,
+            Err(wrong) => {
+                tell(&report, &events, &wrong);
+                let exit = super::exit::FAILED;
+                events.emit(Event::RunFinished { exit, seconds: started.elapsed().as_secs_f64() });
+                return Err(exit);
+            }
+        };
+        Ok(Session {
+            report,
+            events,
+            tally,
+            inventory: ready.inventory,
+            provider: ready.provider,
+            playbook,
+            root: ready.root,
+            run,
+            record,
+            parallelism: args.parallelism.into(),
+            signals: ready.signals,
+            lock: None,
+            made: vec![],
+            applied: false,
+        })
+    }
+
+    fn prepare(
+        args: &StackArgs,
+        playbook: &Path,
+        name: &str,
+        read_only: bool,
+        sources: &Sources,
+    ) -> Result<Ready, Diagnostics> {
+        let root = project_root(playbook)?;
+        let inventory = Inventory::load(&root.join("inventory"), name, &args.sets, sources, &root)?;
         let aws = providers::aws::Settings {
             region: inventory.aws.region.clone(),
             account: inventory.aws.account.clone(),
@@ -85,38 +120,9 @@ impl Session {
             read_only,
         };
         let provider = providers::connect(settings).map_err(|wrong| vec![*wrong])?;
-        let events = Events::default();
-        let (record, tally) = (Record::default(), Tally::default());
-        events.add(report.reader());
-        events.add(tally.clone());
-        if !read_only {
-            events.add(record.clone());
-        }
         let signals = Signals::listen()
             .map_err(|error| vec![Diagnostic::error("cannot listen for signals").because(error.to_string())])?;
-        let run = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
-        events.emit(Event::RunStarted {
-            run: run.clone(),
-            stack: inventory.name.clone(),
-            playbook: playbook.display().to_string(),
-            command: command.to_owned(),
-        });
-        let parallelism = args.parallelism.into();
-        Ok(move |report| Session {
-            report,
-            events,
-            tally,
-            inventory,
-            provider,
-            playbook,
-            root,
-            run,
-            record,
-            parallelism,
-            signals,
-            lock: None,
-            made: vec![],
-        })
+        Ok(Ready { inventory, provider, root, signals })
     }
 
     /// A fresh look at the world, for one evaluation and its plan.
@@ -206,16 +212,44 @@ impl Session {
         let outcome = engine::apply(plan, &kinds, &tools, self.parallelism).await;
         self.signals.applying(false);
         if let Ok(outcome) = &outcome {
+            self.applied = true;
             self.made.extend(outcome.lives.values().cloned());
         }
         outcome
     }
 
-    /// Tells what stands in the way, and gives back the exit code for it.
+    /// The exit code if nothing may follow this apply; whoever asked the run to stop is heard even if all was done.
+    pub fn ended(&self, outcome: &Outcome) -> Option<u8> {
+        match outcome.interrupted || self.signals.is_stopping() {
+            true => Some(super::exit::INTERRUPTED),
+            false => (!outcome.is_success()).then_some(super::exit::FAILED),
+        }
+    }
+
+    /// Tells what stands in the way, after what has been done so far, and gives back the exit code for it.
     pub fn refuse(&self, wrong: &[Diagnostic]) -> u8 {
-        self.report.diagnostics(wrong);
+        if self.applied {
+            self.report.summary(&self.tally);
+        }
+        tell(&self.report, &self.events, wrong);
         super::exit::FAILED
     }
+}
+
+/// What has to be there before a session can begin.
+struct Ready {
+    inventory: Inventory,
+    provider: Arc<dyn Provider>,
+    root: PathBuf,
+    signals: Signals,
+}
+
+/// Every diagnostic is an event, so that people, programs and the run's record have the same.
+fn tell(report: &Report, events: &Events, wrong: &[Diagnostic]) {
+    for diagnostic in wrong {
+        events.emit(Event::Told { diagnostic: Box::new(diagnostic.clone()) });
+    }
+    report.no_document(wrong);
 }
 
 /// The folder that holds `inventory/`, from the playbook's folder upwards; without one, the playbook's own.

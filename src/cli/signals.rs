@@ -29,6 +29,10 @@ impl Signals {
         self.stopping.subscribe()
     }
 
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     pub fn applying(&self, now: bool) {
         self.applying.store(now, Ordering::SeqCst);
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::graph::{self, Step};
 use super::plan::{Action, Change, Plan};
-use super::step::{Ending, Tools, Work};
+use super::work::{Ending, Tools, Work};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Operation};
 use crate::resource::{Address, Kind, Live, Reference, Value};

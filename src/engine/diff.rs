@@ -25,6 +25,17 @@ pub fn diff(kind: &Kind, ignore: &[String], inputs: &Map, live: &Live) -> (Actio
     (action, changes)
 }
 
+/// Whether one field would have to be changed for it to be as wanted.
+pub fn differs(kind: &Kind, field: &Field, found: &Option<Value>, wanted: &Option<Value>) -> bool {
+    let canonical = |value: &Option<Value>| value.as_ref().map(|value| kind.canonical(field, value));
+    if found == wanted {
+        return false;
+    }
+    let mut changes = vec![];
+    compare(kind, field, canonical(found).as_ref(), &canonical(wanted).unwrap_or_default(), &mut changes);
+    !changes.is_empty()
+}
+
 fn compare(kind: &Kind, field: &Field, found: Option<&Value>, wanted: &Value, changes: &mut Vec<FieldChange>) {
     let found = found.or(field.default.as_ref());
     if found == Some(wanted) || found.is_none_or(is_nothing) && is_nothing(wanted) {

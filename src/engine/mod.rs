@@ -12,10 +12,11 @@ pub mod planning;
 pub mod refresh;
 pub mod step;
 pub mod wait;
+pub mod work;
 
 pub use apply::{Outcome, apply};
 pub use forecast::Forecast;
 pub use plan::{Action, Change, Counts, FieldChange, Hold, Plan, PlannedOutput, Reason, Use};
 pub use planning::{Wish, plan, plan_destroy};
 pub use refresh::World;
-pub use step::Tools;
+pub use work::Tools;

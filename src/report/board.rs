@@ -6,22 +6,14 @@ use super::screen::{Ink, Screen, count};
 use crate::event::{Event, Operation, Stamped};
 use crate::resource::Address;
 
-/// `creating`.
-pub fn doing(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Create => "creating",
-        Operation::Update => "updating",
-        Operation::Delete => "deleting",
-    }
+/// `creating`; every verb of an operation ends in an `e`.
+pub fn doing(operation: Operation) -> String {
+    format!("{}ing", operation.verb().trim_end_matches('e'))
 }
 
 /// `created`.
-pub fn done(operation: Operation) -> &'static str {
-    match operation {
-        Operation::Create => "created",
-        Operation::Update => "updated",
-        Operation::Delete => "deleted",
-    }
+pub fn done(operation: Operation) -> String {
+    format!("{}d", operation.verb())
 }
 
 #[derive(Default)]

@@ -88,20 +88,20 @@ impl Report {
         }
     }
 
+    /// For a command without events; where there are some, `Event::Told` says it to all who read them.
     pub fn diagnostic(&self, diagnostic: &Diagnostic) {
         self.stderr.put(diagnostics::draw(diagnostic, &self.sources, &self.look.err));
-        if self.format == Format::JsonLines {
-            self.event(Event::Told { diagnostic: Box::new(diagnostic.clone()) });
-        }
     }
 
-    /// Each in full, with an empty line between them, and their number if there are several errors.
-    pub fn diagnostics(&self, diagnostics: &[Diagnostic]) {
-        for (index, diagnostic) in diagnostics.iter().enumerate() {
-            if index > 0 {
-                self.stderr.put("\n");
-            }
-            self.diagnostic(diagnostic);
+    /// The document of a command that was to give one and cannot; people have been told.
+    pub fn no_document(&self, diagnostics: &[Diagnostic]) {
+        #[derive(Serialize)]
+        struct Refusal<'a> {
+            format: u32,
+            diagnostics: &'a [Diagnostic],
+        }
+        if self.format == Format::Json {
+            self.document(&Refusal { format: plan_json::FORMAT, diagnostics });
         }
     }
 
@@ -113,10 +113,11 @@ impl Report {
     /// What shows a run as it goes; to be added to its events.
     pub fn reader(&self) -> Box<dyn Reader> {
         let (sources, screen) = (self.sources.clone(), self.look.err);
+        let lines = || progress::Lines::new(self.stderr.clone(), sources.clone(), screen);
         match self.format {
-            Format::JsonLines => Box::new(JsonLines(self.stdout.clone())),
+            Format::JsonLines => Box::new(Program { lines: JsonLines(self.stdout.clone()), person: lines() }),
             _ if screen.terminal => Box::new(progress::Bars::new(console::Term::stderr(), sources, screen)),
-            _ => Box::new(progress::Lines::new(self.stderr.clone(), sources, screen)),
+            _ => Box::new(lines()),
         }
     }
 
@@ -159,10 +160,6 @@ impl Report {
         }
     }
 
-    fn event(&self, event: Event) {
-        let _ = JsonLines(self.stdout.clone()).put(&Stamped { at: Timestamp::now(), event });
-    }
-
     fn json_line(&self, event: &'static str, document: &impl Serialize) {
         #[derive(Serialize)]
         struct Line<'a, T> {
@@ -172,6 +169,21 @@ impl Report {
             document: &'a T,
         }
         let _ = JsonLines(self.stdout.clone()).put(&Line { at: Timestamp::now(), event, document });
+    }
+}
+
+/// Events for a program; what went wrong also for the person who started it.
+struct Program {
+    lines: JsonLines<Sink>,
+    person: progress::Lines<Sink>,
+}
+
+impl Reader for Program {
+    fn read(&mut self, event: &Stamped) {
+        self.lines.read(event);
+        if matches!(event.event, Event::Told { .. }) {
+            self.person.read(event);
+        }
     }
 }
 
@@ -206,7 +218,8 @@ mod tests {
     fn programs_read_lines_and_people_a_plan() {
         let (report, out, err) = Report::buffered(Format::JsonLines, Sources::default());
         report.plan(&example::plan());
-        report.diagnostic(&Diagnostic::warning("it is old"));
+        let event = Event::Told { diagnostic: Box::new(Diagnostic::warning("it is old")) };
+        report.reader().read(&Stamped { at: Timestamp::now(), event });
         report.outputs(&[("id".into(), "vpc-1".into())]);
         let lines: Vec<serde_json::Value> =
             out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -215,6 +228,11 @@ mod tests {
         assert_eq!(lines[1]["event"], "told");
         assert_eq!(lines[2]["outputs"]["id"], "vpc-1");
         assert_eq!(err.text(), "warning: it is old\n");
+
+        let (report, out, _) = Report::buffered(Format::Json, Sources::default());
+        report.no_document(&[Diagnostic::error("it is broken")]);
+        let document: serde_json::Value = serde_json::from_str(&out.text()).unwrap();
+        assert_eq!((&document["format"], &document["diagnostics"][0]["summary"]), (&1.into(), &"it is broken".into()));
 
         let (report, out, _) = Report::buffered(Format::Text, Sources::default());
         report.plan(&example::plan());

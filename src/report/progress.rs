@@ -56,6 +56,8 @@ pub struct Lines<W> {
     screen: Screen,
     /// When something in flight last had a line.
     told: HashMap<(Address, Operation), Timestamp>,
+    /// Something stands above: a diagnostic keeps its distance.
+    begun: bool,
 }
 
 /// How often one resource may say that it still waits.
@@ -63,7 +65,7 @@ const PATIENCE: i64 = 30;
 
 impl<W: Write + Send> Lines<W> {
     pub fn new(sink: W, sources: Sources, screen: Screen) -> Self {
-        Lines { sink, sources, screen, told: HashMap::new() }
+        Lines { sink, sources, screen, told: HashMap::new(), begun: false }
     }
 
     fn is_news(&mut self, at: Timestamp, event: &Event) -> bool {
@@ -87,15 +89,21 @@ impl<W: Write + Send> Reader for Lines<W> {
             return;
         }
         let text = match &event.event {
-            Event::Told { diagnostic } => diagnostics::draw(diagnostic, &self.sources, &self.screen),
+            Event::Told { diagnostic } => apart(self.begun, diagnostics::draw(diagnostic, &self.sources, &self.screen)),
             other => match line(other, Ink(self.screen.colour)) {
                 Some(line) => line + "\n",
                 None => return,
             },
         };
+        self.begun = true;
         // Whoever closed our stderr does not want to know; the apply goes on.
         let _ = self.sink.write_all(text.as_bytes()).and_then(|()| self.sink.flush());
     }
+}
+
+/// A diagnostic has several lines: an empty one between it and what is above.
+fn apart(begun: bool, text: String) -> String {
+    if begun { format!("\n{text}") } else { text }
 }
 
 /// Bars on a terminal: what is in flight below, what is done above.
@@ -111,12 +119,15 @@ struct Shared {
     all: MultiProgress,
     sources: Sources,
     screen: Screen,
+    /// As in [`Lines`].
+    begun: bool,
 }
 
 impl Bars {
     pub fn new(term: Term, sources: Sources, screen: Screen) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::term(term, 12));
-        let shared = Arc::new(Mutex::new(Shared { board: Board::default(), bar: None, all, sources, screen }));
+        let shared =
+            Arc::new(Mutex::new(Shared { board: Board::default(), bar: None, all, sources, screen, begun: false }));
         let over = Arc::new(AtomicBool::new(false));
         let (theirs, stop) = (shared.clone(), over.clone());
         // The clocks of what is in flight move although nothing happens.
@@ -140,10 +151,13 @@ impl Reader for Bars {
         let above = match &event.event {
             // What waits and what is skipped stands in the bars; a scrolling line each would be noise.
             Event::Waiting { .. } | Event::Retrying { .. } | Event::Skipped { .. } => None,
-            Event::Told { diagnostic } => Some(diagnostics::draw(diagnostic, &shared.sources, &shared.screen)),
+            Event::Told { diagnostic } => {
+                Some(apart(shared.begun, diagnostics::draw(diagnostic, &shared.sources, &shared.screen)))
+            }
             other => line(other, ink),
         };
         if let Some(text) = above {
+            shared.begun = true;
             let _ = shared.all.println(text.trim_end());
         }
         shared.draw(event.at);
@@ -229,6 +243,7 @@ mod tests {
         ✗ creating aws::eks_cluster.prod failed: the quota is used up 1m 28s
         – skipped aws::vpc.main: aws::eks_cluster.prod failed
         interrupted: nothing new is started; waiting for 1 operation in flight
+
         warning: the lock is old
         "#);
     }

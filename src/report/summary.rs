@@ -1,6 +1,6 @@
 //! After an apply: what was done, what failed and where, and what had to be left out because of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use super::board::{doing, done};
@@ -20,6 +20,10 @@ struct Counted {
     done: BTreeMap<Operation, usize>,
     failed: Vec<Failure>,
     skipped: Vec<(Address, Address)>,
+    /// How many the applies set out to do.
+    operations: usize,
+    /// Begun and, as far as was told, not ended.
+    open: BTreeSet<(Address, Operation)>,
     seconds: f64,
     interrupted: bool,
 }
@@ -35,12 +39,20 @@ impl Reader for Tally {
     fn read(&mut self, event: &Stamped) {
         let mut counted = self.0.lock().expect("no reader panics");
         match &event.event {
-            Event::Finished { operation, .. } => *counted.done.entry(*operation).or_default() += 1,
-            Event::Failed { address, operation, diagnostic, .. } => counted.failed.push(Failure {
-                address: address.clone(),
-                operation: *operation,
-                diagnostic: (**diagnostic).clone(),
-            }),
+            Event::ApplyStarted { operations } => counted.operations += operations,
+            Event::Started { address, operation, .. } => drop(counted.open.insert((address.clone(), *operation))),
+            Event::Finished { address, operation, .. } => {
+                counted.open.remove(&(address.clone(), *operation));
+                *counted.done.entry(*operation).or_default() += 1;
+            }
+            Event::Failed { address, operation, diagnostic, .. } => {
+                counted.open.remove(&(address.clone(), *operation));
+                counted.failed.push(Failure {
+                    address: address.clone(),
+                    operation: *operation,
+                    diagnostic: (**diagnostic).clone(),
+                });
+            }
             Event::Skipped { address, because, .. } => counted.skipped.push((address.clone(), because.clone())),
             Event::Applied { seconds, .. } => counted.seconds += seconds,
             Event::Interrupted { .. } => counted.interrupted = true,
@@ -50,10 +62,6 @@ impl Reader for Tally {
 }
 
 impl Tally {
-    pub fn has_failures(&self) -> bool {
-        !self.0.lock().expect("no reader panics").failed.is_empty()
-    }
-
     /// Failures with what each kept from being done, then one line with all numbers.
     pub fn draw(&self, sources: &Sources, screen: &Screen) -> String {
         self.0.lock().expect("no reader panics").draw(sources, screen)
@@ -68,13 +76,13 @@ impl Counted {
         for failure in &self.failed {
             text.push_str(&diagnostics::draw(&failure.named(), sources, screen));
             if let Some(names) = skipped.remove(&failure.address) {
-                text.push_str(&because(&failure.address, &names, ink));
+                text.push_str(&because(&format!("{} failed", failure.address), &names, ink));
             }
             text.push('\n');
         }
-        // Skipped for a reason that is not a failure of this run: an interruption, or what another stage left.
+        // What stood in the way was not told as a failure.
         for (cause, names) in skipped {
-            text.push_str(&because(&cause, &names, ink));
+            text.push_str(&because(&format!("{cause} was not done"), &names, ink));
             text.push('\n');
         }
         text.push_str(&self.total(ink));
@@ -111,13 +119,20 @@ impl Counted {
         if skipped > 0 {
             parts.push(ink.yellow(format!("{skipped} skipped")));
         }
+        if self.interrupted {
+            let ended = self.done.values().sum::<usize>() + self.failed.len() + self.skipped.len();
+            let waiting = self.operations.saturating_sub(ended + self.open.len());
+            let left = [(self.open.len(), "still under way"), (waiting, "not begun")];
+            let left = left.iter().filter(|(number, _)| *number > 0);
+            parts.extend(left.map(|(number, what)| ink.yellow(format!("{number} {what}"))));
+        }
         if parts.is_empty() {
             parts.push("nothing was changed".to_owned());
         }
-        let word = match (self.failed.is_empty() && skipped == 0, self.interrupted) {
-            (true, false) => ink.green("Done:"),
-            (true, true) => ink.alarm("Interrupted:"),
-            (false, _) => ink.alarm("Not done:"),
+        let word = match (self.interrupted, self.failed.is_empty() && skipped == 0) {
+            (true, _) => ink.alarm("Interrupted:"),
+            (false, true) => ink.green("Done:"),
+            (false, false) => ink.alarm("Not done:"),
         };
         format!("{word} {} in {}.\n", parts.join(", "), duration(self.seconds))
     }
@@ -137,11 +152,11 @@ impl Failure {
 /// How many names are told before the rest is counted.
 const NAMES: usize = 4;
 
-fn because(cause: &Address, names: &[&Address], ink: Ink) -> String {
+fn because(cause: &str, names: &[&Address], ink: Ink) -> String {
     let shown: Vec<String> = names.iter().take(NAMES).map(ToString::to_string).collect();
     let more = if names.len() > NAMES { format!(", and {} more", names.len() - NAMES) } else { String::new() };
     let what = count(names.len(), "resource");
-    format!("{} because {cause} failed: {what}: {}{more}\n", ink.yellow("skipped"), shown.join(", "))
+    format!("{} because {cause}: {what}: {}{more}\n", ink.yellow("skipped"), shown.join(", "))
 }
 
 /// `name = value` for each, aligned.
@@ -187,7 +202,6 @@ mod tests {
         }
         events.push(Event::Applied { done: 1, failed: 1, skipped: 6, seconds: 61.2 });
         let tally = tally(events);
-        assert!(tally.has_failures());
         insta::assert_snapshot!(tally.draw(&sources, &Screen::plain()), @r#"
         error: creating aws::vpc.main failed: the limit of 5 VPCs is reached
          --> net.rhai:1:11
@@ -207,6 +221,32 @@ mod tests {
         let applied = Event::Applied { done: 2, failed: 0, skipped: 0, seconds: 4.0 };
         let tally = tally(vec![finished(Operation::Delete), finished(Operation::Create), applied]);
         assert_eq!(tally.draw(&Sources::default(), &Screen::plain()), "Done: 1 created, 1 deleted in 4.0s.\n");
+    }
+
+    #[test]
+    fn an_interruption_tells_what_is_left() {
+        let operation = Operation::Create;
+        let (eip, vpc, nat) = (address("aws::eip.nat"), address("aws::vpc.main"), address("aws::nat_gateway.main"));
+        let subnet = address("aws::subnet.a");
+        let diagnostic = Box::new(Diagnostic::error("the quota is used up"));
+        let started = |address: &Address| Event::Started { address: address.clone(), operation, site: None };
+        let tally = tally(vec![
+            Event::ApplyStarted { operations: 6 },
+            started(&eip),
+            started(&vpc),
+            started(&nat),
+            Event::Failed { address: vpc.clone(), operation, diagnostic, seconds: 1.0 },
+            Event::Skipped { address: subnet, operation, because: vpc },
+            Event::Interrupted { waiting_for: 2 },
+            Event::Finished { address: eip, operation, id: None, seconds: 1.0 },
+            Event::Applied { done: 1, failed: 1, skipped: 1, seconds: 2.0 },
+        ]);
+        insta::assert_snapshot!(tally.draw(&Sources::default(), &Screen::plain()), @r#"
+        error: creating aws::vpc.main failed: the quota is used up
+        skipped because aws::vpc.main failed: 1 resource: aws::subnet.a
+
+        Interrupted: 1 created, 1 failed, 1 skipped, 1 still under way, 2 not begun in 2.0s.
+        "#);
     }
 
     #[test]

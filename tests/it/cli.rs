@@ -1,6 +1,9 @@
 //! The commands as a person runs them, over the sandbox.
 
-use crate::project::{Project, last};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::project::{Project, heard, last};
 
 const NETWORK: &str = r#"
 let env = inventory();
@@ -226,4 +229,169 @@ fn one_run_at_a_time() {
     let said = project.run("playbooks/prod.rhai --sandbox --yes").code(1);
     assert!(said.err.contains("another run is changing stack `prod`"), "{}", said.err);
     project.run("playbooks/prod.rhai --sandbox --dry-run").code(0);
+}
+
+const STAGED_PHASES: &str = r#"
+let net = phase("network", || aws::vpc("main", #{ cidr_block: "10.0.0.0/16" }));
+let ip = phase("edge", || aws::eip("gate", #{ domain: "vpc" }));
+if ip.public_ip.starts_with("198.") {
+    phase("network", || aws::subnet("seen", #{ vpc_id: net.id, cidr_block: "10.0.1.0/24" }));
+}
+"#;
+
+const END: &str = "The script ends at playbooks/prod.rhai:4:17, where it needs `aws::eip.gate.public_ip`, \
+                   which is not among the chosen phases.\n";
+
+#[test]
+fn a_phase_is_done_where_the_script_needs_another_one() {
+    let project = Project::new("").file("playbooks/prod.rhai", STAGED_PHASES);
+    let network = "playbooks/prod.rhai --sandbox --phase network";
+    let dry = project.run(&format!("{network} --dry-run --detailed-exitcode")).code(2);
+    assert!(dry.err.ends_with(END), "{}", dry.err);
+    let said = project.run(&format!("{network} --yes")).code(0);
+    assert!(said.err.contains("Done: 1 created in ") && said.err.ends_with(END), "{}", said.err);
+    assert_eq!(said.out.matches("Plan: ").count(), 1, "{}", said.out);
+    let again = project.run(&format!("{network} --yes")).code(0);
+    assert_eq!(again.err, END);
+    project.run(&format!("{network} --dry-run --detailed-exitcode")).code(0);
+    // With the other phase there, the rest of this one is in reach.
+    project.run("playbooks/prod.rhai --sandbox --phase edge --yes").code(0);
+    let rest = project.run(&format!("{network} --yes")).code(0);
+    assert!(rest.err.contains("Done: 1 created in ") && !rest.err.contains("The script ends"), "{}", rest.err);
+    assert!(project.read(".runner/sandbox.json").contains("10.0.1.0/24"));
+}
+
+/// What the second stage sees of the first makes it replace what it waits for.
+#[test]
+fn a_stage_that_asks_the_same_again_ends_the_run() {
+    let playbook = r#"
+let vpc = aws::vpc("main", #{ cidr_block: "10.0.0.0/16" });
+let range = if is_known(vpc.id) { "10.0.1.0/24" } else { "10.0.2.0/24" };
+let subnet = aws::subnet("turning", #{ vpc_id: vpc.id, cidr_block: range });
+if subnet.id == "" { throw "unreachable" }
+"#;
+    let project = Project::new("").file("playbooks/prod.rhai", playbook);
+    let said = project.run("playbooks/prod.rhai --sandbox --yes").code(1);
+    let (done, wrong) = said.err.split_once("\nerror: ").expect(&said.err);
+    assert!(done.contains("Done: 2 created in "), "what was done comes first: {}", said.err);
+    assert!(wrong.starts_with("the script still needs `aws::subnet.turning.id`, and the apply before did not tell"));
+    assert!(wrong.contains("playbooks/prod.rhai:5:") && wrong.contains("is to be replaced"), "{wrong}");
+    assert!(project.read(".runner/sandbox.json").contains("10.0.2.0/24"), "the second stage was not applied");
+}
+
+#[test]
+fn a_no_at_the_second_stage_tells_what_the_first_did() {
+    let project = Project::new("").file("playbooks/prod.rhai", STAGES);
+    let said = project.typed("playbooks/prod.rhai --sandbox", "yes\\nno\\n").code(1);
+    assert_eq!(said.out.matches("Only `yes` is accepted").count(), 2, "{}", said.out);
+    let end = &said.out[said.out.rfind("Only `yes`").unwrap()..];
+    assert!(end.contains("2 created in ") && last(end) == "Nothing further was changed.", "{}", said.out);
+    // Of a first stage nothing was done, and that is said.
+    let empty = Project::new("").file("playbooks/prod.rhai", STAGES);
+    let said = empty.typed("playbooks/prod.rhai --sandbox", "no\\n").code(1);
+    assert!(last(&said.out).ends_with("Nothing was changed.") && !said.out.contains("created in"), "{}", said.out);
+}
+
+#[test]
+fn a_later_stage_that_fails_tells_what_was_done_first() {
+    let playbook = format!("{STAGES}\nthrow \"out of cheese\";");
+    let project = Project::new("").file("playbooks/prod.rhai", &playbook);
+    let said = project.run("playbooks/prod.rhai --sandbox --yes").code(1);
+    let (done, wrong) = said.err.split_once("\nerror: ").expect(&said.err);
+    assert!(done.contains("Done: 2 created in ") && wrong.contains("out of cheese"), "{}", said.err);
+}
+
+#[test]
+fn a_refusal_in_json_is_one_document_or_one_event() {
+    let project = network();
+    for args in
+        ["playbooks/prod.rhai --phase nope", "playbooks/prod.rhai -i nope", "destroy playbooks/prod.rhai -i nope"]
+    {
+        let dry = project.run(&format!("{args} --sandbox --format json --dry-run")).code(1);
+        let document: serde_json::Value = serde_json::from_str(&dry.out).unwrap();
+        assert_eq!((&document["format"], document["diagnostics"].as_array().map(Vec::len)), (&1.into(), Some(1)));
+        assert!(document["diagnostics"][0]["summary"].as_str().unwrap().contains("nope"), "{}", dry.out);
+        assert!(dry.err.starts_with("error: "), "{}", dry.err);
+
+        let run = project.run(&format!("{args} --sandbox --format json --yes")).code(1);
+        let events: Vec<serde_json::Value> = run.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told: Vec<_> = events.iter().filter(|event| event["event"] == "told").collect();
+        assert_eq!((told.len(), run.err.matches("error: ").count()), (1, 1), "{}\n{}", run.out, run.err);
+        assert!(told[0]["diagnostic"]["summary"].as_str().unwrap().contains("nope"), "{}", run.out);
+        let (first, last) = (&events[0], events.last().unwrap());
+        assert_eq!(
+            (&first["event"], &last["event"], &last["exit"]),
+            (&"run_started".into(), &"run_finished".into(), &1.into())
+        );
+    }
+}
+
+#[test]
+fn the_record_of_a_run_has_its_diagnostics_too() {
+    let playbook = format!("{STAGES}\nthrow \"out of cheese\";");
+    for format in ["text", "json"] {
+        let project = Project::new("").file("playbooks/prod.rhai", &playbook);
+        let said = project.run(&format!("playbooks/prod.rhai --sandbox --yes --format {format}")).code(1);
+        let run = std::fs::read_dir(project.path(".runner/runs")).unwrap().next().unwrap().unwrap();
+        let record = std::fs::read_to_string(run.path().join("events.jsonl")).unwrap();
+        assert_eq!(record.matches("\"event\":\"told\"").count(), 1, "{record}");
+        let told = if format == "json" { 1 } else { 0 };
+        assert_eq!(said.out.matches("\"event\":\"told\"").count(), told, "{}", said.out);
+        assert_eq!(said.err.matches("error: ").count(), 1, "{}", said.err);
+    }
+}
+
+/// Addresses in the sandbox, each as often as it is there.
+fn addresses(project: &Project) -> Vec<String> {
+    let state: serde_json::Value = serde_json::from_str(&project.read(".runner/sandbox.json")).unwrap();
+    let address = |resource: &serde_json::Value| resource["live"]["owner"]["address"].to_string();
+    state["resources"].as_array().unwrap().iter().map(address).collect()
+}
+
+#[test]
+fn a_run_that_is_stopped_is_completed_by_the_next() {
+    let project = Project::shipped();
+    let run = project.start("playbooks/prod.rhai --sandbox --yes");
+    heard(&run.err, "created ");
+    run.signal("TERM");
+    let said = run.end().code(130);
+    assert!(last(&said.err).starts_with("Interrupted: "), "{}", said.err);
+    assert!(last(&said.err).contains(" not begun"), "{}", said.err);
+    let made = addresses(&project).len();
+    assert!((1..18).contains(&made), "{made} were made\n{}", said.err);
+
+    project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    let again = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode").code(0);
+    assert_eq!(last(&again.out), "Nothing to do: 18 resources are as declared.");
+    let all = addresses(&project);
+    assert_eq!((all.len(), all.iter().collect::<BTreeSet<_>>().len()), (18, 18), "{all:?}");
+}
+
+#[test]
+fn a_stage_that_is_stopped_is_the_last() {
+    let project = Project::new("").file("playbooks/prod.rhai", STAGES);
+    let run = project.start("playbooks/prod.rhai --sandbox --yes --format json");
+    heard(&run.out, "\"started\"");
+    run.signal("INT");
+    let said = run.end().code(130);
+    for event in ["\"evaluated\"", "\"plan\"", "\"outputs\""] {
+        assert!(!said.out.contains(event), "{}", said.out);
+    }
+    assert!(last(&said.out).contains("\"run_finished\",\"exit\":130"), "{}", said.out);
+}
+
+/// The file in which the sandbox writes its draft is a pipe that nobody reads: the first call never ends.
+#[test]
+fn a_second_signal_ends_the_run_at_once() {
+    let project = Project::shipped();
+    std::fs::create_dir(project.path(".runner")).unwrap();
+    project.shell("mkfifo .runner/sandbox.draft").code(0);
+    let mut run = project.start("playbooks/prod.rhai --sandbox --yes --format json");
+    heard(&run.out, "\"started\"");
+    std::thread::sleep(Duration::from_millis(500));
+    run.signal("TERM");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(run.is_running(), "the first lets what is under way finish");
+    run.signal("TERM");
+    run.end().code(130);
 }

@@ -54,9 +54,17 @@ fn the_whole_life_of_the_network() {
     project.run("playbooks/prod.rhai --yes").code(0);
     project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
 
+    // Another range for all of it: nothing stands in the way of what has to go.
+    project.edit("inventory/prod.toml", "10.0.", "10.2.");
+    let plan = project.run("playbooks/prod.rhai --dry-run").code(0).out;
+    assert!(plan.contains("+/- aws::vpc.prod"), "made first, since the internet gateway is moved over: {plan}");
+    project.run("playbooks/prod.rhai --yes").code(0);
+    project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
+    assert_eq!(boto(&account, TAGGED).trim(), "18");
+
     // A subnet that is no longer declared is kept until it is pruned.
-    project.edit("inventory/prod.toml", ", \"10.0.11.0/24\"", "");
-    project.edit("inventory/prod.toml", ", \"10.0.48.0/20\"", "");
+    project.edit("inventory/prod.toml", ", \"10.2.11.0/24\"", "");
+    project.edit("inventory/prod.toml", ", \"10.2.48.0/20\"", "");
     project.edit("inventory/common.toml", ", \"eu-central-1c\"", "");
     let plan = project.run("playbooks/prod.rhai --dry-run").code(0).out;
     assert!(plan.contains("aws::subnet.database-eu-central-1c") && plan.contains("--prune"), "{plan}");

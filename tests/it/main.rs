@@ -6,6 +6,7 @@ mod cli;
 mod cli_aws;
 mod docs;
 mod engine;
+mod engine_crash;
 mod engine_faults;
 mod engine_scale;
 mod moto;

@@ -1,11 +1,15 @@
 //! A project folder of its own and the binary run in it, as a person would.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+/// How long a run may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct Project {
     pub folder: TempDir,
@@ -71,6 +75,20 @@ impl Project {
         self.say(self.command(env!("CARGO_BIN_EXE_runner")).args(args.split_whitespace()))
     }
 
+    /// `runner …`, left to itself, with its output to be read as it comes.
+    pub fn start(&self, args: &str) -> Started {
+        let mut command = self.command(env!("CARGO_BIN_EXE_runner"));
+        command.args(args.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
+        Started { child, out, err }
+    }
+
+    /// `runner …` with a terminal, at which somebody types these lines; all that it shows is in `out`.
+    pub fn typed(&self, args: &str, lines: &str) -> Said {
+        self.shell(&format!("printf '{lines}' | script -qec 'runner {args}' /dev/null"))
+    }
+
     /// A line of shell in which `runner` is the binary.
     pub fn shell(&self, line: &str) -> Said {
         self.say(self.command("sh").args(["-c", line]))
@@ -82,7 +100,7 @@ impl Project {
         let id = child.id().to_string();
         // A run that never ends must fail its test, not hold up all others.
         std::thread::spawn(move || {
-            if waiting.recv_timeout(Duration::from_secs(90)) == Err(RecvTimeoutError::Timeout) {
+            if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 let _ = Command::new("kill").arg(id).status();
             }
         });
@@ -99,6 +117,65 @@ impl Project {
         command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("HOME", self.folder.path());
         command
     }
+}
+
+/// A run under way.
+pub struct Started {
+    child: Child,
+    pub out: Receiver<String>,
+    pub err: Receiver<String>,
+}
+
+impl Started {
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end, and gives back what it said since it was last listened to.
+    pub fn end(mut self) -> Said {
+        let until = Instant::now() + PATIENCE;
+        while self.is_running() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        let text = |lines: &Receiver<String>| lines.iter().map(|line| line + "\n").collect();
+        Said { out: text(&self.out), err: text(&self.err), code }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+/// Waits for the first line with this text.
+#[track_caller]
+pub fn heard(lines: &Receiver<String>, text: &str) -> String {
+    let mut said = String::new();
+    while let Ok(line) = lines.recv_timeout(PATIENCE) {
+        if line.contains(text) {
+            return line;
+        }
+        said += &(line + "\n");
+    }
+    panic!("no {text:?} in\n{said}");
+}
+
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    lines
 }
 
 impl Said {

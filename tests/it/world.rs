@@ -10,7 +10,7 @@ use runner::event::{Event, Events, Operation, Reader, Stamped};
 use runner::providers::sandbox::Sandbox;
 use runner::resource::kind::Nature;
 use runner::resource::{
-    Address, Declaration, Declarations, Evaluation, Kind, Live, Options, Provider, Reference, Value,
+    Address, Declaration, Declarations, Evaluation, Kind, Live, Options, Provider, Reference, Status, Value,
 };
 use schemars::JsonSchema;
 use serde_json::json;
@@ -189,7 +189,11 @@ impl Cloud {
     }
 
     pub async fn apply_with(&self, plan: &Plan, parallelism: usize) -> Outcome {
-        let provider: Arc<dyn Provider> = self.sandbox.clone();
+        self.apply_over(self.sandbox.clone(), plan, parallelism).await
+    }
+
+    /// Applies through another provider over the same cloud.
+    pub async fn apply_over(&self, provider: Arc<dyn Provider>, plan: &Plan, parallelism: usize) -> Outcome {
         let tools = Tools {
             looks: Looks::new(provider.clone(), &self.stack),
             provider,
@@ -217,6 +221,7 @@ impl Cloud {
             .sandbox
             .all()
             .into_iter()
+            .filter(|(_, live)| live.status != Status::Deleting)
             .filter_map(|(_, live)| live.owner.filter(|owner| owner.stack == self.stack))
             .map(|owner| format!("{}{}", owner.address, if owner.deposed { " (deposed)" } else { "" }))
             .collect();

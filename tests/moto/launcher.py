@@ -325,6 +325,15 @@ def delete_vpc(self, ec2):
         violation(f"The vpc '{id}'")
 
 
+def delete_nat_gateway(self, ec2):
+    gateway = ec2.nat_gateways.get(self._get_param("NatGatewayId"))
+    for address in gateway.address_set if gateway else []:
+        id = address.get("allocationId") or address.get("AllocationId")
+        if id:
+            elastic = ec2.address_by_allocation([id])[0]
+            elastic.eni = elastic.instance = elastic.association_id = None
+
+
 def release_address(self, ec2):
     id = self._get_param("AllocationId")
     for gateway in nat_gateways(ec2):
@@ -383,6 +392,7 @@ BEFORE = {
     "DeleteVpc": delete_vpc,
     "DetachInternetGateway": detach_internet_gateway,
     "ReleaseAddress": release_address,
+    "DeleteNatGateway": delete_nat_gateway,
     "AssociateRouteTable": associate_route_table,
     "ModifyVpcEndpoint": modify_endpoint,
 }
