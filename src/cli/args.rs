@@ -81,7 +81,7 @@ pub struct StackArgs {
     #[arg(value_name = "PLAYBOOK", required = true)]
     pub playbook: Option<PathBuf>,
 
-    /// The inventory, `inventory/NAME.toml`; also the stack's name [default: the playbook's name]
+    /// The inventory, `inventory/NAME.toml`, which is also the stack [default: the playbook's name]
     #[arg(short, long, value_name = "NAME")]
     pub inventory: Option<String>,
 
@@ -93,7 +93,7 @@ pub struct StackArgs {
     #[arg(short, long)]
     pub yes: bool,
 
-    /// How many operations may be under way at a time
+    /// How many changes may be written at a time; waiting for a provider does not count
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub parallelism: u16,
 

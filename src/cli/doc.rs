@@ -20,7 +20,7 @@ pub fn run(args: DocArgs) -> u8 {
         None if args.markdown => reference::document(&kinds, &lookups),
         None => reference::index(&kinds, &lookups),
         Some(name) => {
-            let kind = kinds.iter().find(|kind| *kind.name == **name).map(|kind| reference::of_kind(kind));
+            let kind = kinds.iter().find(|kind| *kind.name == **name).map(|kind| reference::of_kind_alone(kind));
             let lookup = || lookups.iter().find(|lookup| *lookup.name == **name).map(|l| reference::of_lookup(l));
             match kind.or_else(lookup) {
                 Some(text) => text,

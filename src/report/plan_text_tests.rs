@@ -71,7 +71,7 @@ fn colour_is_the_same_text_in_paint() {
 fn nothing_to_do_is_one_line() {
     let same = change("aws::vpc.main", Action::None, vec![]);
     assert_eq!(plain(&of(vec![same.clone()])), "Nothing to do: 1 resource is as declared.\n");
-    assert_eq!(plain(&of(vec![])), "Nothing to do: the playbook declares no resources.\n");
+    assert_eq!(plain(&of(vec![])), "Nothing to do: stack `prod` has no resources.\n");
     insta::assert_snapshot!(draw(&of(vec![same]), &Screen::plain(), true), @r#"
     Unchanged:
 

@@ -52,7 +52,12 @@ const OPTIONS: &str = "\
 | `region` | where it lives, if not in the inventory's region |
 ";
 
-pub fn of_kind(kind: &Kind) -> String {
+/// One kind with all that may be written.
+pub fn of_kind_alone(kind: &Kind) -> String {
+    format!("{}\n### Options\n\n{OPTIONS}", of_kind(kind))
+}
+
+fn of_kind(kind: &Kind) -> String {
     let mut text =
         format!("## {}\n\n{}\n\n### Inputs\n\n| input | type | |\n|---|---|---|\n", kind.name, kind.doc.trim());
     let mut fields: Vec<(String, &Field)> = vec![];

@@ -15,7 +15,9 @@ pub(super) fn of_parsing(error: &ParseError, lines: &Lines, text: &str) -> Diagn
     let diagnostic = match &*error.0 {
         P::VariableUndefined(name) => {
             let near = closest(name, variables(text).into_iter().filter(|known| known != name));
+            let elsewhere = variables(text).contains(&name.as_str());
             Diagnostic::error(format!("there is no variable `{name}`"))
+                .maybe_hint(elsewhere.then_some("functions do not see variables outside of them: pass it along"))
                 .maybe_hint(near.map(|near| format!("did you mean `{near}`?")))
         }
         P::ModuleUndefined(name) => Diagnostic::error(format!("there is no module or provider `{name}`"))

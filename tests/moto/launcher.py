@@ -15,6 +15,7 @@ What it adds to moto 5.2, and why:
  6. DependencyViolation and the like: deleting a subnet or a security group in use, detaching an internet gateway
     below a NAT gateway, deleting a VPC with an internet gateway or with security groups of its own, releasing an
     address in use. (moto: accepted.)
+    Deleting a NAT gateway frees its address. (moto: it stays associated.)
  7. A subnet cannot be associated with two route tables: Resource.AlreadyAssociated. (moto: silently keeps the first.)
  8. ModifyVpcEndpoint: ResetPolicy, PrivateDnsEnabled and IpAddressType (moto: ignored); the routes of a gateway
     endpoint come and go with its route tables (moto: only made along with it, so that deleting it fails), and the network
