@@ -293,6 +293,17 @@ fn a_no_at_the_second_stage_tells_what_the_first_did() {
 }
 
 #[test]
+fn a_signal_at_the_second_question_tells_what_the_first_stage_did() {
+    let project = Project::new("").file("playbooks/prod.rhai", STAGES);
+    let typing =
+        "printf 'yes\\n'; until [ \"$(grep -c accepted shown)\" = 2 ]; do sleep 0.1; done; printf '\\003'; sleep 1";
+    let line = format!("touch shown; ({typing}) | script -qefc 'runner playbooks/prod.rhai --sandbox' shown");
+    let said = project.shell(&line).code(130);
+    let end = &said.out[said.out.rfind("Only `yes`").unwrap()..];
+    assert!(end.contains("2 created in ") && last(end) == "Nothing further was changed.", "{}", said.out);
+}
+
+#[test]
 fn a_later_stage_that_fails_tells_what_was_done_first() {
     let playbook = format!("{STAGES}\nthrow \"out of cheese\";");
     let project = Project::new("").file("playbooks/prod.rhai", &playbook);
