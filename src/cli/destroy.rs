@@ -1,7 +1,6 @@
 //! `runner destroy PLAYBOOK`: plan the removal of all that the stack owns, ask, delete.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::args::DestroyArgs;
 use super::exit;
@@ -9,7 +8,6 @@ use super::run::asked;
 use super::session::Session;
 use crate::diagnostic::Diagnostics;
 use crate::engine::{self, Forecast, Plan, Wish};
-use crate::event::Event;
 
 pub fn run(args: DestroyArgs) -> u8 {
     super::session::on_runtime(async {
@@ -17,10 +15,8 @@ pub fn run(args: DestroyArgs) -> u8 {
             Ok(session) => session,
             Err(code) => return code,
         };
-        let started = Instant::now();
         let exit = destroy(&mut session, &args).await;
-        session.events.emit(Event::RunFinished { exit, seconds: started.elapsed().as_secs_f64() });
-        exit
+        session.end(exit)
     })
 }
 

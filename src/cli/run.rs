@@ -1,14 +1,12 @@
 //! `runner PLAYBOOK`: evaluate, plan, show, ask, apply; and again where the script needed to see.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::args::RunArgs;
 use super::exit;
 use super::session::Session;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{self, Forecast, Plan, Wish};
-use crate::event::Event;
 use crate::report::Answer;
 use crate::resource::{Evaluation, Reference, Stop, Value};
 
@@ -18,16 +16,14 @@ pub fn run(args: RunArgs) -> u8 {
             Ok(session) => session,
             Err(code) => return code,
         };
-        let started = Instant::now();
         let exit = stages(&mut session, &args).await;
-        session.events.emit(Event::RunFinished { exit, seconds: started.elapsed().as_secs_f64() });
-        exit
+        session.end(exit)
     })
 }
 
 /// A stage ends where the script has to see what only an apply can tell; most playbooks have one.
 async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
-    let mut before: Option<Stop> = None;
+    let mut before: Vec<Stop> = vec![];
     loop {
         if !args.dry_run
             && let Err(wrong) = session.lock()
@@ -47,7 +43,7 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             return finish(session, &evaluation, &plan, outside, None);
         }
         let stop = plan.stop.as_ref().filter(|_| !last);
-        if let Some(stop) = stop.filter(|stop| !plan.is_empty() && before.as_ref().is_some_and(|old| same(old, stop))) {
+        if let Some(stop) = stop.filter(|stop| !plan.is_empty() && before.iter().any(|old| same(old, stop))) {
             return session.refuse(&[again(stop)]);
         }
         session.report.plan(&plan);
@@ -79,7 +75,7 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         if last {
             return finish(session, &evaluation, &plan, outside, Some(&outcome));
         }
-        before = plan.stop;
+        before.extend(plan.stop);
     }
 }
 

@@ -22,7 +22,7 @@ use crate::template::Templates;
 
 /// One command on one stack.
 pub struct Session {
-    pub report: Report,
+    pub report: Arc<Report>,
     pub events: Events,
     pub tally: Tally,
     pub inventory: Inventory,
@@ -33,6 +33,7 @@ pub struct Session {
     record: Record,
     parallelism: usize,
     signals: Signals,
+    started: Instant,
     lock: Option<Lock>,
     /// What the stages so far made.
     made: Vec<Arc<Live>>,
@@ -49,7 +50,8 @@ impl Session {
             (Format::Json, true) => report::Format::Json,
             (Format::Json, false) => report::Format::JsonLines,
         };
-        let report = Report::of_process(format, args.verbose > 0, sources);
+        let started = Instant::now();
+        let report = Arc::new(Report::of_process(format, args.verbose > 0, sources));
         let (events, record, tally) = (Events::default(), Record::default(), Tally::default());
         events.add(report.reader());
         events.add(tally.clone());
@@ -68,14 +70,11 @@ impl Session {
             playbook: playbook.display().to_string(),
             command: command.to_owned(),
         });
-        let started = Instant::now();
         let ready = match Self::prepare(args, &playbook, &name, read_only, &report.sources) {
             Ok(ready) => ready,
             Err(wrong) => {
                 tell(&report, &events, &wrong);
-                let exit = super::exit::FAILED;
-                events.emit(Event::RunFinished { exit, seconds: started.elapsed().as_secs_f64() });
-                return Err(exit);
+                return Err(end(&events, started, super::exit::FAILED));
             }
         };
         Ok(Session {
@@ -90,6 +89,7 @@ impl Session {
             record,
             parallelism: args.parallelism.into(),
             signals: ready.signals,
+            started,
             lock: None,
             made: vec![],
             applied: false,
@@ -213,9 +213,20 @@ impl Session {
         self.signals.applying(false);
         if let Ok(outcome) = &outcome {
             self.applied = true;
+            let (report, tally, events) = (self.report.clone(), self.tally.clone(), self.events.clone());
+            let started = self.started;
+            self.signals.last_words(move || {
+                report.summary(&tally);
+                report.note("Nothing further was changed.");
+                end(&events, started, super::exit::INTERRUPTED);
+            });
             self.made.extend(outcome.lives.values().cloned());
         }
         outcome
+    }
+
+    pub fn end(self, exit: u8) -> u8 {
+        end(&self.events, self.started, exit)
     }
 
     /// The exit code if nothing may follow this apply; whoever asked the run to stop is heard even if all was done.
@@ -234,6 +245,12 @@ impl Session {
         tell(&self.report, &self.events, wrong);
         super::exit::FAILED
     }
+}
+
+/// The last event, whatever the exit.
+fn end(events: &Events, started: Instant, exit: u8) -> u8 {
+    events.emit(Event::RunFinished { exit, seconds: started.elapsed().as_secs_f64() });
+    exit
 }
 
 /// What has to be there before a session can begin.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::board::{Board, doing, done};
 use super::diagnostics;
 use super::screen::{Ink, Screen, count, duration};
-use crate::diagnostic::Sources;
+use crate::diagnostic::{Diagnostic, Sources};
 use crate::event::{Event, Operation, Reader, Stamped};
 use crate::resource::Address;
 
@@ -117,6 +117,7 @@ struct Shared {
     board: Board,
     bar: Option<ProgressBar>,
     all: MultiProgress,
+    term: Term,
     sources: Sources,
     screen: Screen,
     /// As in [`Lines`].
@@ -125,9 +126,16 @@ struct Shared {
 
 impl Bars {
     pub fn new(term: Term, sources: Sources, screen: Screen) -> Self {
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term(term, 12));
-        let shared =
-            Arc::new(Mutex::new(Shared { board: Board::default(), bar: None, all, sources, screen, begun: false }));
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::term(term.clone(), 12));
+        let shared = Arc::new(Mutex::new(Shared {
+            board: Board::default(),
+            bar: None,
+            all,
+            term,
+            sources,
+            screen,
+            begun: false,
+        }));
         let over = Arc::new(AtomicBool::new(false));
         let (theirs, stop) = (shared.clone(), over.clone());
         // The clocks of what is in flight move although nothing happens.
@@ -152,7 +160,8 @@ impl Reader for Bars {
             // What waits and what is skipped stands in the bars; a scrolling line each would be noise.
             Event::Waiting { .. } | Event::Retrying { .. } | Event::Skipped { .. } => None,
             Event::Told { diagnostic } => {
-                Some(apart(shared.begun, diagnostics::draw(diagnostic, &shared.sources, &shared.screen)))
+                shared.tell(diagnostic);
+                None
             }
             other => line(other, ink),
         };
@@ -165,6 +174,13 @@ impl Reader for Bars {
 }
 
 impl Shared {
+    /// As it is, so that it can be copied: indicatif would fill its lines up with blanks.
+    fn tell(&mut self, diagnostic: &Diagnostic) {
+        let text = apart(self.begun, diagnostics::draw(diagnostic, &self.sources, &self.screen));
+        self.begun = true;
+        let _ = self.all.suspend(|| self.term.write_str(&text).and_then(|()| self.term.flush()));
+    }
+
     fn draw(&mut self, now: Timestamp) {
         // All lines are one bar, so that one change draws once.
         let text = self.board.lines(now, &self.screen).join("\n");
@@ -207,7 +223,6 @@ mod tests {
     use super::super::example::address;
     use super::super::sink::Buffer;
     use super::*;
-    use crate::diagnostic::Diagnostic;
 
     fn told(events: Vec<(i64, Event)>) -> String {
         let buffer = Buffer::default();

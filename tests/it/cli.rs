@@ -293,6 +293,35 @@ fn a_no_at_the_second_stage_tells_what_the_first_did() {
 }
 
 #[test]
+fn a_signal_at_the_second_question_tells_what_the_first_stage_did() {
+    let project = Project::new("").file("playbooks/prod.rhai", STAGES);
+    let typing =
+        "printf 'yes\\n'; until [ \"$(grep -c accepted shown)\" = 2 ]; do sleep 0.1; done; printf '\\003'; sleep 1";
+    let line = format!("touch shown; ({typing}) | script -qefc 'runner playbooks/prod.rhai --sandbox' shown");
+    let said = project.shell(&line).code(130);
+    let end = &said.out[said.out.rfind("Only `yes`").unwrap()..];
+    assert!(end.contains("2 created in ") && last(end) == "Nothing further was changed.", "{}", said.out);
+}
+
+#[test]
+fn at_a_terminal_a_diagnostic_is_told_line_by_line() {
+    let project =
+        Project::new("").file("playbooks/prod.rhai", "aws::vpc(\"a\", #{});\naws::eip(\"b\", #{ domainn: 1 });");
+    let said = project.typed("playbooks/prod.rhai --sandbox", "").code(1);
+    let plain = console_free(&said.out);
+    assert!(plain.contains("error: aws::vpc.a: `cidr_block`: is required\n --> playbooks/prod.rhai:1:6\n"), "{plain}");
+    assert!(plain.contains("\n\nerror: aws::eip.b: ") && plain.ends_with('\n'), "{plain}");
+}
+
+/// Without control codes.
+fn console_free(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.map(|part| part.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, rest)| rest));
+    std::iter::once(first).chain(rest).collect::<String>().replace('\r', "")
+}
+
+#[test]
 fn a_later_stage_that_fails_tells_what_was_done_first() {
     let playbook = format!("{STAGES}\nthrow \"out of cheese\";");
     let project = Project::new("").file("playbooks/prod.rhai", &playbook);
