@@ -79,11 +79,10 @@ pub async fn apply(
                 let index = walk.next().expect("one is ready");
                 let step = &walk.steps[index];
                 let (change, operation) = (&plan.changes[step.change], step.operation);
-                let kind = kinds(&change.address.kind);
-                let prepared = walk.prepare(change, kind.as_deref(), operation);
+                let prepared = walk.prepare(change, kinds(&change.address.kind), operation);
                 let (address, site) = (change.address.clone(), change.site.clone());
                 tools.events.emit(Event::Started { address, operation, site });
-                flying.push(fly(index, change, kind, operation, prepared, tools, slots.clone(), slot));
+                flying.push(fly(index, change, operation, prepared, tools, slots.clone(), slot));
             }
             Some((index, result, seconds)) = flying.next() => walk.land(index, result, seconds, tools),
         }
@@ -102,6 +101,7 @@ pub async fn apply(
 
 /// What a step needs that only the steps before it could tell.
 struct Prepared {
+    kind: Option<Arc<Kind>>,
     inputs: crate::resource::Map,
     missing: Option<String>,
     fresh: bool,
@@ -112,7 +112,6 @@ struct Prepared {
 async fn fly(
     index: usize,
     change: &Change,
-    kind: Option<Arc<Kind>>,
     operation: Operation,
     prepared: Prepared,
     tools: &Tools,
@@ -120,7 +119,7 @@ async fn fly(
     slot: OwnedSemaphorePermit,
 ) -> (usize, Result<Option<Arc<Live>>, Ending>, f64) {
     let started = Instant::now();
-    let result = match (kind, prepared.missing) {
+    let result = match (prepared.kind, prepared.missing) {
         (None, _) => Err(Diagnostic::error(format!("no provider knows the kind `{}`", change.address.kind)).into()),
         (_, Some(reference)) => Err(Diagnostic::error(format!("{} cannot be made", change.address))
             .because(format!("`{reference}` has no value even now that its resource exists"))
@@ -182,7 +181,7 @@ impl<'a> Walk<'a> {
         Some(index)
     }
 
-    fn prepare(&self, change: &Change, kind: Option<&Kind>, operation: Operation) -> Prepared {
+    fn prepare(&self, change: &Change, kind: Option<Arc<Kind>>, operation: Operation) -> Prepared {
         let fresh = change.needs.iter().any(|address| self.fresh.contains(address));
         let removed = self.removed.clone();
         let goes = |other: &Change| matches!(other.action, Action::Delete | Action::Replace);
@@ -193,7 +192,8 @@ impl<'a> Walk<'a> {
         if operation != Operation::Delete {
             for (name, value) in &mut inputs {
                 // A whole field may be nothing, as if it were left out; a part of one must be something.
-                let whole = matches!(value, Value::Reference(_)) && kind.is_some_and(|kind| kind.may_be_left_out(name));
+                let whole = matches!(value, Value::Reference(_))
+                    && kind.as_ref().is_some_and(|kind| kind.may_be_left_out(name));
                 *value = value.resolve(&mut |reference| {
                     let found = self.outcome.value(reference).filter(|found| whole || !found.is_null());
                     if found.is_none() {
@@ -203,7 +203,7 @@ impl<'a> Walk<'a> {
                 });
             }
         }
-        Prepared { inputs, missing, fresh, room_is_made, removed }
+        Prepared { kind, inputs, missing, fresh, room_is_made, removed }
     }
 
     fn land(&mut self, index: usize, result: Result<Option<Arc<Live>>, Ending>, seconds: f64, tools: &Tools) {

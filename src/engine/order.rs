@@ -199,7 +199,7 @@ fn refuse_two_of_one_name(world: &World, plan: &Plan) -> Result<(), Diagnostics>
         let (Some(live), Some(kind)) = (&change.live, world.kind(&change.address.kind)) else { continue };
         let key = kind.nature.natural_key;
         let same = |field: &&str| change.inputs.get(*field).is_none_or(|value| live.inputs.get(*field) == Some(value));
-        if key.is_empty() || !key.iter().all(|field| same(&field)) {
+        if key.is_empty() || !key.iter().all(same) {
             continue;
         }
         let holds =

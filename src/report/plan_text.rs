@@ -194,7 +194,9 @@ impl Page {
         if plan.is_empty() && only_owned == 0 && plan.stop.is_none() {
             let said = if counts.unchanged == 1 { "resource is as" } else { "resources are as" };
             return match counts.unchanged {
-                0 if counts.orphans == 0 => self.line(format!("Nothing to do: stack `{}` has no resources.", plan.stack)),
+                0 if counts.orphans == 0 => {
+                    self.line(format!("Nothing to do: stack `{}` has no resources.", plan.stack))
+                }
                 n if counts.orphans > 0 => self.line(format!(
                     "Nothing to do: {n} {said} declared, and {} kept though not declared.",
                     counts.orphans

@@ -113,7 +113,15 @@ pub enum Class {
 
 impl Fault {
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Fault { class, message: message.into(), code: None, operation: None, request_id: None, hint: None, created: None }
+        Fault {
+            class,
+            message: message.into(),
+            code: None,
+            operation: None,
+            request_id: None,
+            hint: None,
+            created: None,
+        }
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

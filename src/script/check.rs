@@ -258,7 +258,8 @@ fn arities(file: &File, name: &str) -> BTreeSet<usize> {
 fn unknown(name: &str, near: Option<String>, what: &str) -> Diagnostic {
     let what = if what.is_empty() { "function" } else { what };
     // As Terraform has it.
-    let near = near.or_else(|| name.split_once('_').filter(|(space, _)| *space == "aws").map(|(s, n)| format!("{s}::{n}")));
+    let near =
+        near.or_else(|| name.split_once('_').filter(|(space, _)| *space == "aws").map(|(s, n)| format!("{s}::{n}")));
     Diagnostic::error(format!("there is no {what} `{name}`"))
         .maybe_hint(near.map(|near| format!("did you mean `{near}`?")))
 }

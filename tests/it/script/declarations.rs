@@ -20,7 +20,7 @@ fn a_call_of_a_kind_is_a_declaration() {
     let all: Vec<_> = evaluation.declarations.iter().collect();
     assert_eq!(all[0].phase.iter().map(|p| &**p).collect::<Vec<_>>(), ["network", "base"]);
     assert_eq!(all[0].site.to_string(), "playbooks/main.rhai:2:64");
-    assert_eq!(Value::Map(all[0].inputs.clone()).to_string(), r#"{"cidr_block":"10.0.0.0/16","tags":{"Name":"main"}}"#);
+    assert_eq!(Value::Map(all[0].inputs.clone()).to_string(), r#"{"cidr_block":"10.0.0.0/16"}"#);
     let options = &all[1].options;
     assert_eq!(options.after, [Address::new("aws::vpc", "main")]);
     assert!(options.protect);
