@@ -61,11 +61,6 @@ impl Inventory {
         Value::Map(self.values.clone())
     }
 
-    /// The stack that a playbook run with this inventory owns.
-    pub fn stack(&self) -> &str {
-        &self.name
-    }
-
     /// Where the value at a path (`network.cidr`) was defined; for a table, where it was begun.
     pub fn origin(&self, path: &str) -> Option<&Site> {
         self.origins.get(path)

@@ -33,7 +33,7 @@ fn an_inventory_builds_on_others_and_knows_where_each_value_stands() {
         }))
     );
     assert_eq!(inventory.files, ["inventory/prod.toml", "inventory/big.toml", "inventory/common.toml"]);
-    assert_eq!(inventory.stack(), "prod");
+    assert_eq!(inventory.name.as_str(), "prod");
     assert_eq!(inventory.aws.region.as_deref(), Some("eu-central-1"));
     let origin = |path: &str| inventory.origin(path).unwrap().to_string();
     assert_eq!(origin("network.zones"), "inventory/prod.toml:4:1");
@@ -49,7 +49,7 @@ fn what_is_set_comes_last_and_is_toml_or_a_string() {
     assert_eq!(inventory.values["image"], "nginx:1.2".into());
     assert_eq!(inventory.values["a"], json!({ "b": { "c": true } }).into());
     assert_eq!(inventory.values["empty"], "".into());
-    assert_eq!((inventory.values["name"].clone(), inventory.stack()), ("other".into(), "prod"));
+    assert_eq!((inventory.values["name"].clone(), inventory.name.as_str()), ("other".into(), "prod"));
     assert_eq!(inventory.origin("a.b.c").unwrap().to_string(), "--set a.b.c=true");
 }
 

@@ -86,15 +86,11 @@ impl World {
 
     /// Everything of a kind that the stack owns.
     pub async fn owned(&self, kind: &Kind, region: &Region) -> Result<Arc<Listing>, Fault> {
-        self.listing(kind, region, Select::Owned { stack: self.stack.clone() }).await
+        self.selected(kind, region, Select::Owned { stack: self.stack.clone() }).await
     }
 
     /// Particular resources, whoever owns them.
     pub async fn selected(&self, kind: &Kind, region: &Region, select: Select) -> Result<Arc<Listing>, Fault> {
-        self.listing(kind, region, select).await
-    }
-
-    async fn listing(&self, kind: &Kind, region: &Region, select: Select) -> Result<Arc<Listing>, Fault> {
         let key = ((kind.name.clone(), region.clone()), select.clone());
         let cell = self.listings.lock().expect("no holder panics").entry(key).or_default().clone();
         let listing = cell

@@ -70,7 +70,12 @@ impl<W: Write + Send> Lines<W> {
 
     fn is_news(&mut self, at: Timestamp, event: &Event) -> bool {
         match event {
-            Event::Waiting { address, operation, .. } | Event::Retrying { address, operation, .. } => {
+            // What is done within moments need not say that it waits.
+            Event::Started { address, operation, .. } => {
+                self.told.insert((address.clone(), *operation), at);
+                true
+            }
+            Event::Waiting { address, operation, .. } => {
                 let key = (address.clone(), *operation);
                 let quiet = self.told.get(&key).is_some_and(|last| at.as_second() - last.as_second() < PATIENCE);
                 if !quiet {

@@ -115,14 +115,14 @@ fn missing_credentials_are_told_soon_and_clearly() {
         "{came}"
     );
     assert!(came.contains("(log in (`aws sso login`)"), "{came}");
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(30), "a hang is not an answer: {took:?}");
 }
 
 #[test]
 fn a_missing_region_is_told() {
     let (came, took) = in_environment(&[("AWS_ACCESS_KEY_ID", "NOTREAL"), ("AWS_SECRET_ACCESS_KEY", "not-a-secret")]);
     assert!(came.starts_with("Invalid no AWS region is set (set `region`"), "{came}");
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    assert!(took < Duration::from_secs(30), "a hang is not an answer: {took:?}");
 }
 
 #[tokio::test]

@@ -72,12 +72,19 @@ async fn an_apply_takes_as_long_as_its_critical_path() {
     assert!((1.0..=1.02).contains(&ratio), "makespan {:.1} s, critical path {critical:.1} s", outcome.seconds);
 }
 
+/// With kinds that follow each other, whose order is searched for: a step that looks at all for each would show here as
+/// minutes. How time and memory grow is measured by benches/many.rhai.
 #[tokio::test]
-async fn a_plan_of_thousands_grows_no_faster_than_their_number() {
-    // Counted in comparisons of sizes, not in seconds: the plan's work is linear if no step is quadratic, and a
-    // quadratic one shows at this size as minutes.
+async fn a_plan_of_thousands_is_made() {
     let cloud = Cloud::new();
-    let plan = cloud.plan(wide(10_000)).await;
+    let mut items = wide(9_900);
+    for n in 0..50 {
+        items.push(item(&format!("t::gate.g{n}"), json!({ "size": 1 })));
+        items.push(item(&format!("t::late.l{n}"), json!({ "size": 1 })));
+    }
+    let plan = cloud.plan(items).await;
     assert_eq!(plan.counts().create, 10_001);
+    let late = plan.changes.iter().filter(|change| *change.address.kind == *"t::late");
+    assert!(late.clone().count() == 50 && late.clone().all(|change| change.needs.len() == 50));
     assert_eq!(runner::engine::graph::steps(&plan).unwrap().len(), 10_001);
 }

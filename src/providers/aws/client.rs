@@ -90,10 +90,6 @@ impl Client {
         }
     }
 
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
     /// How many requests were sent, by operation (`ec2:DescribeVpcs`); a retried one counts again.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         self.calls.0.lock().expect("no holder panics").clone()

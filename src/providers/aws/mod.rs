@@ -80,10 +80,6 @@ impl Aws {
         }
     }
 
-    pub fn settings(&self) -> &Settings {
-        self.client.settings()
-    }
-
     /// How many requests were sent so far, by operation (`ec2:DescribeVpcs`).
     pub fn calls(&self) -> BTreeMap<String, u64> {
         self.client.calls()
