@@ -1,4 +1,4 @@
-//! One run per stack: a lock on a file, released by the operating system however the run ends.
+//! One run per stack in one checkout: a lock on a file, released by the operating system however the run ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
