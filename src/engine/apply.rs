@@ -57,7 +57,7 @@ pub async fn apply(
 ) -> Result<Outcome, Box<Diagnostic>> {
     let steps = graph::steps(plan)?;
     tools.events.emit(Event::ApplyStarted { operations: steps.len() });
-    let mut walk = Walk::new(plan, steps);
+    let mut walk = Walk::new(plan, steps, &kinds);
     let mut flying = FuturesUnordered::new();
     let started = Instant::now();
     let slots = Arc::new(Semaphore::new(parallelism.max(1)));
@@ -154,7 +154,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(plan: &'a Plan, steps: Vec<Step>) -> Self {
+    fn new(plan: &'a Plan, steps: Vec<Step>, kinds: &impl Fn(&str) -> Option<Arc<Kind>>) -> Self {
         let mut then = vec![vec![]; steps.len()];
         for (index, step) in steps.iter().enumerate() {
             step.after.iter().for_each(|before| then[*before].push(index));
@@ -166,7 +166,9 @@ impl<'a> Walk<'a> {
         let ready = ready.map(|index| (steps[index].rank, std::cmp::Reverse(index))).collect();
         let outcome = Outcome { lives, ..Outcome::default() };
         let going = plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace));
-        let removed = Arc::new(going.filter_map(|change| Some(change.live.as_ref()?.id.clone())).collect());
+        // A mere name says nothing of who is meant by it.
+        let told = going.filter(|change| !kinds(&change.address.kind).is_some_and(|kind| kind.is_named()));
+        let removed = Arc::new(told.filter_map(|change| Some(change.live.as_ref()?.id.clone())).collect());
         let (skipped, fresh) = (HashSet::new(), HashSet::new());
         Walk { plan, steps, then, waiting, ready, skipped, begun: 0, fresh, removed, outcome }
     }

@@ -9,7 +9,7 @@ use super::plan::{Action, FieldChange};
 /// `inputs` are filled in as far as they are known; what is left unknown counts as different, since it may be.
 pub fn diff(kind: &Kind, ignore: &[String], inputs: &Map, live: &Live) -> (Action, Vec<FieldChange>) {
     let mut changes = vec![];
-    for field in kind.inputs.iter().filter(|field| !ignore.contains(&field.name)) {
+    for field in kind.inputs.iter().filter(|field| !field.write_only && !ignore.contains(&field.name)) {
         let Some(wanted) = inputs.get(&field.name).filter(|value| !value.is_null()) else { continue };
         let wanted = kind.canonical(field, wanted);
         let found = live.inputs.get(&field.name).map(|value| kind.canonical(field, value));

@@ -195,8 +195,7 @@ impl Forecast {
             let live = self.to_adopt(kind, declaration, id)?;
             return Ok((Some(live), Some(Reason::Adopted { id: id.clone() })));
         }
-        self.refuse_taken_name(kind, declaration, inputs)?;
-        Ok((None, None))
+        Ok((self.refuse_taken_name(kind, declaration, inputs)?, None))
     }
 
     fn to_adopt(&self, kind: &Kind, declaration: &Declaration, id: &str) -> Result<Arc<Live>, Box<Diagnostic>> {
@@ -224,18 +223,29 @@ impl Forecast {
     }
 
     /// A resource with the natural name of one that we would create, and not ours, is a conflict; never taken over.
-    fn refuse_taken_name(&self, kind: &Kind, declaration: &Declaration, inputs: &Map) -> Result<(), Box<Diagnostic>> {
+    /// One that is ours was only left out of the listing by tags, which may lag behind.
+    fn refuse_taken_name(
+        &self,
+        kind: &Kind,
+        declaration: &Declaration,
+        inputs: &Map,
+    ) -> Result<Option<Arc<Live>>, Box<Diagnostic>> {
         let Some(name) = kind.nature.natural_key.first().and_then(|field| inputs.get(*field)?.as_str()) else {
-            return Ok(());
+            return Ok(None);
         };
-        let Some(listing) = self.seen_by_name(kind, &declaration.options.region, name) else { return Ok(()) };
+        let Some(listing) = self.seen_by_name(kind, &declaration.options.region, name) else { return Ok(None) };
         let same = |live: &&Arc<Live>| {
             kind.nature.natural_key.iter().all(|field| match inputs.get(*field) {
                 Some(wanted) => live.inputs.get(*field) == Some(wanted),
                 None => true,
             })
         };
-        let Some(taken) = listing.all.iter().find(same) else { return Ok(()) };
+        let Some(taken) = listing.all.iter().find(same) else { return Ok(None) };
+        let ours =
+            |owner: &Owner| owner.stack == self.world.stack && owner.address == declaration.address && !owner.deposed;
+        if taken.owner.as_ref().is_some_and(ours) {
+            return Ok(Some(taken.clone()));
+        }
         let (owner, hint) = match &taken.owner {
             Some(Owner { stack, address, .. }) => (
                 format!("stack `{stack}` owns it as {address}"),

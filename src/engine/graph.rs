@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::plan::{Action, Change, Hold, Plan, Reason};
+use super::plan::{Action, Change, Hold, Key, Plan, Reason};
 use crate::diagnostic::Diagnostic;
 use crate::event::Operation;
 use crate::resource::{Address, ReplaceOrder};
@@ -84,18 +84,18 @@ impl Order<'_> {
     /// Nothing goes before what uses it has gone, or has been changed to something else. Gives back the edges that are
     /// better dropped than standing in the way.
     fn remove_what_is_used_last(&self, steps: &mut [Step]) -> Vec<(usize, usize)> {
-        let going: HashMap<&str, usize> = self
+        let going: HashMap<Key<'_>, usize> = self
             .plan
             .changes
             .iter()
             .enumerate()
             .filter(|(index, _)| self.removes[*index].is_some())
-            .filter_map(|(index, change)| Some((change.live.as_ref()?.id.as_str(), index)))
+            .filter_map(|(index, change)| Some((change.key()?, index)))
             .collect();
         let mut loose = vec![];
         for (index, change) in self.plan.changes.iter().enumerate() {
             for used in &change.uses {
-                let Some(target) = going.get(used.id.as_str()).copied() else { continue };
+                let Some(target) = going.get(&(&*used.kind, used.id.as_str())).copied() else { continue };
                 let Some(removal) = self.removes[target] else { continue };
                 let before = match (self.removes[index], self.makes[index]) {
                     // Gone anyway, or let go of by the provider.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::graph;
-use super::plan::{Action, Change, Hold, Plan, Use};
+use super::plan::{Action, Change, Hold, Key, Plan, Use};
 use super::refresh::World;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{Address, ReplaceOrder, Value};
@@ -23,12 +23,12 @@ pub fn complete(world: &World, plan: &mut Plan) -> Result<(), Diagnostics> {
 
 /// Two declarations may stand for one resource only by mistake: by the same `adopt`, the same `was`.
 fn refuse_shared(plan: &Plan) -> Result<(), Diagnostics> {
-    let mut claimed: HashMap<&str, &Change> = HashMap::new();
+    let mut claimed: HashMap<Key<'_>, &Change> = HashMap::new();
     let mut wrong = vec![];
     for change in plan.changes.iter().filter(|change| change.site.is_some()) {
-        let Some(live) = &change.live else { continue };
-        if let Some(first) = claimed.insert(&live.id, change) {
-            let both = format!("{} and {} both stand for `{}`", first.address, change.address, live.id);
+        let Some(key) = change.key() else { continue };
+        if let Some(first) = claimed.insert(key, change) {
+            let both = format!("{} and {} both stand for `{}`", first.address, change.address, key.1);
             let mut told = Diagnostic::error(both).hint("one resource has one declaration: check `adopt` and `was`");
             for (site, label) in [(&change.site, "this one"), (&first.site, "and this one")] {
                 if let Some(site) = site {
@@ -81,15 +81,20 @@ fn rests_on(needs: &HashMap<&Address, &[Address]>, start: &Address, target: &Add
     false
 }
 
-/// What the live form of each change uses, told by the ids and ARNs it names: also for what no script declares.
+/// What the live form of each change uses, told by the ids and ARNs it names: also for what no script declares. An id
+/// that is only a name counts where a field says that it names such a kind.
 fn add_uses(world: &World, plan: &mut Plan) {
-    let mut named: HashMap<String, String> = HashMap::new();
+    type Owned = (Arc<str>, String);
+    let mut unmistakable: HashMap<String, Owned> = HashMap::new();
     let mut of_kind: HashMap<Arc<str>, Vec<(Option<String>, String)>> = HashMap::new();
     for change in &plan.changes {
         let Some(live) = &change.live else { continue };
-        named.insert(live.id.clone(), live.id.clone());
+        let key = (change.address.kind.clone(), live.id.clone());
+        if !world.kind(&change.address.kind).is_some_and(|kind| kind.is_named()) {
+            unmistakable.insert(live.id.clone(), key.clone());
+        }
         if let Some(arn) = live.outputs.get("arn").and_then(Value::as_str) {
-            named.insert(arn.to_owned(), live.id.clone());
+            unmistakable.insert(arn.to_owned(), key);
         }
         of_kind.entry(change.address.kind.clone()).or_default().push((live.region.clone(), live.id.clone()));
     }
@@ -98,11 +103,12 @@ fn add_uses(world: &World, plan: &mut Plan) {
         if change.action == Action::None {
             continue;
         }
+        let own: Owned = (change.address.kind.clone(), live.id.clone());
         // The firmest hold of each.
-        let mut uses: BTreeMap<&str, Hold> = BTreeMap::new();
-        let mut note = |name: &str, hold: Hold| {
-            if let Some(id) = named.get(name).filter(|id| **id != live.id) {
-                let firmest = uses.entry(id).or_insert(hold);
+        let mut uses: BTreeMap<Owned, Hold> = BTreeMap::new();
+        let mut note = |key: Owned, hold: Hold| {
+            if key != own {
+                let firmest = uses.entry(key).or_insert(hold);
                 *firmest = hold.max(*firmest);
             }
         };
@@ -112,30 +118,40 @@ fn add_uses(world: &World, plan: &mut Plan) {
                 (false, true) => Hold::LetsGo,
                 (false, false) => Hold::Loose,
             };
-            if let Some(value) = live.inputs.get(&field.name) {
-                value.strings(&mut |text| note(text, hold));
-            }
+            let named = field.names.as_deref().and_then(|name| of_kind.get_key_value(name));
+            let Some(value) = live.inputs.get(&field.name) else { continue };
+            value.strings(&mut |text| {
+                if let Some(key) = unmistakable.get(text) {
+                    note(key.clone(), hold);
+                }
+                if let Some((name, ids)) = named
+                    && ids.iter().any(|(_, id)| id == text)
+                {
+                    note((name.clone(), text.to_owned()), hold);
+                }
+            });
         }
         // An order between deletions, and no hold that would keep an update from coming later.
-        for (region, id) in kind.nature.follows.iter().flat_map(|name| of_kind.get(*name).into_iter().flatten()) {
-            if *region == live.region && change.action != Action::Update {
-                note(id, Hold::Loose);
+        for name in kind.nature.follows {
+            let Some((name, ids)) = of_kind.get_key_value(*name) else { continue };
+            for (_, id) in ids.iter().filter(|(region, _)| *region == live.region && change.action != Action::Update) {
+                note((name.clone(), id.clone()), Hold::Loose);
             }
         }
-        change.uses = uses.into_iter().map(|(id, hold)| Use { id: id.to_owned(), hold }).collect();
+        change.uses = uses.into_iter().map(|((kind, id), hold)| Use { kind, id, hold }).collect();
     }
 }
 
 /// Something that is only updated to use the new one holds on to the old one until then, so the old one cannot go first.
 fn make_first_what_is_held(plan: &mut Plan) {
     let updates = plan.changes.iter().filter(|change| change.action == Action::Update);
-    let held: HashSet<String> = updates
+    let held: HashSet<(Arc<str>, String)> = updates
         .flat_map(|change| &change.uses)
         .filter(|used| used.hold == Hold::Loose)
-        .map(|used| used.id.clone())
+        .map(|used| (used.kind.clone(), used.id.clone()))
         .collect();
     for change in plan.changes.iter_mut().filter(|change| change.action == Action::Replace) {
-        if change.live.as_ref().is_some_and(|live| held.contains(&live.id)) {
+        if change.live.as_ref().is_some_and(|live| held.contains(&(change.address.kind.clone(), live.id.clone()))) {
             change.options.replace = ReplaceOrder::CreateFirst;
         }
     }
@@ -167,16 +183,12 @@ fn spread_create_first(plan: &mut Plan) {
 /// What is kept although it is not declared any more may keep something else from going.
 fn refuse_kept_holders(plan: &Plan) -> Result<(), Diagnostics> {
     let goes = |change: &&Change| matches!(change.action, Action::Replace | Action::Delete);
-    let going: HashMap<&str, &Change> = plan
-        .changes
-        .iter()
-        .filter(goes)
-        .filter_map(|change| Some((change.live.as_ref()?.id.as_str(), change)))
-        .collect();
+    let going: HashMap<Key<'_>, &Change> =
+        plan.changes.iter().filter(goes).filter_map(|change| Some((change.key()?, change))).collect();
     let mut wrong = vec![];
     for kept in plan.changes.iter().filter(|change| change.action == Action::Orphan) {
         let holds = kept.uses.iter().filter(|used| used.hold == Hold::Firm);
-        for target in holds.filter_map(|used| going.get(used.id.as_str())) {
+        for target in holds.filter_map(|used| going.get(&(&*used.kind, used.id.as_str()))) {
             let mut told = Diagnostic::error(format!(
                 "{} cannot go: {} uses it, which is no longer declared and kept",
                 target.address, kept.address
@@ -203,7 +215,7 @@ fn refuse_two_of_one_name(world: &World, plan: &Plan) -> Result<(), Diagnostics>
             continue;
         }
         let holds =
-            |other: &&Change| other.action == Action::Update && other.uses.iter().any(|used| used.id == live.id);
+            |other: &&Change| other.action == Action::Update && other.uses.iter().any(|used| used.is_of(change));
         let holder = plan.changes.iter().find(holds).map(|other| &other.address);
         let mut told = Diagnostic::error(format!("{} would have to be replaced, and cannot be", change.address))
             .because(match holder {

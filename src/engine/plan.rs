@@ -94,9 +94,27 @@ pub struct PlannedOutput {
 /// One resource's hold of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Use {
-    /// The id of what is used.
+    /// The kind of what is used.
+    pub kind: Arc<str>,
+    /// Its id.
     pub id: String,
     pub hold: Hold,
+}
+
+impl Use {
+    /// Whether it is the present form of this that is used.
+    pub fn is_of(&self, change: &Change) -> bool {
+        *self.kind == *change.address.kind && change.live.as_ref().is_some_and(|live| live.id == self.id)
+    }
+}
+
+/// What tells one existing resource from all others.
+pub type Key<'a> = (&'a str, &'a str);
+
+impl Change {
+    pub fn key(&self) -> Option<Key<'_>> {
+        self.live.as_ref().map(|live| (&*self.address.kind, live.id.as_str()))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -39,10 +39,10 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         .collect();
     // A stage, or a part, cannot tell what is no longer declared.
     if evaluation.stop.is_none() && wish.phases.is_empty() {
-        let declared: HashSet<String> =
-            changes.iter().filter_map(|change| change.live.as_ref()).map(|live| live.id.clone()).collect();
+        let declared: HashSet<(String, String)> =
+            changes.iter().filter_map(Change::key).map(|(kind, id)| (kind.to_owned(), id.to_owned())).collect();
         for live in owned(&forecast.world, evaluation, wish).await? {
-            if !declared.contains(&live.id) {
+            if !declared.contains(&key(&live)) {
                 changes.push(undeclared(&forecast.world, &live, wish.prune));
             }
         }
@@ -187,8 +187,14 @@ async fn owned(world: &World, evaluation: &Evaluation, wish: &Wish) -> Result<Ve
     }
     // A region named twice (as the default and by its name) lists the same resource twice.
     let mut seen = HashSet::new();
-    lives.retain(|live: &Arc<Live>| seen.insert(live.id.clone()));
+    lives.retain(|live: &Arc<Live>| seen.insert(key(live)));
     if wrong.is_empty() { Ok(lives) } else { Err(wrong) }
+}
+
+/// What tells one owned resource from all others.
+fn key(live: &Live) -> (String, String) {
+    let kind = live.owner.as_ref().map(|owner| owner.address.kind.to_string());
+    (kind.unwrap_or_default(), live.id.clone())
 }
 
 fn undeclared(world: &World, live: &Live, prune: bool) -> Change {

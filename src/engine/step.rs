@@ -10,7 +10,7 @@ use super::plan::Reason;
 use super::wait::{Backoff, Pace};
 use super::work::{Ending, Work};
 use crate::event::Operation;
-use crate::resource::{Class, Create, Delete, Fault, Live, Map, ReplaceOrder, Status, Update, Value};
+use crate::resource::{Class, Create, Delete, Fault, Live, Map, ReplaceOrder, Select, Status, Update, Value};
 
 impl Work<'_> {
     /// Does it; what exists afterwards, if anything does.
@@ -68,6 +68,16 @@ impl Work<'_> {
                     }
                     self.pause(&mut backoff, &fault).await?;
                 }
+                // The name is taken by what an earlier attempt made, and no listing by tags has shown yet.
+                Err(fault) if fault.class == Class::Exists && replaced.is_none() => match self.ours_by_name().await? {
+                    Some(live) => {
+                        let id = live.id.clone();
+                        self.bring_about(live, &request.token, false).await?;
+                        break id;
+                    }
+                    None if self.may_retry(&fault) => self.pause(&mut backoff, &fault).await?,
+                    None => return Err(self.failed(&fault)),
+                },
                 Err(fault) if self.may_retry(&fault) => self.pause(&mut backoff, &fault).await?,
                 Err(fault) => return Err(self.failed(&fault)),
             }
@@ -89,6 +99,25 @@ impl Work<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// What has the natural name, if it is this very resource.
+    async fn ours_by_name(&self) -> Result<Option<Arc<Live>>, Ending> {
+        let key = self.kind.nature.natural_key;
+        let Some(name) = key.first().and_then(|field| self.inputs.get(*field)?.as_str()) else { return Ok(None) };
+        let select = Select::Named([name.to_owned()].into());
+        let region = self.region();
+        let found = match self.call(self.tools.provider.list(self.kind, region.as_deref(), &select)).await? {
+            Ok(found) => found,
+            Err(fault) => return Err(self.failed(&fault)),
+        };
+        let owner = self.owner(false);
+        let ours = |live: &Live| {
+            let theirs = live.owner.as_ref();
+            theirs.is_some_and(|theirs| (&theirs.stack, &theirs.address) == (&owner.stack, &owner.address))
+                && live.status != Status::Deleting
+        };
+        Ok(found.into_iter().find(ours).map(Arc::new))
     }
 
     async fn wait_visible(&self, id: &str) -> Result<Arc<Live>, Ending> {

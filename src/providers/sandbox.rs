@@ -17,7 +17,9 @@ use tokio::time::{Instant, sleep};
 use self::made_up::{made_up, make_id, outputs, with_defaults};
 use crate::diagnostic::Diagnostic;
 use crate::resource::kind::Lookup;
-use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Map, Output, Provider, Select, Status, Update, Value};
+use crate::resource::{
+    Class, Create, Delete, Fault, Field, Kind, Live, Map, Output, Provider, Select, Status, Update, Value,
+};
 
 /// What a test wants to happen to the next calls of one sort.
 #[derive(Clone, Debug)]
@@ -71,6 +73,11 @@ struct State {
     calls: BTreeMap<String, usize>,
 }
 
+/// Kind and id: an id that is a name may be that of several kinds.
+fn key(kind: &str, id: &str) -> String {
+    format!("{kind} {id}")
+}
+
 #[derive(Clone, Serialize, Deserialize)]
 struct Record {
     kind: String,
@@ -86,7 +93,7 @@ struct Saved {
     resources: Vec<Record>,
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 impl Sandbox {
     /// An empty cloud that is gone with the process.
@@ -132,7 +139,7 @@ impl Sandbox {
                 }
                 let mut state = sandbox.state.lock().expect("no holder panics");
                 state.born = saved.born;
-                state.records = saved.resources.into_iter().map(|record| (record.live.id.clone(), record)).collect();
+                state.records = saved.resources.into_iter().map(|r| (key(&r.kind, &r.live.id), r)).collect();
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(unusable(error.to_string())),
@@ -145,7 +152,7 @@ impl Sandbox {
         self.state.lock().expect("no holder panics").mishaps.push(mishap);
     }
 
-    /// Everything there is, by id.
+    /// Everything there is, by kind and id.
     pub fn all(&self) -> Vec<(String, Live)> {
         let state = self.state.lock().expect("no holder panics");
         state.records.values().map(|record| (record.kind.clone(), record.live.clone())).collect()
@@ -154,7 +161,8 @@ impl Sandbox {
     /// Changes something behind everyone's back.
     pub fn meddle(&self, id: &str, change: impl FnOnce(&mut Live)) {
         let mut state = self.state.lock().expect("no holder panics");
-        change(&mut state.records.get_mut(id).expect("the test names what exists").live);
+        let found = state.records.values_mut().find(|record| record.live.id == id);
+        change(&mut found.expect("the test names what exists").live);
     }
 
     /// How often each call was made, `create aws::vpc` and the like.
@@ -250,11 +258,15 @@ impl State {
     /// The first id of ours among the inputs that no longer exists.
     fn dangling(&self, kinds: &[Arc<Kind>], inputs: &Map) -> Option<String> {
         let mut found = None;
-        let prefixes: Vec<&str> = kinds.iter().map(|k| k.nature.id_prefix).filter(|p| !p.is_empty()).collect();
+        let prefixed: Vec<&Arc<Kind>> = kinds.iter().filter(|kind| !kind.nature.id_prefix.is_empty()).collect();
         inputs.values().for_each(|value| {
             value.strings(&mut |text| {
-                let is_id = prefixes.iter().any(|prefix| is_sandbox_id(text, prefix));
-                if is_id && !self.records.get(text).is_some_and(|r| r.live.status != Status::Deleting) {
+                let of = prefixed.iter().find(|kind| is_sandbox_id(text, kind.nature.id_prefix));
+                let there = |kind: &&&Arc<Kind>| {
+                    let record = self.records.get(&key(&kind.name, text));
+                    record.is_some_and(|record| record.live.status != Status::Deleting)
+                };
+                if of.is_some_and(|kind| !there(&kind)) {
                     found = Some(text.to_owned());
                 }
             })
@@ -263,10 +275,11 @@ impl State {
     }
 
     /// Holds that the provider drops when what they name goes: an association, a route.
-    fn let_go(&mut self, kinds: &[Arc<Kind>], id: &str) {
+    fn let_go(&mut self, kinds: &[Arc<Kind>], of: &Kind, id: &str) {
+        let names = |field: &Field| !of.is_named() || field.names.as_deref() == Some(&*of.name);
         for record in self.records.values_mut() {
             let Some(kind) = kinds.iter().find(|kind| *kind.name == *record.kind) else { continue };
-            for field in kind.inputs.iter().filter(|field| field.lets_go) {
+            for field in kind.inputs.iter().filter(|field| field.lets_go && names(field)) {
                 if let Some(Value::List(items)) = record.live.inputs.get_mut(&field.name) {
                     items.retain(|item| {
                         let mut uses = false;
@@ -289,12 +302,14 @@ impl State {
     }
 
     /// Who holds on to a resource: whoever names it in a field that does not let go.
-    fn user_of(&self, kinds: &[Arc<Kind>], id: &str) -> Option<&Record> {
-        let present = |record: &&Record| record.live.status != Status::Deleting && record.live.id != id;
+    fn user_of(&self, kinds: &[Arc<Kind>], of: &Kind, id: &str) -> Option<&Record> {
+        let itself = |record: &Record| record.live.id == id && *record.kind == *of.name;
+        let present = |record: &&Record| record.live.status != Status::Deleting && !itself(record);
+        let names = |field: &Field| !of.is_named() || field.names.as_deref() == Some(&*of.name);
         self.records.values().filter(present).find(|record| {
             let Some(kind) = kinds.iter().find(|kind| *kind.name == *record.kind) else { return false };
             let mut uses = false;
-            for field in kind.inputs.iter().filter(|field| !field.lets_go) {
+            for field in kind.inputs.iter().filter(|field| !field.lets_go && names(field)) {
                 if let Some(value) = record.live.inputs.get(&field.name) {
                     value.strings(&mut |text| uses |= text == id);
                 }
@@ -358,7 +373,7 @@ impl Provider for Sandbox {
                 }
                 state.refuse_taken_name(kind, &request.inputs)?;
                 state.born += 1;
-                let id = make_id(kind, &request.owner, state.born);
+                let id = make_id(kind, &request.owner, &request.inputs, state.born);
                 let mut inputs = with_defaults(kind, &request.inputs);
                 inputs.retain(|_, value| !value.is_null());
                 let outputs = outputs(kind, &id, &inputs);
@@ -371,7 +386,7 @@ impl Provider for Sandbox {
                     outputs,
                     status,
                 };
-                state.records.insert(id.clone(), Record { kind: kind.name.to_string(), live, settles });
+                state.records.insert(key(&kind.name, &id), Record { kind: kind.name.to_string(), live, settles });
                 Ok(id)
             })
             .await?;
@@ -389,7 +404,7 @@ impl Provider for Sandbox {
             if let Some(id) = state.dangling(&self.kinds, &request.inputs) {
                 return Err(Fault::new(Class::NotFound, format!("`{id}` does not exist")));
             }
-            let Some(record) = state.records.get_mut(&request.live.id) else {
+            let Some(record) = state.records.get_mut(&key(&kind.name, &request.live.id)) else {
                 return Err(Fault::new(Class::NotFound, format!("`{}` does not exist", request.live.id)));
             };
             record.live.owner = Some(request.owner.clone());
@@ -421,13 +436,13 @@ impl Provider for Sandbox {
         let settles = self.settles(&kind.name);
         self.change(|state| {
             state.settle();
-            if let Some(user) = state.user_of(&self.kinds, &request.live.id) {
+            if let Some(user) = state.user_of(&self.kinds, kind, &request.live.id) {
                 return Err(Fault::new(Class::Busy, format!("`{}` is in use by `{}`", request.live.id, user.live.id)));
             }
-            state.let_go(&self.kinds, &request.live.id);
-            match (state.records.get_mut(&request.live.id), settles) {
+            state.let_go(&self.kinds, kind, &request.live.id);
+            match (state.records.get_mut(&key(&kind.name, &request.live.id)), settles) {
                 (None, _) => {}
-                (Some(_), None) => drop(state.records.remove(&request.live.id)),
+                (Some(_), None) => drop(state.records.remove(&key(&kind.name, &request.live.id))),
                 (Some(record), settles) => (record.live.status, record.settles) = (Status::Deleting, settles),
             }
             Ok(())

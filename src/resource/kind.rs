@@ -36,8 +36,10 @@ pub struct Nature {
     /// Keys of a map input (tags) that others write on the resource, and that are not compared unless the author names
     /// them.
     pub foreign_key: fn(&str) -> bool,
-    /// How the provider's ids begin (`vpc-`).
+    /// How the provider's ids begin (`vpc-`). Empty if its id is its natural key, or if ids have no common beginning.
     pub id_prefix: &'static str,
+    /// What an output of one with these inputs looks like, where its example does not say: for the sandbox.
+    pub made_up: fn(output: &str, inputs: &Map) -> Option<Value>,
     /// The default for the option `timeout`, in seconds.
     pub timeout: u64,
 }
@@ -52,6 +54,7 @@ impl Default for Nature {
             check: |_| vec![],
             foreign_key: |_| false,
             id_prefix: "",
+            made_up: |_, _| None,
             timeout: 600,
         }
     }
@@ -78,6 +81,11 @@ impl Kind {
             outputs: schema::outputs::<Outputs>(),
             nature,
         }
+    }
+
+    /// Whether its ids are names, which may stand for something else elsewhere.
+    pub fn is_named(&self) -> bool {
+        self.nature.id_prefix.is_empty() && !self.nature.natural_key.is_empty()
     }
 
     pub fn input(&self, name: &str) -> Option<&Field> {

@@ -36,6 +36,12 @@ pub struct Field {
     pub sensitive: bool,
     /// The provider drops this hold by itself when what it names is deleted.
     pub lets_go: bool,
+    /// The kind whose resources it names, where their ids are names that could mean anything.
+    pub names: Option<String>,
+    /// It goes out and never comes back: nothing tells what it is now, so it is not compared.
+    pub write_only: bool,
+    /// The provider keeps it for us only; it means nothing to it.
+    pub remembered: bool,
     /// What the provider takes if it is left out; makes `null` and the default compare equal.
     pub default: Option<Value>,
     pub doc: String,
@@ -83,8 +89,8 @@ impl std::fmt::Display for Type {
 
 /// The inputs of a kind, from the type that deserialises them.
 ///
-/// Read per property: its doc comment, `required`, `default`, `uniqueItems` (a set), and the extensions
-/// `immutable` and `sensitive` (`#[schemars(extend("immutable" = true))]`).
+/// Read per property: its doc comment, `required`, `default`, `uniqueItems` (a set), and the extensions that are named
+/// after the fields of [`Field`] (`#[schemars(extend("immutable" = true))]`).
 pub fn inputs<T: JsonSchema>() -> Vec<Field> {
     fields(schema_of::<T>().as_value())
 }
@@ -135,6 +141,9 @@ fn fields(schema: &Json) -> Vec<Field> {
             immutable: property["immutable"] == true,
             sensitive: property["sensitive"] == true,
             lets_go: property["lets_go"] == true,
+            names: property["names"].as_str().map(str::to_owned),
+            write_only: property["write_only"] == true,
+            remembered: property["remembered"] == true,
             default: property.get("default").filter(|d| !d.is_null()).map(|json| json.clone().into()),
             doc: doc_of(property),
         })

@@ -1,7 +1,7 @@
 //! The one integration crate: one binary, so that the SDKs are linked once.
 
+mod aws;
 mod aws_client;
-mod aws_kinds;
 mod cli;
 mod cli_aws;
 mod docs;

@@ -57,14 +57,58 @@ pub struct Region {
     pub account: String,
     /// `aws`, `aws-cn` or `aws-us-gov`.
     pub partition: String,
+    pub acm: aws_sdk_acm::Client,
+    pub autoscaling: aws_sdk_autoscaling::Client,
+    pub dlm: aws_sdk_dlm::Client,
     pub ec2: aws_sdk_ec2::Client,
+    pub ecr: aws_sdk_ecr::Client,
+    pub eks: aws_sdk_eks::Client,
+    pub elb: aws_sdk_elasticloadbalancingv2::Client,
+    /// The same in every region: IAM has none.
+    pub iam: aws_sdk_iam::Client,
+    pub rds: aws_sdk_rds::Client,
+    pub s3: aws_sdk_s3::Client,
+    pub secretsmanager: aws_sdk_secretsmanager::Client,
+    pub ssm: aws_sdk_ssm::Client,
+    pub tagging: aws_sdk_resourcegroupstagging::Client,
+    /// Where the tags of what has no region are kept.
+    pub global_tagging: aws_sdk_resourcegroupstagging::Client,
 }
 
 impl Region {
     /// `arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-0abc`.
-    pub fn arn(&self, owner: Option<&str>, what: &str) -> String {
+    pub fn ec2_arn(&self, owner: Option<&str>, what: &str) -> String {
         format!("arn:{}:ec2:{}:{}:{what}", self.partition, self.name, owner.unwrap_or(&self.account))
     }
+
+    /// `arn:aws:eks:eu-west-1:111122223333:cluster/prod`.
+    pub fn arn(&self, service: &str, what: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:{what}", self.partition, self.name, self.account)
+    }
+}
+
+/// Where the tags of what has no region are kept.
+fn global_region(partition: &str) -> &'static str {
+    match partition {
+        "aws-cn" => "cn-north-1",
+        "aws-us-gov" => "us-gov-west-1",
+        _ => "us-east-1",
+    }
+}
+
+/// A service's client, with all that holds for every call.
+macro_rules! client {
+    ($sdk:ident, $of:expr, $config:expr, $region:expr) => {
+        $sdk::Client::from_conf(
+            $sdk::config::Builder::from($config)
+                .region($sdk::config::Region::new($region.to_owned()))
+                .interceptor(Guard { read_only: $of.settings.read_only })
+                .interceptor($of.calls.clone())
+                .interceptor(WholeAnswer)
+                .retry_classifier(RetryTruncated)
+                .build(),
+        )
+    };
 }
 
 /// The clients, made when first needed.
@@ -106,18 +150,25 @@ impl Client {
         if let Some(region) = self.regions.lock().expect("no holder panics").get(&name) {
             return Ok(region.clone());
         }
-        let ec2 = aws_sdk_ec2::config::Builder::from(config)
-            .region(aws_sdk_ec2::config::Region::new(name.clone()))
-            .interceptor(Guard { read_only: self.settings.read_only })
-            .interceptor(self.calls.clone())
-            .interceptor(WholeAnswer)
-            .retry_classifier(RetryTruncated)
-            .build();
+        let partition = identity.arn.split(':').nth(1).unwrap_or("aws").to_owned();
         let region = Arc::new(Region {
             account: identity.account.clone(),
-            partition: identity.arn.split(':').nth(1).unwrap_or("aws").to_owned(),
-            ec2: aws_sdk_ec2::Client::from_conf(ec2),
+            acm: client!(aws_sdk_acm, self, config, name),
+            autoscaling: client!(aws_sdk_autoscaling, self, config, name),
+            dlm: client!(aws_sdk_dlm, self, config, name),
+            ec2: client!(aws_sdk_ec2, self, config, name),
+            ecr: client!(aws_sdk_ecr, self, config, name),
+            eks: client!(aws_sdk_eks, self, config, name),
+            elb: client!(aws_sdk_elasticloadbalancingv2, self, config, name),
+            iam: client!(aws_sdk_iam, self, config, name),
+            rds: client!(aws_sdk_rds, self, config, name),
+            s3: client!(aws_sdk_s3, self, config, name),
+            secretsmanager: client!(aws_sdk_secretsmanager, self, config, name),
+            ssm: client!(aws_sdk_ssm, self, config, name),
+            tagging: client!(aws_sdk_resourcegroupstagging, self, config, name),
+            global_tagging: client!(aws_sdk_resourcegroupstagging, self, config, global_region(&partition)),
             name: name.clone(),
+            partition,
         });
         self.regions.lock().expect("no holder panics").entry(name).or_insert(region.clone());
         Ok(region)
@@ -137,16 +188,8 @@ impl Client {
 
     async fn ask_identity(&self) -> Result<Identity, Fault> {
         let config = self.config().await;
-        if config.region().is_none() {
-            return Err(no_region());
-        }
-        let sts = aws_sdk_sts::config::Builder::from(config)
-            .interceptor(Guard { read_only: self.settings.read_only })
-            .interceptor(self.calls.clone())
-            .interceptor(WholeAnswer)
-            .retry_classifier(RetryTruncated)
-            .build();
-        let sts = aws_sdk_sts::Client::from_conf(sts);
+        let Some(region) = config.region() else { return Err(no_region()) };
+        let sts = client!(aws_sdk_sts, self, config, region.as_ref());
         let told = sts.get_caller_identity().send().await.or_fault("sts:GetCallerIdentity")?;
         let identity = Identity {
             account: told.account().unwrap_or_default().to_owned(),
@@ -215,13 +258,23 @@ fn http() -> SharedHttpClient {
 /// True for an operation that cannot change anything; takes `DescribeVpcs` and `ec2:DescribeVpcs`.
 pub fn reads(operation: &str) -> bool {
     let name = operation.rsplit(':').next().unwrap_or(operation);
-    ["Describe", "Get", "List", "AssumeRole"].iter().any(|prefix| name.starts_with(prefix))
+    ["Describe", "Get", "List", "Head", "AssumeRole"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn operation(cfg: &ConfigBag) -> String {
     match cfg.load::<Metadata>() {
-        Some(metadata) => format!("{}:{}", metadata.service().to_lowercase(), metadata.name()),
+        Some(metadata) => format!("{}:{}", service(metadata.service()), metadata.name()),
         None => String::new(),
+    }
+}
+
+/// A service as IAM's actions name it, from the SDK's name for it.
+fn service(name: &str) -> String {
+    match name {
+        "Auto Scaling" => "autoscaling".into(),
+        "Elastic Load Balancing v2" => "elasticloadbalancing".into(),
+        "Resource Groups Tagging API" => "tag".into(),
+        other => other.to_lowercase().replace(' ', ""),
     }
 }
 
@@ -311,13 +364,21 @@ impl Intercept for WholeAnswer {
         &self,
         context: &AfterDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         match context.response().body().bytes() {
+            Some([]) if may_say_nothing(&operation(cfg)) => Ok(()),
             Some(body) if !is_whole(body) => Err(Truncated.into()),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether an answer without a body is one: a write's, to services that do not wrap their answers.
+fn may_say_nothing(operation: &str) -> bool {
+    let (service, name) = operation.split_once(':').unwrap_or_default();
+    let wraps = ["autoscaling", "ec2", "elasticloadbalancing", "iam", "rds", "sts"].contains(&service);
+    name.starts_with("Head") || !wraps && !reads(name)
 }
 
 /// True unless it is XML that lacks the end of its root element.

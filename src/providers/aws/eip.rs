@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Region;
 use super::fault::OrFault;
-use super::kind::{Birth, Change, Ec2Kind, Found, Search};
+use super::kind::{AwsKind, Birth, Change, Found, Search};
+use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::{Fault, Status};
@@ -59,9 +60,9 @@ pub struct Outputs {
     public_dns: String,
 }
 
-impl Ec2Kind for Eip {
+impl AwsKind for Eip {
     const NAME: &'static str = "aws::eip";
-    const TYPE: ResourceType = ResourceType::ElasticIp;
+    const TYPE: Type = Type::Ec2(ResourceType::ElasticIp);
     type Inputs = Inputs;
     type Outputs = Outputs;
 
@@ -83,16 +84,16 @@ impl Ec2Kind for Eip {
                     domain: address.domain().map(|domain| domain.as_str().to_owned()).unwrap_or_else(vpc),
                     public_ipv4_pool: address.public_ipv4_pool().map(str::to_owned).unwrap_or_else(amazon),
                     network_border_group: address.network_border_group().map(str::to_owned),
-                    tags: tags::authored(address.tags()),
+                    tags: tags::authored(&tags::of(address.tags())),
                 },
                 outputs: Outputs {
                     id: id.clone(),
                     allocation_id: id.clone(),
-                    arn: region.arn(None, &format!("elastic-ip/{id}")),
+                    arn: region.ec2_arn(None, &format!("elastic-ip/{id}")),
                     public_dns: public_dns(region, &public_ip),
                     public_ip,
                 },
-                tags: address.tags().to_vec(),
+                tags: tags::of(address.tags()),
                 status: Status::Ready,
                 id,
             })
@@ -107,7 +108,7 @@ impl Ec2Kind for Eip {
             .domain(inputs.domain.as_str().into())
             .set_public_ipv4_pool(Some(inputs.public_ipv4_pool.clone()).filter(|pool| *pool != amazon()))
             .set_network_border_group(inputs.network_border_group.clone())
-            .tag_specifications(birth.tags());
+            .tag_specifications(birth.specification());
         Ok(call.send().await.or_fault("ec2:AllocateAddress")?.allocation_id)
     }
 

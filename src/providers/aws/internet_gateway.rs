@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Region;
 use super::fault::{OrFault, gone_is_fine};
-use super::kind::{Birth, Change, Ec2Kind, Found, Search};
+use super::kind::{AwsKind, Birth, Change, Found, Search};
+use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::{Class, Fault, Status};
@@ -38,9 +39,9 @@ pub struct Outputs {
     owner_id: String,
 }
 
-impl Ec2Kind for InternetGateway {
+impl AwsKind for InternetGateway {
     const NAME: &'static str = "aws::internet_gateway";
-    const TYPE: ResourceType = ResourceType::InternetGateway;
+    const TYPE: Type = Type::Ec2(ResourceType::InternetGateway);
     type Inputs = Inputs;
     type Outputs = Outputs;
 
@@ -61,14 +62,14 @@ impl Ec2Kind for InternetGateway {
             Some(Found {
                 inputs: Inputs {
                     vpc_id: attachment.and_then(|one| one.vpc_id()).map(str::to_owned),
-                    tags: tags::authored(gateway.tags()),
+                    tags: tags::authored(&tags::of(gateway.tags())),
                 },
                 outputs: Outputs {
-                    arn: region.arn(gateway.owner_id(), &format!("internet-gateway/{id}")),
+                    arn: region.ec2_arn(gateway.owner_id(), &format!("internet-gateway/{id}")),
                     owner_id: gateway.owner_id().unwrap_or(&region.account).to_owned(),
                     id: id.clone(),
                 },
-                tags: gateway.tags().to_vec(),
+                tags: tags::of(gateway.tags()),
                 status: match attachment.and_then(|one| one.state()) {
                     Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => {
                         Status::Pending(state.as_str().to_owned())
@@ -83,7 +84,7 @@ impl Ec2Kind for InternetGateway {
     }
 
     async fn create(region: &Region, _: &Inputs, birth: &Birth) -> Result<Option<String>, Fault> {
-        let answer = region.ec2.create_internet_gateway().tag_specifications(birth.tags()).send().await;
+        let answer = region.ec2.create_internet_gateway().tag_specifications(birth.specification()).send().await;
         let gateway = answer.or_fault("ec2:CreateInternetGateway")?.internet_gateway;
         Ok(gateway.and_then(|gateway| gateway.internet_gateway_id))
     }

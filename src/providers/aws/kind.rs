@@ -5,25 +5,27 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
+use aws_sdk_ec2::types::{Filter, TagSpecification};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::client::Region;
 use super::fault::after;
-use super::tags::{self, Tags};
+use super::tagging::{self, Type};
+use super::tags::{self, SdkTag, Tags};
 use crate::resource::kind::Nature;
-use crate::resource::schema::Mistake;
+use crate::resource::schema::{self, Mistake};
 use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Map, Owner, Select, Status, Update, Value};
 
-/// One kind of EC2 resource: its shape, and the calls of its life. Tags and ownership after the create are not its
-/// business: the adapter brings them up to date.
-pub trait Ec2Kind: Sized + Send + Sync + 'static {
+/// One kind of resource: its shape, and the calls of its life. Tags and ownership after the create are not its
+/// business: the adapter brings them up to date. Nor are inputs that are only `remembered`: AWS has no place for them,
+/// and the adapter keeps them in tags.
+pub trait AwsKind: Sized + Send + Sync + 'static {
     /// `aws::vpc`.
     const NAME: &'static str;
-    /// What EC2 calls it where tags are concerned.
-    const TYPE: ResourceType;
+    /// What it is to AWS where tags are concerned.
+    const TYPE: Type;
     type Inputs: Serialize + DeserializeOwned + JsonSchema + Send + Sync;
     type Outputs: Serialize + JsonSchema + Send + Sync;
 
@@ -54,9 +56,10 @@ pub trait Ec2Kind: Sized + Send + Sync + 'static {
 }
 
 /// One resource as a listing gives it.
-pub struct Found<K: Ec2Kind> {
+pub struct Found<K: AwsKind> {
     pub id: String,
-    pub tags: Vec<Tag>,
+    /// All of them.
+    pub tags: Tags,
     pub inputs: K::Inputs,
     pub outputs: K::Outputs,
     pub status: Status,
@@ -80,18 +83,25 @@ impl<Inputs> Change<'_, Inputs> {
 pub struct Birth {
     pub owner: Owner,
     pub token: String,
-    tags: Tags,
-    of: ResourceType,
+    /// Ownership, tags and what is remembered in tags, for the create call.
+    pub tags: Tags,
+    of: Type,
 }
 
 impl Birth {
-    /// Ownership and tags, for the create call.
-    pub fn tags(&self) -> TagSpecification {
-        tags::specification(self.of.clone(), &self.tags)
+    /// The tags as most services take them.
+    pub fn list<T: SdkTag>(&self) -> Option<Vec<T>> {
+        Some(tags::list(&self.tags))
+    }
+
+    /// The tags as EC2 takes them.
+    pub fn specification(&self) -> TagSpecification {
+        let Type::Ec2(of) = &self.of else { unreachable!("only kinds of EC2 ask for it") };
+        TagSpecification::builder().resource_type(of.clone()).set_tags(self.list()).build()
     }
 }
 
-/// Which resources to list, in EC2's terms.
+/// Which resources to list, in AWS's terms.
 pub struct Search<'a>(&'a Select);
 
 /// EC2 takes no more values than this in one filter.
@@ -106,6 +116,27 @@ impl Search<'_> {
             Select::Ids(ids) => in_chunks(id, ids),
             Select::Named(names) => name.map(|name| in_chunks(name, names)).unwrap_or_default(),
         }
+    }
+
+    /// The ids to read of a kind whose listing does not tell tags. `id` takes an id out of an ARN; a natural name that
+    /// is asked for is the id.
+    pub async fn ids(
+        &self,
+        region: &Region,
+        of: &Type,
+        id: impl Fn(&str) -> Option<String>,
+    ) -> Result<BTreeSet<String>, Fault> {
+        match self.0 {
+            Select::Owned { stack } => {
+                let arns = tagging::owned_arns(region, &[of], stack).await?;
+                Ok(arns.iter().filter_map(|arn| id(arn)).collect())
+            }
+            Select::Ids(ids) | Select::Named(ids) => Ok(ids.clone()),
+        }
+    }
+
+    pub fn select(&self) -> &Select {
+        self.0
     }
 
     /// Whether a listing gave what was asked for: a filter may be wider (it knows wildcards), or not be known.
@@ -146,7 +177,7 @@ fn literal(text: &str) -> String {
 #[async_trait]
 pub trait AnyKind: Send + Sync {
     fn kind(&self) -> &Arc<Kind>;
-    fn resource_type(&self) -> ResourceType;
+    fn of_type(&self) -> Type;
     async fn list(&self, region: &Region, named: Option<&str>, select: &Select) -> Result<Vec<Live>, Fault>;
     async fn create(&self, region: &Region, request: &Create) -> Result<String, Fault>;
     async fn update(&self, region: &Region, request: &Update) -> Result<(), Fault>;
@@ -156,24 +187,24 @@ pub trait AnyKind: Send + Sync {
 /// Puts a typed kind behind [`AnyKind`].
 pub struct Typed<K>(Arc<Kind>, PhantomData<K>);
 
-pub fn any<K: Ec2Kind>() -> Box<dyn AnyKind> {
+pub fn any<K: AwsKind>() -> Box<dyn AnyKind> {
     let nature = Nature { check: check::<K>, foreign_key: tags::foreign, ..K::nature() };
     Box::new(Typed::<K>(Arc::new(Kind::of::<K::Inputs, K::Outputs>(K::NAME, nature)), PhantomData))
 }
 
-fn check<K: Ec2Kind>(inputs: &Map) -> Vec<Mistake> {
+fn check<K: AwsKind>(inputs: &Map) -> Vec<Mistake> {
     let mut mistakes = (K::nature().check)(inputs);
     mistakes.extend(tags::check(inputs));
     mistakes
 }
 
 #[async_trait]
-impl<K: Ec2Kind> AnyKind for Typed<K> {
+impl<K: AwsKind> AnyKind for Typed<K> {
     fn kind(&self) -> &Arc<Kind> {
         &self.0
     }
 
-    fn resource_type(&self) -> ResourceType {
+    fn of_type(&self) -> Type {
         K::TYPE
     }
 
@@ -182,13 +213,17 @@ impl<K: Ec2Kind> AnyKind for Typed<K> {
         let found = K::list(region, &search).await?;
         let live = found.into_iter().filter_map(|found| {
             let owner = tags::owner(&found.tags);
-            search.wants(&found.id, owner.as_ref()).then(|| Live {
-                id: found.id,
-                region: named.map(str::to_owned),
-                owner,
-                inputs: map_of(&found.inputs),
-                outputs: map_of(&found.outputs),
-                status: found.status,
+            search.wants(&found.id, owner.as_ref()).then(|| {
+                let mut inputs = map_of(&found.inputs);
+                inputs.extend(self.recall(&found.tags));
+                Live {
+                    id: found.id,
+                    region: named.map(str::to_owned),
+                    owner,
+                    inputs,
+                    outputs: map_of(&found.outputs),
+                    status: found.status,
+                }
             })
         });
         Ok(live.collect())
@@ -196,12 +231,9 @@ impl<K: Ec2Kind> AnyKind for Typed<K> {
 
     async fn create(&self, region: &Region, request: &Create) -> Result<String, Fault> {
         let inputs: K::Inputs = typed(&request.inputs)?;
-        let birth = Birth {
-            owner: request.owner.clone(),
-            token: request.token.clone(),
-            tags: tags::complete(&request.owner, authored(&request.inputs)?.as_ref()),
-            of: K::TYPE,
-        };
+        let mut tags = tags::complete(&request.owner, authored(&request.inputs)?.as_ref());
+        tags.extend(self.to_remember(&request.inputs));
+        let birth = Birth { owner: request.owner.clone(), token: request.token.clone(), tags, of: K::TYPE };
         let id = K::create(region, &inputs, &birth).await?.filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| Fault::new(Class::Ambiguous, "AWS says that it was created, but not its id"))?;
         after(&id, K::complete(region, &id, &inputs).await)?;
@@ -209,26 +241,31 @@ impl<K: Ec2Kind> AnyKind for Typed<K> {
     }
 
     async fn update(&self, region: &Region, request: &Update) -> Result<(), Fault> {
-        let live_tags = authored(&request.live.inputs)?.unwrap_or_default();
+        let live = &request.live;
+        let arn = live.outputs.get("arn").and_then(Value::as_str).unwrap_or(&live.id);
+        let live_tags = authored(&live.inputs)?.unwrap_or_default();
         let mut now = live_tags.clone();
-        now.extend(request.live.owner.iter().flat_map(tags::ownership));
+        now.extend(live.owner.iter().flat_map(tags::ownership));
         let wanted = if request.changed.iter().any(|field| field == "tags") {
             tags::complete(&request.owner, authored(&request.inputs)?.as_ref())
         } else {
             live_tags.into_iter().chain(tags::ownership(&request.owner)).collect()
         };
-        tags::reconcile(region, &request.live.id, &now, &wanted).await?;
+        tags::reconcile(region, &K::TYPE, (&live.id, arn), &now, &wanted).await?;
 
         let changed: Vec<String> = request.changed.iter().filter(|field| *field != "tags").cloned().collect();
         if changed.is_empty() {
             return Ok(());
         }
         // What the author left out is as it is: a change of another field must not need it.
-        let mut complete = request.live.inputs.clone();
+        let mut complete = live.inputs.clone();
         complete.extend(request.inputs.clone());
         let inputs: K::Inputs = typed(&complete)?;
-        let live: K::Inputs = typed(&request.live.inputs)?;
-        K::update(region, &request.live.id, Change { inputs: &inputs, live: &live, changed: &changed }).await
+        let before: K::Inputs = typed(&live.inputs)?;
+        K::update(region, &live.id, Change { inputs: &inputs, live: &before, changed: &changed }).await?;
+        // Last: as long as it is not remembered, it is not done.
+        let (now, wanted) = (self.to_remember(&live.inputs), self.to_remember(&complete));
+        tags::reconcile(region, &K::TYPE, (&live.id, arn), &now, &wanted).await
     }
 
     async fn delete(&self, region: &Region, request: &Delete) -> Result<(), Fault> {
@@ -241,6 +278,33 @@ impl<K: Ec2Kind> AnyKind for Typed<K> {
             }
             other => other,
         }
+    }
+}
+
+impl<K: AwsKind> Typed<K> {
+    fn remembered(&self) -> impl Iterator<Item = &schema::Field> {
+        self.0.inputs.iter().filter(|field| field.remembered)
+    }
+
+    /// The tags that hold what AWS has no place for.
+    fn to_remember(&self, inputs: &Map) -> Tags {
+        let set = self.remembered().filter_map(|field| Some((field, inputs.get(&field.name)?)));
+        let set = set.filter(|(_, value)| !value.is_null());
+        set.map(|(field, value)| (format!("{}{}", tags::OURS, field.name), value.to_string())).collect()
+    }
+
+    /// What those tags say.
+    fn recall(&self, tags: &Tags) -> Map {
+        let told = self.remembered().filter_map(|field| {
+            let text = tags.get(&format!("{}{}", tags::OURS, field.name))?;
+            let value = match field.ty {
+                schema::Type::Bool => text.parse().map(Value::Bool).ok()?,
+                schema::Type::Int => text.parse().map(Value::Int).ok()?,
+                _ => text.as_str().into(),
+            };
+            Some((field.name.clone(), value))
+        });
+        told.collect()
     }
 }
 

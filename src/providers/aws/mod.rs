@@ -1,10 +1,12 @@
 //! AWS: the list of its kinds and lookups, behind the provider's verbs.
 
+mod census;
 mod cidr;
 pub mod client;
 pub mod fault;
 mod kind;
 mod policy;
+mod tagging;
 mod tags;
 
 mod eip;
@@ -27,8 +29,7 @@ use aws_config::{BehaviorVersion, ConfigLoader};
 pub use client::{Identity, Settings};
 
 use self::client::Client;
-use self::fault::OrFault;
-use self::kind::{AnyKind, any, filter};
+use self::kind::{AnyKind, any};
 use crate::resource::kind::Lookup;
 use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Provider, Select, Update, Value};
 
@@ -106,17 +107,9 @@ impl Provider for Aws {
         &self.lookups
     }
 
-    /// One DescribeTags, 1,000 tags a page.
     async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault> {
         let region = self.client.region(region).await?;
-        let tags = region.ec2.describe_tags().filters(filter("key", [tags::STACK])).filters(filter("value", [stack]));
-        let tags = tags.into_paginator().page_size(1000).items().send();
-        let tags = tags.collect::<Result<Vec<_>, _>>().await.or_fault("ec2:DescribeTags")?;
-        let owned = |one: &dyn AnyKind| {
-            tags.iter().any(|tag| tag.value() == Some(stack) && tag.resource_type() == Some(&one.resource_type()))
-        };
-        let owned = self.implementations.values().filter(|one| owned(one.as_ref()));
-        Ok(owned.map(|one| one.kind().name.clone()).collect())
+        census::owned_kinds(&region, self.implementations.values().map(Box::as_ref), stack).await
     }
 
     async fn list(&self, kind: &Kind, region: Option<&str>, select: &Select) -> Result<Vec<Live>, Fault> {
@@ -157,7 +150,8 @@ mod tests {
         for one in all() {
             let kind = one.kind();
             assert!(!kind.doc.is_empty(), "{} has no documentation", kind.name);
-            assert!(kind.nature.id_prefix.ends_with('-'), "{}", kind.name);
+            // What has ids has a prefix to know them by; what has only a name is found by it.
+            assert!(kind.nature.id_prefix.ends_with('-') || !kind.nature.natural_key.is_empty(), "{}", kind.name);
             for field in &kind.inputs {
                 assert!(!field.doc.is_empty(), "{}.{} has no documentation", kind.name, field.name);
             }

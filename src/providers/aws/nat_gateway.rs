@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Region;
 use super::fault::OrFault;
-use super::kind::{Birth, Change, Ec2Kind, Found, Search};
+use super::kind::{AwsKind, Birth, Change, Found, Search};
+use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::schema::Mistake;
@@ -57,9 +58,9 @@ pub struct Outputs {
     association_id: Option<String>,
 }
 
-impl Ec2Kind for NatGateway {
+impl AwsKind for NatGateway {
     const NAME: &'static str = "aws::nat_gateway";
-    const TYPE: ResourceType = ResourceType::Natgateway;
+    const TYPE: Type = Type::Ec2(ResourceType::Natgateway);
     type Inputs = Inputs;
     type Outputs = Outputs;
 
@@ -86,16 +87,16 @@ impl Ec2Kind for NatGateway {
                     allocation_id: address.and_then(|a| a.allocation_id()).map(str::to_owned),
                     connectivity_type: gateway.connectivity_type().map_or_else(public, |c| c.as_str().to_owned()),
                     private_ip: address.and_then(|a| a.private_ip()).map(str::to_owned),
-                    tags: tags::authored(gateway.tags()),
+                    tags: tags::authored(&tags::of(gateway.tags())),
                 },
                 outputs: Outputs {
-                    arn: region.arn(None, &format!("natgateway/{id}")),
+                    arn: region.ec2_arn(None, &format!("natgateway/{id}")),
                     public_ip: address.and_then(|a| a.public_ip()).map(str::to_owned),
                     network_interface_id: address.and_then(|a| a.network_interface_id()).map(str::to_owned),
                     association_id: address.and_then(|a| a.association_id()).map(str::to_owned),
                     id: id.clone(),
                 },
-                tags: gateway.tags().to_vec(),
+                tags: tags::of(gateway.tags()),
                 status: status(&gateway),
                 id,
             })
@@ -112,7 +113,7 @@ impl Ec2Kind for NatGateway {
             .connectivity_type(ConnectivityType::from(inputs.connectivity_type.as_str()))
             .set_private_ip_address(inputs.private_ip.clone())
             .client_token(&birth.token)
-            .tag_specifications(birth.tags());
+            .tag_specifications(birth.specification());
         let gateway = call.send().await.or_fault("ec2:CreateNatGateway")?.nat_gateway;
         Ok(gateway.and_then(|gateway| gateway.nat_gateway_id))
     }

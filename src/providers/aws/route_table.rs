@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::cidr::{self, Family};
 use super::client::Region;
 use super::fault::{OrFault, gone_is_fine};
-use super::kind::{Birth, Change, Ec2Kind, Found, Search, added, filter};
+use super::kind::{AwsKind, Birth, Change, Found, Search, added, filter};
+use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::schema::Mistake;
@@ -86,9 +87,9 @@ pub struct Outputs {
     owner_id: String,
 }
 
-impl Ec2Kind for RouteTable {
+impl AwsKind for RouteTable {
     const NAME: &'static str = "aws::route_table";
-    const TYPE: ResourceType = ResourceType::RouteTable;
+    const TYPE: Type = Type::Ec2(ResourceType::RouteTable);
     type Inputs = Inputs;
     type Outputs = Outputs;
 
@@ -110,14 +111,14 @@ impl Ec2Kind for RouteTable {
                     vpc_id: table.vpc_id().unwrap_or_default().to_owned(),
                     route: routes(&table),
                     subnet_ids: associations(&table).into_iter().map(|(subnet, _)| subnet).collect(),
-                    tags: tags::authored(table.tags()),
+                    tags: tags::authored(&tags::of(table.tags())),
                 },
                 outputs: Outputs {
-                    arn: region.arn(table.owner_id(), &format!("route-table/{id}")),
+                    arn: region.ec2_arn(table.owner_id(), &format!("route-table/{id}")),
                     owner_id: table.owner_id().unwrap_or(&region.account).to_owned(),
                     id: id.clone(),
                 },
-                tags: table.tags().to_vec(),
+                tags: tags::of(table.tags()),
                 status: Status::Ready,
                 id,
             })
@@ -127,7 +128,7 @@ impl Ec2Kind for RouteTable {
 
     async fn create(region: &Region, inputs: &Inputs, birth: &Birth) -> Result<Option<String>, Fault> {
         let call = region.ec2.create_route_table().vpc_id(&inputs.vpc_id);
-        let call = call.client_token(&birth.token).tag_specifications(birth.tags());
+        let call = call.client_token(&birth.token).tag_specifications(birth.specification());
         let table = call.send().await.or_fault("ec2:CreateRouteTable")?.route_table;
         Ok(table.and_then(|table| table.route_table_id))
     }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Region;
 use super::fault::{OrFault, gone_is_fine};
-use super::kind::{Birth, Change, Ec2Kind, Found, Search, filter};
+use super::kind::{AwsKind, Birth, Change, Found, Search, filter};
 use super::security_group_rules::{Rule, atomic, atoms, check, permission, rules};
+use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::{Class, Fault, Status, Value};
@@ -56,9 +57,9 @@ pub struct Outputs {
     owner_id: String,
 }
 
-impl Ec2Kind for SecurityGroup {
+impl AwsKind for SecurityGroup {
     const NAME: &'static str = "aws::security_group";
-    const TYPE: ResourceType = ResourceType::SecurityGroup;
+    const TYPE: Type = Type::Ec2(ResourceType::SecurityGroup);
     type Inputs = Inputs;
     type Outputs = Outputs;
 
@@ -92,14 +93,14 @@ impl Ec2Kind for SecurityGroup {
                     vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
                     ingress: Some(rules(&group, group.ip_permissions())),
                     egress: Some(rules(&group, group.ip_permissions_egress())),
-                    tags: tags::authored(group.tags()),
+                    tags: tags::authored(&tags::of(group.tags())),
                 },
                 outputs: Outputs {
-                    arn: region.arn(group.owner_id(), &format!("security-group/{id}")),
+                    arn: region.ec2_arn(group.owner_id(), &format!("security-group/{id}")),
                     owner_id: group.owner_id().unwrap_or(&region.account).to_owned(),
                     id: id.clone(),
                 },
-                tags: group.tags().to_vec(),
+                tags: tags::of(group.tags()),
                 status: Status::Ready,
                 id,
             })
@@ -114,7 +115,7 @@ impl Ec2Kind for SecurityGroup {
             .group_name(inputs.name.as_deref().unwrap_or(&birth.owner.address.name))
             .description(&inputs.description)
             .vpc_id(&inputs.vpc_id)
-            .tag_specifications(birth.tags());
+            .tag_specifications(birth.specification());
         Ok(call.send().await.or_fault("ec2:CreateSecurityGroup")?.group_id)
     }
 

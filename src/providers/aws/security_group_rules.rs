@@ -263,7 +263,7 @@ fn int(value: &Value) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kind::Ec2Kind;
+    use super::super::kind::AwsKind;
     use super::super::security_group::{Inputs, Outputs, SecurityGroup};
     use super::*;
     use crate::resource::{Address, Kind, Reference};

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::cidr::{self, Family};
 use super::client::Region;
 use super::fault::OrFault;
-use super::kind::{Birth, Change, Ec2Kind, Found, Search, filter};
+use super::kind::{AwsKind, Birth, Change, Found, Search, filter};
+use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::{Fault, Status};
@@ -72,9 +73,9 @@ pub struct Outputs {
     availability_zone_id: Option<String>,
 }
 
-impl Ec2Kind for Subnet {
+impl AwsKind for Subnet {
     const NAME: &'static str = "aws::subnet";
-    const TYPE: ResourceType = ResourceType::Subnet;
+    const TYPE: Type = Type::Ec2(ResourceType::Subnet);
     type Inputs = Inputs;
     type Outputs = Outputs;
 
@@ -121,18 +122,18 @@ impl Ec2Kind for Subnet {
                         .and_then(|names| names.hostname_type())
                         .map(|kind| kind.as_str().to_owned())
                         .unwrap_or_else(ip_name),
-                    tags: tags::authored(subnet.tags()),
+                    tags: tags::authored(&tags::of(subnet.tags())),
                 },
                 outputs: Outputs {
                     id: id.clone(),
                     arn: subnet
                         .subnet_arn()
                         .map(str::to_owned)
-                        .unwrap_or_else(|| region.arn(subnet.owner_id(), &format!("subnet/{id}"))),
+                        .unwrap_or_else(|| region.ec2_arn(subnet.owner_id(), &format!("subnet/{id}"))),
                     owner_id: subnet.owner_id().unwrap_or(&region.account).to_owned(),
                     availability_zone_id: subnet.availability_zone_id().map(str::to_owned),
                 },
-                tags: subnet.tags().to_vec(),
+                tags: tags::of(subnet.tags()),
                 status: match subnet.state() {
                     Some(SubnetState::Pending) => Status::Pending("pending".into()),
                     Some(SubnetState::Available) | None => Status::Ready,
@@ -152,7 +153,7 @@ impl Ec2Kind for Subnet {
             .cidr_block(&inputs.cidr_block)
             .set_availability_zone(inputs.availability_zone.clone())
             .set_ipv6_cidr_block(inputs.ipv6_cidr_block.clone())
-            .tag_specifications(birth.tags());
+            .tag_specifications(birth.specification());
         Ok(call.send().await.or_fault("ec2:CreateSubnet")?.subnet.and_then(|subnet| subnet.subnet_id))
     }
 

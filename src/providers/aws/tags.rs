@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
-
 use super::client::Region;
-use super::fault::OrFault;
+use super::tagging::{self, Type};
 use crate::resource::schema::Mistake;
 use crate::resource::{Fault, Map, Owner, Value};
 
@@ -13,6 +11,8 @@ use crate::resource::{Fault, Map, Owner, Value};
 /// ([`foreign`]) is read with them, and left alone unless the author names it.
 pub type Tags = BTreeMap<String, String>;
 
+/// How our own begin.
+pub const OURS: &str = "runner:";
 pub const STACK: &str = "runner:stack";
 pub const ADDRESS: &str = "runner:address";
 /// Set on the old one of a replacement that makes the new one first.
@@ -42,7 +42,7 @@ pub fn check(inputs: &Map) -> Vec<Mistake> {
     let Some(Value::Map(tags)) = inputs.get("tags") else { return vec![] };
     let reserved = |key: &str| {
         let aws = key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
-        if key.starts_with("runner:") { Some(("runner", "runner:")) } else { aws.then_some(("AWS", "aws:")) }
+        if key.starts_with(OURS) { Some(("runner", OURS)) } else { aws.then_some(("AWS", "aws:")) }
     };
     let mistake = |key: &String| {
         let (who, prefix) = reserved(key)?;
@@ -56,20 +56,40 @@ pub fn check(inputs: &Map) -> Vec<Mistake> {
 }
 
 /// What the tags on a resource say of its owner.
-pub fn owner(tags: &[Tag]) -> Option<Owner> {
-    let get = |key: &str| tags.iter().find(|tag| tag.key() == Some(key)).and_then(Tag::value);
+pub fn owner(tags: &Tags) -> Option<Owner> {
+    let is_on = |key: &str| tags.get(key).is_some_and(|value| value == "true");
     Some(Owner {
-        stack: get(STACK)?.to_owned(),
-        address: get(ADDRESS)?.parse().ok()?,
-        deposed: get(DEPOSED) == Some("true"),
-        protect: get(PROTECT) == Some("true"),
+        stack: tags.get(STACK)?.clone(),
+        address: tags.get(ADDRESS)?.parse().ok()?,
+        deposed: is_on(DEPOSED),
+        protect: is_on(PROTECT),
     })
 }
 
 /// The author's part of the tags on a resource.
-pub fn authored(tags: &[Tag]) -> Option<Tags> {
-    let pairs = tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())));
-    Some(pairs.filter(|(key, _)| !key.starts_with("runner:") && !key.starts_with("aws:")).collect())
+pub fn authored(tags: &Tags) -> Option<Tags> {
+    let theirs = tags.iter().filter(|(key, _)| !key.starts_with(OURS) && !key.starts_with("aws:"));
+    Some(theirs.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
+/// A service's tag, as far as it is read.
+pub trait TagPair {
+    fn pair(&self) -> (&str, &str);
+}
+
+/// A service's tag.
+pub trait SdkTag: TagPair {
+    fn make(key: &str, value: &str) -> Self;
+}
+
+/// The tags on a resource, from a service's own type.
+pub fn of<T: TagPair>(tags: &[T]) -> Tags {
+    tags.iter().map(TagPair::pair).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// Tags in a service's own type.
+pub fn list<T: SdkTag>(tags: &Tags) -> Vec<T> {
+    tags.iter().map(|(key, value)| T::make(key, value)).collect()
 }
 
 /// All that a resource is to be tagged with. `Name` defaults to the logical name.
@@ -91,30 +111,20 @@ pub fn ownership(owner: &Owner) -> Tags {
     tags
 }
 
-pub fn specification(of: ResourceType, tags: &Tags) -> TagSpecification {
-    TagSpecification::builder().resource_type(of).set_tags(Some(list(tags))).build()
-}
-
 /// Brings the tags of one resource from what they are to what they shall be, in at most two calls. Foreign ones that
 /// are not among what is wanted stay.
-pub async fn reconcile(region: &Region, id: &str, now: &Tags, wanted: &Tags) -> Result<(), Fault> {
+pub async fn reconcile(
+    region: &Region,
+    of: &Type,
+    names: (&str, &str),
+    now: &Tags,
+    wanted: &Tags,
+) -> Result<(), Fault> {
     let new: Tags =
         wanted.iter().filter(|(k, v)| now.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect();
     let gone = now.keys().filter(|key| !wanted.contains_key(*key) && !foreign(key));
-    let gone: Vec<Tag> = gone.map(|key| Tag::builder().key(key).build()).collect();
-    if !new.is_empty() {
-        let call = region.ec2.create_tags().resources(id).set_tags(Some(list(&new)));
-        call.send().await.or_fault("ec2:CreateTags")?;
-    }
-    if !gone.is_empty() {
-        let call = region.ec2.delete_tags().resources(id).set_tags(Some(gone));
-        call.send().await.or_fault("ec2:DeleteTags")?;
-    }
-    Ok(())
-}
-
-fn list(tags: &Tags) -> Vec<Tag> {
-    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+    let gone: Vec<String> = gone.cloned().collect();
+    tagging::write(region, of, names, &new, &gone).await
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::cidr::{self, Family};
 use super::client::Region;
 use super::fault::OrFault;
-use super::kind::{Birth, Change, Ec2Kind, Found, Search, filter, in_chunks};
+use super::kind::{AwsKind, Birth, Change, Found, Search, filter, in_chunks};
+use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::{Class, Fault, Status};
@@ -75,9 +76,9 @@ pub struct Outputs {
     main_route_table_id: Option<String>,
 }
 
-impl Ec2Kind for Vpc {
+impl AwsKind for Vpc {
     const NAME: &'static str = "aws::vpc";
-    const TYPE: ResourceType = ResourceType::Vpc;
+    const TYPE: Type = Type::Ec2(ResourceType::Vpc);
     type Inputs = Inputs;
     type Outputs = Outputs;
 
@@ -113,10 +114,10 @@ impl Ec2Kind for Vpc {
                     enable_dns_hostnames,
                     instance_tenancy: vpc.instance_tenancy().map(|t| t.as_str().to_owned()).unwrap_or_else(shared),
                     assign_generated_ipv6_cidr_block: ipv6.is_some(),
-                    tags: tags::authored(vpc.tags()),
+                    tags: tags::authored(&tags::of(vpc.tags())),
                 },
                 outputs: Outputs {
-                    arn: region.arn(vpc.owner_id(), &format!("vpc/{id}")),
+                    arn: region.ec2_arn(vpc.owner_id(), &format!("vpc/{id}")),
                     owner_id: vpc.owner_id().unwrap_or(&region.account).to_owned(),
                     ipv6_cidr_block: ipv6.map(|(_, block)| block),
                     default_security_group_id: defaults.security_groups.get(&id).cloned(),
@@ -124,7 +125,7 @@ impl Ec2Kind for Vpc {
                     main_route_table_id: defaults.route_tables.get(&id).cloned(),
                     id: id.clone(),
                 },
-                tags: vpc.tags().to_vec(),
+                tags: tags::of(vpc.tags()),
                 status: match vpc.state() {
                     Some(VpcState::Pending) => Status::Pending("pending".into()),
                     // Subnets can take their part of the block only afterwards.
@@ -144,7 +145,7 @@ impl Ec2Kind for Vpc {
             .cidr_block(&inputs.cidr_block)
             .instance_tenancy(inputs.instance_tenancy.as_str().into())
             .amazon_provided_ipv6_cidr_block(inputs.assign_generated_ipv6_cidr_block)
-            .tag_specifications(birth.tags());
+            .tag_specifications(birth.specification());
         Ok(call.send().await.or_fault("ec2:CreateVpc")?.vpc.and_then(|vpc| vpc.vpc_id))
     }
 

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Region;
 use super::fault::{OrFault, classify};
-use super::kind::{Birth, Change, Ec2Kind, Found, Search, added, in_chunks};
+use super::kind::{AwsKind, Birth, Change, Found, Search, added, in_chunks};
 use super::policy;
+use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::schema::Mistake;
@@ -92,9 +93,9 @@ struct DnsEntry {
     hosted_zone_id: String,
 }
 
-impl Ec2Kind for VpcEndpoint {
+impl AwsKind for VpcEndpoint {
     const NAME: &'static str = "aws::vpc_endpoint";
-    const TYPE: ResourceType = ResourceType::VpcEndpoint;
+    const TYPE: Type = Type::Ec2(ResourceType::VpcEndpoint);
     type Inputs = Inputs;
     type Outputs = Outputs;
 
@@ -125,7 +126,7 @@ impl Ec2Kind for VpcEndpoint {
             let some = |list: &[String]| Some(list.to_vec()).filter(|list| !list.is_empty());
             Some(Found {
                 outputs: Outputs {
-                    arn: region.arn(endpoint.owner_id(), &format!("vpc-endpoint/{id}")),
+                    arn: region.ec2_arn(endpoint.owner_id(), &format!("vpc-endpoint/{id}")),
                     owner_id: endpoint.owner_id().unwrap_or(&region.account).to_owned(),
                     prefix_list_id: prefix_lists.get(&service).filter(|_| is_gateway(&endpoint)).cloned(),
                     dns_entry: dns_entries(&endpoint),
@@ -142,9 +143,9 @@ impl Ec2Kind for VpcEndpoint {
                     private_dns_enabled: endpoint.private_dns_enabled().unwrap_or(false),
                     policy: endpoint.policy_document().map(str::to_owned),
                     ip_address_type: endpoint.ip_address_type().map(|kind| kind.as_str().to_owned()),
-                    tags: tags::authored(endpoint.tags()),
+                    tags: tags::authored(&tags::of(endpoint.tags())),
                 },
-                tags: endpoint.tags().to_vec(),
+                tags: tags::of(endpoint.tags()),
                 status: status(&endpoint),
                 id,
             })
@@ -167,7 +168,7 @@ impl Ec2Kind for VpcEndpoint {
             .set_policy_document(inputs.policy.clone())
             .set_ip_address_type(inputs.ip_address_type.as_deref().map(IpAddressType::from))
             .client_token(&birth.token)
-            .tag_specifications(birth.tags());
+            .tag_specifications(birth.specification());
         let endpoint = call.send().await.or_fault("ec2:CreateVpcEndpoint")?.vpc_endpoint;
         Ok(endpoint.and_then(|endpoint| endpoint.vpc_endpoint_id))
     }

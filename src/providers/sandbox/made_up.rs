@@ -11,7 +11,12 @@ pub(super) fn with_defaults(kind: &Kind, inputs: &Map) -> Map {
     all
 }
 
-pub(super) fn make_id(kind: &Kind, owner: &Owner, born: u64) -> String {
+/// Like the provider's: a natural name, or a number that says nothing.
+pub(super) fn make_id(kind: &Kind, owner: &Owner, inputs: &Map, born: u64) -> String {
+    if kind.is_named() {
+        let parts = kind.nature.natural_key.iter().filter_map(|field| inputs.get(*field));
+        return parts.map(ToString::to_string).collect::<Vec<_>>().join(":");
+    }
     let prefix = match kind.nature.id_prefix {
         "" => "sandbox-",
         prefix => prefix,
@@ -32,7 +37,9 @@ pub(super) fn outputs(kind: &Kind, id: &str, inputs: &Map) -> Map {
             .as_ref()
             .and_then(Value::as_str)
             .is_some_and(|example| !kind.nature.id_prefix.is_empty() && example.starts_with(kind.nature.id_prefix));
+        let own = (kind.nature.made_up)(&output.name, inputs);
         let value = match output.name.as_str() {
+            _ if own.is_some() => own.unwrap_or_default(),
             "id" => id.into(),
             _ if own_id => id.into(),
             "arn" => {

@@ -92,6 +92,9 @@ pub fn lookups() -> Vec<Lookup> {
         immutable: false,
         sensitive: false,
         lets_go: false,
+        names: None,
+        write_only: false,
+        remembered: false,
         default: None,
         doc: String::new(),
     };
