@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, TagSpecification};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -171,6 +172,27 @@ fn literal(text: &str) -> String {
         escaped.push(c);
     }
     escaped
+}
+
+/// One read per id, eight at a time; what is not there is left out.
+pub async fn each<T, Read>(
+    ids: impl IntoIterator<Item = String>,
+    read: impl Fn(String) -> Read,
+) -> Result<Vec<T>, Fault>
+where
+    Read: Future<Output = Result<Option<T>, Fault>>,
+{
+    let found: Vec<Option<T>> = stream::iter(ids).map(read).buffered(8).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// A read of what may not be there.
+pub fn if_there<T>(result: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(fault) if fault.class == Class::NotFound => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// A kind without its types.

@@ -1,14 +1,13 @@
 //! The full life of each AWS kind over the wire: create, the same again, every update, adopt, delete. What they share.
 
 mod network;
+pub mod stack;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runner::providers::aws::Aws;
-use runner::resource::{
-    Address, Class, Create, Delete, Fault, Kind, Live, Map, Owner, Provider, Select, Status, Update, Value,
-};
+use runner::resource::{Address, Create, Delete, Fault, Kind, Live, Map, Owner, Provider, Select, Update, Value};
 use serde_json::{Value as Json, json};
 
 use crate::moto::Account;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use runner::resource::{Class, Create, Live, Map, Owner, Provider, Select, Status, Update, Value};
 use serde_json::{Value as Json, json};
 
+use super::stack::{Stack, item, reference};
 use super::{World, map, owner};
 
 impl World {
@@ -360,4 +361,20 @@ async fn security_groups_that_name_each_other_can_go() {
     assert_eq!(w.try_delete(&a, k).await.unwrap_err().class, Class::Busy);
     w.try_delete(&b, k).await.unwrap();
     w.delete(&a, k).await;
+}
+
+#[tokio::test]
+async fn a_network_lives_through_the_engine() {
+    let s = Stack::new();
+    let items = |range: &str, dns: bool| {
+        vec![
+            item("aws::vpc.main", json!({ "cidr_block": range, "enable_dns_hostnames": dns })),
+            item("aws::subnet.a", json!({ "vpc_id": reference("aws::vpc.main.id"), "cidr_block": range })),
+        ]
+    };
+    assert_eq!(s.run(|| items("10.0.0.0/24", false)).await, ["create aws::vpc.main", "create aws::subnet.a"]);
+    assert_eq!(s.run(|| items("10.0.0.0/24", true)).await, ["update aws::vpc.main enable_dns_hostnames"]);
+    let replaced = s.run(|| items("10.1.0.0/24", true)).await;
+    assert_eq!(replaced, ["replace aws::vpc.main cidr_block", "replace aws::subnet.a cidr_block vpc_id"]);
+    assert_eq!(s.destroy().await.len(), 2);
 }
