@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{Diagnostic, Site};
 use crate::resource::Address;
+use crate::secret::Secrets;
 
 /// A past fact. Holds no display choice, and no value of an input or output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,15 +129,43 @@ pub trait Reader: Send {
 
 /// The channel: every event reaches every reader in one order.
 #[derive(Clone, Default)]
-pub struct Events(Arc<Mutex<Vec<Box<dyn Reader>>>>);
+pub struct Events {
+    readers: Arc<Mutex<Vec<Box<dyn Reader>>>>,
+    secrets: Secrets,
+}
 
 impl Events {
+    /// A channel that leaves known secrets out: a provider's words may repeat what it was sent.
+    pub fn masking(secrets: Secrets) -> Self {
+        Events { secrets, ..Events::default() }
+    }
+
     pub fn add(&self, reader: impl Reader + 'static) {
-        self.0.lock().expect("readers do not panic").push(Box::new(reader));
+        self.readers.lock().expect("readers do not panic").push(Box::new(reader));
     }
 
     pub fn emit(&self, event: Event) {
+        let event = if self.secrets.is_empty() { event } else { self.masked(event) };
         let stamped = Stamped { at: Timestamp::now(), event };
-        self.0.lock().expect("readers do not panic").iter_mut().for_each(|reader| reader.read(&stamped));
+        self.readers.lock().expect("readers do not panic").iter_mut().for_each(|reader| reader.read(&stamped));
+    }
+
+    fn masked(&self, event: Event) -> Event {
+        let mut json = serde_json::to_value(&event).expect("an event is plain data");
+        mask(&mut json, &self.secrets);
+        serde_json::from_value(json).unwrap_or(event)
+    }
+}
+
+fn mask(json: &mut serde_json::Value, secrets: &Secrets) {
+    match json {
+        serde_json::Value::String(text) => {
+            if let std::borrow::Cow::Owned(masked) = secrets.mask(text) {
+                *text = masked;
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask(item, secrets)),
+        serde_json::Value::Object(map) => map.values_mut().for_each(|item| mask(item, secrets)),
+        _ => {}
     }
 }

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources, closest};
 use crate::resource::{Map, Value};
+use crate::secret::Source;
 
 /// The values of one stack, and where each of them stands.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -20,6 +21,8 @@ pub struct Inventory {
     /// The files it was read from, most specific first, as they are called in messages.
     pub files: Vec<String>,
     pub aws: Aws,
+    /// `[secrets]`: where each is.
+    pub secrets: BTreeMap<String, Source>,
     origins: BTreeMap<String, Site>,
 }
 
@@ -53,6 +56,7 @@ impl Inventory {
         }
         inventory.values.entry("name".to_owned()).or_insert_with(|| name.into());
         inventory.aws = inventory.read_aws()?;
+        inventory.secrets = inventory.read_secrets(root)?;
         Ok(inventory)
     }
 
@@ -141,6 +145,25 @@ impl Inventory {
         }
     }
 
+    fn read_secrets(&self, root: &Path) -> Result<BTreeMap<String, Source>, Diagnostics> {
+        let map = match self.values.get("secrets") {
+            None => return Ok(BTreeMap::new()),
+            Some(Value::Map(map)) => map,
+            Some(other) => return Err(vec![self.wrong("secrets", "a table", other)]),
+        };
+        let (mut sources, mut mistakes) = (BTreeMap::new(), vec![]);
+        for (name, value) in map {
+            match source(value, root) {
+                Some(source) => drop(sources.insert(name.clone(), source)),
+                None => {
+                    let told = Diagnostic::error(format!("`secrets.{name}` does not say where the secret is"));
+                    mistakes.push(self.at(told, &format!("secrets.{name}")).hint(SOURCES));
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok(sources) } else { Err(mistakes) }
+    }
+
     fn wrong(&self, path: &str, wanted: &str, found: &Value) -> Diagnostic {
         let article = if found.type_name() == "integer" { "an" } else { "a" };
         self.at(Diagnostic::error(format!("`{path}` must be {wanted}, not {article} {}", found.type_name())), path)
@@ -152,6 +175,23 @@ impl Inventory {
             None => diagnostic,
         }
     }
+}
+
+const SOURCES: &str = "one of { env = \"VARIABLE\" }, { file = \"path\" }, { ssm = \"/parameter\" }, \
+                       { secretsmanager = \"name\" } or { secretsmanager = \"name\", key = \"key of a JSON object\" }";
+
+fn source(value: &Value, root: &Path) -> Option<Source> {
+    let map = value.as_map()?;
+    let text = |key: &str| map.get(key)?.as_str().map(str::to_owned).filter(|text| !text.is_empty());
+    let keys: Vec<&str> = map.keys().map(String::as_str).collect();
+    Some(match keys.as_slice() {
+        ["env"] => Source::Environment(text("env")?),
+        ["file"] => Source::File(root.join(text("file")?)),
+        ["ssm"] => Source::Parameter(text("ssm")?),
+        ["secretsmanager"] => Source::SecretsManager { id: text("secretsmanager")?, key: None },
+        ["key", "secretsmanager"] => Source::SecretsManager { id: text("secretsmanager")?, key: Some(text("key")?) },
+        _ => return None,
+    })
 }
 
 /// One file.

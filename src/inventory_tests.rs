@@ -202,3 +202,17 @@ fn mistakes_are_told_at_their_line() {
       | ^
     "#);
 }
+
+#[test]
+fn secrets_are_named_and_their_sources_checked() {
+    let text = "[secrets]\na = { env = \"A\" }\nb = { file = \"keys/b\" }\nc = { ssm = \"/c\" }\n\
+                d = { secretsmanager = \"d\", key = \"k\" }\n";
+    let inventory = load(&[("prod", text)], "prod", &[]).unwrap();
+    let told: Vec<String> = inventory.secrets.values().map(ToString::to_string).collect();
+    assert!(told[1].ends_with("/keys/b"), "{told:?}");
+    assert_eq!((told[0].as_str(), told[2].as_str()), ("environment variable A", "SSM parameter /c"));
+    assert_eq!(told[3], "Secrets Manager, d, key k");
+    let found = load(&[("prod", "[secrets]\na = \"hunter2\"\nb = { evn = \"B\" }\n")], "prod", &[]).unwrap_err();
+    assert!(found.contains("`secrets.a` does not say where the secret is"), "{found}");
+    assert!(found.contains("`secrets.b` does not say where"), "{found}");
+}

@@ -17,7 +17,7 @@
 //! | [`inventory`], [`template`] | what playbooks read beside themselves |
 //! | [`event`] | what happened, as facts; reports and records read one channel |
 //! | [`resource`] | the vocabulary: kind, address, value with references, declaration, live, provider |
-//! | [`diagnostic`] | what went wrong, where, and what to do |
+//! | [`diagnostic`], [`secret`] | what went wrong, where, and what to do; what is never shown |
 //!
 //! `script` and `engine` stand side by side, do not know each other, and meet only in `resource`: the script asks an
 //! [`resource::Oracle`] for what it must see, and the engine's [`engine::Forecast`] is one.
@@ -34,6 +34,8 @@
 //! - Nothing is changed that was not looked at again just before, and nothing that has changed since the plan.
 //! - No create is repeated without looking first whether it took effect; no provider repeats one on its own.
 //! - Ownership is set in the call that creates.
+//! - A secret is a reference in every script and plan; its value is filled in for a comparison and for a call, and what
+//!   leaves the process is searched for it.
 //!
 //! # To add a kind
 //!
@@ -50,4 +52,5 @@ pub mod providers;
 pub mod report;
 pub mod resource;
 pub mod script;
+pub mod secret;
 pub mod template;

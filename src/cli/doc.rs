@@ -6,9 +6,10 @@ use crate::diagnostic::{Diagnostic, Sources, closest};
 use crate::providers;
 use crate::report::{Format, Report, reference};
 use crate::script;
+use crate::secret::Secrets;
 
 pub fn run(args: DocArgs) -> u8 {
-    let report = Report::of_process(Format::Text, false, Sources::default());
+    let report = Report::of_process(Format::Text, false, Sources::default(), &Secrets::default());
     let (kinds, lookups) = (providers::kinds(), providers::lookups());
     if args.definitions {
         report.stdout.put(script::definitions(&kinds, &lookups));

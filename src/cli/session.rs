@@ -18,6 +18,7 @@ use crate::providers::{self, Settings};
 use crate::report::{self, Report, Tally};
 use crate::resource::{Evaluation, Kind, Live, Oracle, Provider};
 use crate::script::{self, Script};
+use crate::secret::Secrets;
 use crate::template::Templates;
 
 /// One command on one stack.
@@ -26,6 +27,7 @@ pub struct Session {
     pub events: Events,
     pub tally: Tally,
     pub inventory: Inventory,
+    secrets: Secrets,
     pub provider: Arc<dyn Provider>,
     playbook: PathBuf,
     root: PathBuf,
@@ -51,8 +53,9 @@ impl Session {
             (Format::Json, false) => report::Format::JsonLines,
         };
         let started = Instant::now();
-        let report = Arc::new(Report::of_process(format, args.verbose > 0, sources));
-        let (events, record, tally) = (Events::default(), Record::default(), Tally::default());
+        let secrets = Secrets::default();
+        let report = Arc::new(Report::of_process(format, args.verbose > 0, sources, &secrets));
+        let (events, record, tally) = (Events::masking(secrets.clone()), Record::default(), Tally::default());
         events.add(report.reader());
         events.add(tally.clone());
         if !read_only {
@@ -81,6 +84,7 @@ impl Session {
             report,
             events,
             tally,
+            secrets: name_secrets(secrets, &ready.inventory),
             inventory: ready.inventory,
             provider: ready.provider,
             playbook,
@@ -128,7 +132,7 @@ impl Session {
     /// A fresh look at the world, for one evaluation and its plan.
     pub fn world(&self) -> Arc<World> {
         let world = World::new(self.provider.clone(), &self.inventory.name, self.events.clone());
-        Arc::new(world.after(self.made.clone()))
+        Arc::new(world.after(self.made.clone()).with_secrets(self.secrets.clone()))
     }
 
     /// Runs the script. It blocks, and asks the forecast when it must see something.
@@ -140,6 +144,7 @@ impl Session {
             name: self.inventory.name.clone(),
             value: self.inventory.value(),
             files: self.inventory.files.clone(),
+            secrets: self.inventory.secrets.keys().cloned().collect(),
         };
         let provider = self.provider.clone();
         let stderr = self.report.stderr.clone();
@@ -205,6 +210,7 @@ impl Session {
             looks: Looks::new(self.provider.clone(), &self.inventory.name),
             journal: Journal::at(&folder.join("journal")).map_err(unwritable)?,
             events: self.events.clone(),
+            secrets: self.secrets.clone(),
             stopping: self.signals.stopping(),
         };
         let kinds = |name: &str| self.provider.kinds().iter().find(|kind: &&Arc<Kind>| *kind.name == *name).cloned();
@@ -245,6 +251,11 @@ impl Session {
         tell(&self.report, &self.events, wrong);
         super::exit::FAILED
     }
+}
+
+fn name_secrets(secrets: Secrets, inventory: &Inventory) -> Secrets {
+    secrets.name(inventory.secrets.clone());
+    secrets
 }
 
 /// The last event, whatever the exit.
@@ -302,7 +313,7 @@ pub fn on_runtime(command: impl Future<Output = u8>) -> u8 {
             exit
         }
         Err(error) => {
-            let report = Report::of_process(report::Format::Text, false, Sources::default());
+            let report = Report::of_process(report::Format::Text, false, Sources::default(), &Secrets::default());
             report.diagnostic(&Diagnostic::error("cannot start").because(error.to_string()));
             super::exit::FAILED
         }

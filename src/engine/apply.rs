@@ -13,6 +13,7 @@ use super::work::{Ending, Tools, Work};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Operation};
 use crate::resource::{Address, Kind, Live, Reference, Value};
+use crate::secret::Secrets;
 
 /// How an apply ended.
 #[derive(Debug, Default)]
@@ -79,7 +80,7 @@ pub async fn apply(
                 let index = walk.next().expect("one is ready");
                 let step = &walk.steps[index];
                 let (change, operation) = (&plan.changes[step.change], step.operation);
-                let prepared = walk.prepare(change, kinds(&change.address.kind), operation);
+                let prepared = walk.prepare(change, kinds(&change.address.kind), operation, &tools.secrets);
                 let (address, site) = (change.address.clone(), change.site.clone());
                 tools.events.emit(Event::Started { address, operation, site });
                 flying.push(fly(index, change, operation, prepared, tools, slots.clone(), slot));
@@ -183,7 +184,7 @@ impl<'a> Walk<'a> {
         Some(index)
     }
 
-    fn prepare(&self, change: &Change, kind: Option<Arc<Kind>>, operation: Operation) -> Prepared {
+    fn prepare(&self, change: &Change, kind: Option<Arc<Kind>>, operation: Operation, secrets: &Secrets) -> Prepared {
         let fresh = change.needs.iter().any(|address| self.fresh.contains(address));
         let removed = self.removed.clone();
         let goes = |other: &Change| matches!(other.action, Action::Delete | Action::Replace);
@@ -197,6 +198,9 @@ impl<'a> Walk<'a> {
                 let whole = matches!(value, Value::Reference(_))
                     && kind.as_ref().is_some_and(|kind| kind.may_be_left_out(name));
                 *value = value.resolve(&mut |reference| {
+                    if let Some(value) = reference.secret_name().and_then(|name| secrets.get(name)) {
+                        return Some((*value).into());
+                    }
                     let found = self.outcome.value(reference).filter(|found| whole || !found.is_null());
                     if found.is_none() {
                         missing = Some(reference.to_string());

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::join_all;
 
 use super::diff;
-use super::plan::{Action, Change, Reason};
+use super::plan::{Action, Change, FieldChange, Reason};
 use super::refresh::{Listing, Range, World, cannot_read};
+use super::refusals::{cannot_adopt, looked_at_secret, protected, unknown_kind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::declaration;
 use crate::resource::{
@@ -47,6 +48,7 @@ impl Forecast {
         wanted: &[Arc<Declaration>],
     ) -> Result<Vec<Arc<Change>>, Diagnostics> {
         self.read(wanted).await?;
+        self.learn_secrets(wanted).await?;
         let mut found = vec![];
         let mut wrong = vec![];
         // What rests on something that cannot be planned is not told as well: its only fault is that.
@@ -88,6 +90,26 @@ impl Forecast {
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 
+    /// What is live is compared with the value of a secret, and an apply is not to end half-way for want of one.
+    async fn learn_secrets(&self, wanted: &[Arc<Declaration>]) -> Result<(), Diagnostics> {
+        let mut named: BTreeMap<&str, &Declaration> = BTreeMap::new();
+        for declaration in wanted {
+            for value in declaration.inputs.values() {
+                value.references(&mut |reference| {
+                    if let Some(name) = reference.secret_name() {
+                        named.entry(name).or_insert(declaration);
+                    }
+                });
+            }
+        }
+        let learned = named.into_iter().map(|(name, declaration)| async move {
+            let wrong = self.world.learn_secret(name).await.err()?;
+            Some(wrong.at(&declaration.site, "needed here"))
+        });
+        let wrong: Diagnostics = join_all(learned).await.into_iter().flatten().collect();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
     /// What to read of the resources that are not there under their address.
     fn further_reads(&self, kind: &Kind, declarations: &[&Arc<Declaration>], owned: &Listing) -> Vec<Select> {
         let missing = || declarations.iter().filter(|declaration| owned.at(&declaration.address).is_empty());
@@ -123,7 +145,12 @@ impl Forecast {
         let (action, fields) = match &live {
             None => (Action::Create, diff::all_set(kind, &inputs)),
             Some(_) if !selected => (Action::None, vec![]),
-            Some(live) => decide(kind, declaration, &inputs, live, reason.as_ref()),
+            Some(live) => {
+                let revealed = inputs.iter().map(|(name, value)| (name.clone(), self.reveal(value))).collect();
+                let (action, mut fields) = decide(kind, declaration, &revealed, live, reason.as_ref());
+                hide(&mut fields, &inputs);
+                (action, fields)
+            }
         };
         let reason = reason.or_else(|| match live.as_ref().map(|live| &live.status) {
             Some(Status::Failed(status)) => Some(Reason::Failed { status: status.clone() }),
@@ -163,6 +190,11 @@ impl Forecast {
         }
         self.changes.lock().expect("no holder panics").insert(declaration.address.clone(), change.clone());
         Ok(change)
+    }
+
+    /// With the values of secrets, which nothing but the comparison may have.
+    fn reveal(&self, value: &Value) -> Value {
+        value.resolve(&mut |reference| Some((*self.world.secrets.get(reference.secret_name()?)?).into()))
     }
 
     fn known_change(&self, address: &Address) -> Option<Arc<Change>> {
@@ -335,6 +367,9 @@ impl Forecast {
     }
 
     async fn sight(&self, declarations: &Declarations, reference: &Reference) -> Result<Sight, Box<Diagnostic>> {
+        if let Some(name) = reference.secret_name() {
+            return Err(Box::new(looked_at_secret(name)));
+        }
         let wanted = Self::closure(declarations, reference);
         if let Err(mut wrong) = self.changes(declarations, &wanted).await {
             return Err(Box::new(wrong.remove(0)));
@@ -379,7 +414,7 @@ fn decide(
     inputs: &Map,
     live: &Live,
     reason: Option<&Reason>,
-) -> (Action, Vec<super::plan::FieldChange>) {
+) -> (Action, Vec<FieldChange>) {
     let (action, fields) = diff::diff(kind, &declaration.options.ignore, inputs, live);
     match (&live.status, action) {
         (Status::Failed(_), _) => (Action::Replace, fields),
@@ -387,6 +422,19 @@ fn decide(
         (Status::Pending(_), Action::None) => (Action::Update, fields),
         (_, Action::None) if reason.is_some() => (Action::Update, fields),
         _ => (action, fields),
+    }
+}
+
+/// Lines of what holds a secret say only that it differs.
+fn hide(fields: &mut [FieldChange], inputs: &Map) {
+    for field in fields {
+        // A line is a whole input, or one key of a map.
+        let key = || field.path.split_once('.').and_then(|(name, key)| inputs.get(name)?.as_map()?.get(key));
+        if let Some(input) = inputs.get(&field.path).or_else(key).filter(|input| input.holds_secret()) {
+            field.sensitive = true;
+            field.before = field.before.as_ref().map(|_| Value::Null);
+            field.after = Some(input.clone());
+        }
     }
 }
 
@@ -417,33 +465,4 @@ fn only_one(
             ))
         }
     }
-}
-
-fn unknown_kind(name: &str) -> Diagnostic {
-    Diagnostic::error(format!("no provider knows the kind `{name}`"))
-}
-
-/// To adopt is to keep; what would have to be replaced is not what was declared.
-fn cannot_adopt(declaration: &Declaration, id: &str, fields: &[super::plan::FieldChange]) -> Diagnostic {
-    let differing = fields.iter().filter(|field| field.forces_replace).map(|field| format!("`{}`", field.path));
-    let differing: Vec<String> = differing.collect();
-    Diagnostic::error(format!("cannot adopt `{id}` as {}: it would have to be replaced", declaration.address))
-        .because(match differing.as_slice() {
-            [] => "it has failed on the provider's side".into(),
-            fields => format!("{} cannot be changed in place", fields.join(", ")),
-        })
-        .at(&declaration.site, "declared here")
-        .hint("declare it as it is, or leave `adopt` out to make a new one")
-}
-
-fn protected(declaration: &Declaration, fields: &[super::plan::FieldChange]) -> Diagnostic {
-    let forcing: Vec<String> =
-        fields.iter().filter(|field| field.forces_replace).map(|field| format!("`{}`", field.path)).collect();
-    Diagnostic::error(format!("{} is protected, and this change would replace it", declaration.address))
-        .because(match forcing.as_slice() {
-            [] => "it has failed on the provider's side".into(),
-            fields => format!("{} cannot be changed in place", fields.join(", ")),
-        })
-        .at(&declaration.site, "protected here")
-        .hint("take the change back, or remove `protect` for this one apply")
 }

@@ -10,6 +10,7 @@ pub mod order;
 pub mod plan;
 pub mod planning;
 pub mod refresh;
+mod refusals;
 pub mod step;
 pub mod wait;
 pub mod work;

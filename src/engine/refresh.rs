@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Events};
 use crate::resource::{Address, Class, Fault, Kind, Live, Provider, Select, Status};
+use crate::secret::Secrets;
 
 /// What the stack owns of one kind in one region, as of one listing.
 #[derive(Debug, Default)]
@@ -56,6 +57,7 @@ pub struct World {
     owned_kinds: Mutex<HashMap<Region, Cell<BTreeSet<Arc<str>>>>>,
     /// What an earlier stage of this run made; a listing may not show it yet.
     made: Vec<Arc<Live>>,
+    pub secrets: Secrets,
 }
 
 impl World {
@@ -69,7 +71,40 @@ impl World {
             listings: Mutex::default(),
             owned_kinds: Mutex::default(),
             made: vec![],
+            secrets: Secrets::default(),
         }
+    }
+
+    pub fn with_secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// Learns the value of a secret, once in a run. Of one that is empty or not to be had, why.
+    pub async fn learn_secret(&self, name: &str) -> Result<(), Diagnostic> {
+        if self.secrets.get(name).is_some() {
+            return Ok(());
+        }
+        let cannot = || Diagnostic::error(format!("the secret `{name}` cannot be had"));
+        let Some(source) = self.secrets.source(name) else {
+            return Err(cannot().because("the inventory does not say where it is"));
+        };
+        let value =
+            if self.provider.stands_in_for_secrets() {
+                format!("stand-in for the secret {name}")
+            } else {
+                match source.read() {
+                    Some(read) => read.map_err(|why| cannot().because(why))?,
+                    None => self.provider.secret(&source).await.map_err(|fault| {
+                        cannot().because(format!("{source}: {fault}")).maybe_hint(fault.hint.clone())
+                    })?,
+                }
+            };
+        if value.is_empty() {
+            return Err(cannot().because(format!("{source}: it is empty")));
+        }
+        self.secrets.learn(name, &value);
+        Ok(())
     }
 
     /// The same, knowing what an earlier stage made: it is looked for by its id where a listing leaves it out.

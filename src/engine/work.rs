@@ -13,6 +13,7 @@ use super::wait::{Backoff, Looks, Pace};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Events, Operation};
 use crate::resource::{Class, Fault, Kind, Live, Map, Owner, Provider, Status};
+use crate::secret::Secrets;
 
 /// What every step of one apply shares.
 pub struct Tools {
@@ -21,6 +22,7 @@ pub struct Tools {
     pub looks: Looks,
     pub journal: Journal,
     pub events: Events,
+    pub secrets: Secrets,
     /// Turns true when the run is to end: calls in flight finish, waiting stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -218,7 +220,7 @@ impl<'a> Work<'a> {
 
     pub(super) fn failed(&self, fault: &Fault) -> Ending {
         let summary = format!("failed to {} {}", self.operation.verb(), self.change.address);
-        let error = fault.to_string();
+        let error = self.tools.secrets.mask(&fault.to_string()).into_owned();
         let _ = self.tools.journal.outcome(&self.change.address, self.operation, Err(&error));
         let in_the_way =
             self.operation == Operation::Delete && self.change.action == Action::Replace && fault.class == Class::Busy;

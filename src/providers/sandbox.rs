@@ -451,6 +451,10 @@ impl Provider for Sandbox {
         mishap.map_or(Ok(()), |mishap| Err(mishap.fault()))
     }
 
+    fn stands_in_for_secrets(&self) -> bool {
+        true
+    }
+
     async fn look_up(&self, name: &str, _arguments: &[Value]) -> Result<Value, Fault> {
         self.enter("look up", name, false).await?;
         let lookup = self.lookups.iter().find(|lookup| *lookup.name == *name);

@@ -32,6 +32,7 @@ use crate::diagnostic::{Diagnostic, Sources};
 use crate::engine::Plan;
 use crate::event::{Event, Reader, Stamped};
 use crate::resource::Value;
+use crate::secret::Secrets;
 
 /// For whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +67,12 @@ pub struct Report {
 
 impl Report {
     /// The process's own streams.
-    pub fn of_process(format: Format, verbose: bool, sources: Sources) -> Self {
+    pub fn of_process(format: Format, verbose: bool, sources: Sources, secrets: &Secrets) -> Self {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stdin());
         let stdin = terminal.then(|| Mutex::new(Box::new(std::io::BufReader::new(std::io::stdin())) as Box<_>));
         let look = Look::detect(verbose);
-        Report { format, stdout: Sink::stdout(), stderr: Sink::stderr(), look, sources, stdin }
+        let (stdout, stderr) = (Sink::stdout().masking(secrets.clone()), Sink::stderr().masking(secrets.clone()));
+        Report { format, stdout, stderr, look, sources, stdin }
     }
 
     /// Streams of a test, with nobody watching.

@@ -30,7 +30,10 @@ pub fn inline(value: &Value) -> String {
 
 /// An unknown says what it will be: the review sees where it comes from.
 pub fn unknown(reference: &Reference) -> String {
-    format!("{UNKNOWN}: {reference})")
+    match reference.secret_name() {
+        Some(_) => format!("({reference})"),
+        None => format!("{UNKNOWN}: {reference})"),
+    }
 }
 
 /// A string as it would be written, in which a terminal's control codes do nothing.

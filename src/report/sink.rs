@@ -6,14 +6,22 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 
 use crate::event::{Reader, Stamped};
+use crate::secret::Secrets;
 
-/// A shared stream; every write of a whole text is one piece.
+/// A shared stream; every write of a whole text is one piece, and leaves without any secret that is known.
 #[derive(Clone)]
-pub struct Sink(Arc<Mutex<Box<dyn Write + Send>>>);
+pub struct Sink {
+    stream: Arc<Mutex<Box<dyn Write + Send>>>,
+    secrets: Secrets,
+}
 
 impl Sink {
     pub fn new(stream: impl Write + Send + 'static) -> Self {
-        Sink(Arc::new(Mutex::new(Box::new(stream))))
+        Sink { stream: Arc::new(Mutex::new(Box::new(stream))), secrets: Secrets::default() }
+    }
+
+    pub fn masking(self, secrets: Secrets) -> Self {
+        Sink { secrets, ..self }
     }
 
     pub fn stdout() -> Self {
@@ -26,18 +34,22 @@ impl Sink {
 
     /// Writes and flushes. A closed pipe ends the writing, not the run: what is under way must be finished.
     pub fn put(&self, text: impl AsRef<str>) {
-        let mut stream = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let _ = stream.write_all(text.as_ref().as_bytes()).and_then(|()| stream.flush());
+        let mut stream = self.stream.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _ = stream.write_all(self.secrets.mask(text.as_ref()).as_bytes()).and_then(|()| stream.flush());
     }
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).write(bytes)
+        let mut stream = self.stream.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match std::str::from_utf8(bytes).map(|text| self.secrets.mask(text)) {
+            Ok(std::borrow::Cow::Owned(masked)) => stream.write_all(masked.as_bytes()).map(|()| bytes.len()),
+            _ => stream.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).flush()
+        self.stream.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).flush()
     }
 }
 

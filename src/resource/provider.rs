@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Lookup;
 use super::{Kind, Live, Map, Owner, Value};
+use crate::secret::Source;
 
 /// Something that holds resources: a cloud, a cluster, the sandbox. It does one call's work and reports; it never
 /// waits for readiness, retries on its own, or prints.
@@ -35,6 +36,16 @@ pub trait Provider: Send + Sync {
     async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault>;
 
     async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault>;
+
+    /// The value of a secret that is kept outside of this machine.
+    async fn secret(&self, source: &Source) -> Result<String, Fault> {
+        Err(Fault::new(Class::Invalid, format!("there is no way to {source}")))
+    }
+
+    /// What to take for every secret without reading it, for what is only made up.
+    fn stands_in_for_secrets(&self) -> bool {
+        false
+    }
 }
 
 /// Which resources of a kind to list.

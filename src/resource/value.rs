@@ -45,6 +45,16 @@ impl Reference {
         Reference { address, path: vec![Segment::Key(attribute.into())] }
     }
 
+    /// The value of a secret: known to the engine, and to no script and no plan.
+    pub fn secret(name: &str) -> Self {
+        Reference::new(Address::new(SECRET, name), "value")
+    }
+
+    /// The name of the secret that this is.
+    pub fn secret_name(&self) -> Option<&str> {
+        (*self.address.kind == *SECRET).then_some(&*self.address.name)
+    }
+
     pub fn then(&self, segment: Segment) -> Self {
         let mut path = self.path.clone();
         path.push(segment);
@@ -60,8 +70,14 @@ impl Reference {
     }
 }
 
+/// No kind: what stands in the place of one in a secret's reference.
+const SECRET: &str = "runner::secret";
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = self.secret_name() {
+            return write!(f, "secret {name}");
+        }
         write!(f, "{}", self.address)?;
         self.path.iter().try_for_each(|segment| match segment {
             Segment::Key(key) => write!(f, ".{key}"),
@@ -160,6 +176,13 @@ impl Value {
             Value::Map(map) => map.values().for_each(|item| item.references(visit)),
             _ => {}
         }
+    }
+
+    /// True if a secret is anywhere inside.
+    pub fn holds_secret(&self) -> bool {
+        let mut holds = false;
+        self.references(&mut |reference| holds |= reference.secret_name().is_some());
+        holds
     }
 
     /// The same value with every reference that `known` knows filled in.

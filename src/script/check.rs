@@ -16,8 +16,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, closest};
 const SPECIAL: [&str; 8] = ["Fn", "call", "curry", "is_def_var", "is_def_fn", "type_of", "is_shared", "eval"];
 
 /// Our own functions without a namespace.
-const OWN: [(&str, usize); 6] =
-    [("phase", 2), ("output", 2), ("inventory", 0), ("template", 1), ("template", 2), ("is_known", 1)];
+const OWN: [(&str, usize); 7] =
+    [("phase", 2), ("output", 2), ("inventory", 0), ("template", 1), ("template", 2), ("is_known", 1), ("secret", 1)];
 
 /// Names with the numbers of arguments they take.
 type Known = BTreeMap<String, BTreeSet<usize>>;

@@ -68,6 +68,8 @@ pub struct Inventory {
     pub value: Value,
     /// The files it was read from, as shown, most specific first.
     pub files: Vec<String>,
+    /// The names under `[secrets]`.
+    pub secrets: Vec<String>,
 }
 
 /// Takes what a script prints, and where it does.

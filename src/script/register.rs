@@ -8,10 +8,10 @@ use super::options;
 use super::templates::template;
 use super::value::{Handle, Resource, to_dynamic, to_value};
 use super::world::{Outcome, World, as_map};
-use crate::diagnostic::{Diagnostic, Site};
+use crate::diagnostic::{Diagnostic, Site, closest};
 use crate::resource::kind::Lookup;
 use crate::resource::schema::{self, Field, Mistake, Output, Type};
-use crate::resource::{Address, Declaration, Kind, Map, Options};
+use crate::resource::{Address, Declaration, Kind, Map, Options, Reference};
 
 const LONGEST_NAME: usize = 200;
 
@@ -183,7 +183,7 @@ fn look_up(world: &World, ctx: &NativeCallContext, lookup: &Lookup, arguments: &
     })
 }
 
-/// `phase`, `output`, `inventory` and `template`.
+/// `phase`, `output`, `inventory`, `secret` and `template`.
 pub(super) fn words(engine: &mut Engine, world: &Arc<World>) {
     let w = world.clone();
     FuncRegistration::new("phase")
@@ -205,6 +205,13 @@ pub(super) fn words(engine: &mut Engine, world: &Arc<World>) {
         .with_comments(["/// What the inventory given on the command line holds."])
         .register_into_engine(engine, move || to_dynamic(&w.inventory.value));
     let w = world.clone();
+    FuncRegistration::new("secret")
+        .with_params_info(["name: String", "String"])
+        .with_comments([
+            "/// A secret that the inventory names under `[secrets]`: to be passed on, never to be looked at.",
+        ])
+        .register_into_engine(engine, move |ctx: NativeCallContext, name: ImmutableString| secret(&w, &ctx, &name));
+    let w = world.clone();
     FuncRegistration::new("template")
         .with_params_info(["path: String", "values: Map", "String"])
         .with_comments(["/// The text of a template, with these values filled in."])
@@ -218,6 +225,19 @@ pub(super) fn words(engine: &mut Engine, world: &Arc<World>) {
         .register_into_engine(engine, move |ctx: NativeCallContext, path: ImmutableString| {
             template(&w, &ctx, &path, &Dynamic::UNIT)
         });
+}
+
+fn secret(world: &World, ctx: &NativeCallContext, name: &str) -> Outcome {
+    let known = &world.inventory.secrets;
+    if known.iter().any(|one| one == name) {
+        return Ok(to_dynamic(&Reference::secret(name).into()));
+    }
+    let unknown = Diagnostic::error(format!("the inventory names no secret `{name}`"));
+    let hint = match closest(name, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("say where it is: `[secrets]` with `{name} = {{ env = \"…\" }}`, or file, secretsmanager, ssm"),
+    };
+    Err(world.raise(ctx.call_position(), unknown.hint(hint)))
 }
 
 fn phase(world: &World, ctx: &NativeCallContext, name: &Dynamic, body: &FnPtr) -> Outcome {

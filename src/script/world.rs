@@ -211,6 +211,9 @@ impl World {
     }
 
     pub fn type_of(&self, reference: &Reference) -> Option<Type> {
+        if reference.secret_name().is_some() {
+            return Some(Type::String);
+        }
         self.kinds.get(&reference.address.kind)?.type_at(&reference.path)
     }
 

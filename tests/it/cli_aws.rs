@@ -1,8 +1,6 @@
 //! The shipped playbook against AWS's wire protocol, through the binary; and what a plan costs in calls.
 
-use std::process::Command;
-
-use crate::moto::{self, Account};
+use crate::moto::Account;
 use crate::project::{Project, last};
 
 fn shipped(account: &Account) -> Project {
@@ -15,14 +13,8 @@ fn reaching(project: Project, account: &Account) -> Project {
     account.env().into_iter().fold(project, |project, (name, value)| project.env(&name, &value))
 }
 
-/// Python with boto3: someone else's hands on the same account.
 fn boto(account: &Account, code: &str) -> String {
-    let prelude = "import boto3\nec2 = boto3.client('ec2', region_name='eu-central-1')\n";
-    let output =
-        Command::new(moto::python()).args(["-c", &format!("{prelude}{code}")]).env_clear().envs(account.env()).output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    account.boto(&format!("ec2 = boto3.client('ec2', region_name='eu-central-1')\n{code}"))
 }
 
 /// Counts what carries the stack's tag, by asking for the things themselves.

@@ -12,5 +12,6 @@ mod engine_scale;
 mod moto;
 mod project;
 mod script;
+mod secrets;
 mod tidy;
 mod world;

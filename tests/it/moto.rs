@@ -82,6 +82,21 @@ impl Account {
         request("POST", "faults", Some(fault));
     }
 
+    /// The next such operation fails with these words.
+    pub fn fail_saying(&self, operation: &str, code: &str, message: &str) {
+        let fault = json!({ "account": self.number, "operation": operation, "code": code, "message": message,
+                            "status": 400, "times": 1 });
+        request("POST", "faults", Some(fault));
+    }
+
+    /// Python with boto3: someone else's hands on the same account.
+    pub fn boto(&self, code: &str) -> String {
+        let code = format!("import boto3\n{code}");
+        let output = Command::new(python()).args(["-c", &code]).env_clear().envs(self.env()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// The operation fails so often with this code before it is served.
     pub fn fail(&self, operation: &str, code: &str, status: u16, times: u32) {
         let fault =

@@ -200,6 +200,7 @@ impl Cloud {
             stack: self.stack.clone(),
             journal: Journal::none(),
             events: self.events.clone(),
+            secrets: Default::default(),
             stopping: self.stop.subscribe(),
         };
         let all = kinds();

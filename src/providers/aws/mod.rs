@@ -6,6 +6,7 @@ pub mod client;
 pub mod fault;
 mod kind;
 mod policy;
+mod secrets;
 mod tagging;
 mod tags;
 
@@ -32,6 +33,7 @@ use self::client::Client;
 use self::kind::{AnyKind, any};
 use crate::resource::kind::Lookup;
 use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Provider, Select, Update, Value};
+use crate::secret::Source;
 
 /// Every kind there is; a new one is one line.
 fn all() -> Vec<Box<dyn AnyKind>> {
@@ -130,6 +132,10 @@ impl Provider for Aws {
     async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault> {
         let implementation = self.implementation(kind)?;
         implementation.delete(&*self.client.region(request.live.region.as_deref()).await?, request).await
+    }
+
+    async fn secret(&self, source: &Source) -> Result<String, Fault> {
+        secrets::read(&*self.client.region(None).await?, source).await
     }
 
     async fn look_up(&self, name: &str, _arguments: &[Value]) -> Result<Value, Fault> {

@@ -79,6 +79,7 @@ impl Stack {
             stack: "prod".into(),
             journal: Journal::none(),
             events: Events::default(),
+            secrets: Default::default(),
             stopping,
         };
         let outcome = engine::apply(plan, &|name: &str| self.kind(name), &tools, 32).await;

@@ -168,6 +168,7 @@ impl Play {
                 name: "prod".into(),
                 value: inventory.into(),
                 files: vec!["inventory/prod.toml".into(), "inventory/common.toml".into()],
+                secrets: vec!["database".into()],
             },
             kinds: &kinds(),
             lookups: &lookups(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use runner::diagnostic::Site;
-use runner::resource::{Segment, Value};
+use runner::resource::{Reference, Segment, Value};
 use runner::script::Rendered;
 
 use super::{Play, rendered};
@@ -193,4 +193,16 @@ fn a_template_embeds_references_and_stops_where_it_looks_at_one() {
     assert_eq!(parts[0], "t true ".into());
     let Value::Reference(reference) = &parts[1] else { panic!() };
     assert_eq!(reference.path, [Segment::Key("id".into())]);
+}
+
+#[test]
+fn a_secret_is_passed_on_and_never_looked_at() {
+    let inputs = play("aws::vpc(\"b\", #{ cidr_block: `x-${secret(\"database\")}` });").good();
+    let wanted = Value::text(vec!["x-".into(), Reference::secret("database").into()]);
+    assert_eq!(inputs.declarations.iter().last().unwrap().inputs["cidr_block"], wanted);
+    assert_eq!(wanted.to_string(), "x-${secret database}");
+    assert_eq!(
+        play("secret(\"databse\");").bad(),
+        ["playbooks/main.rhai:2:1: the inventory names no secret `databse` (hint: did you mean `database`?)"]
+    );
 }

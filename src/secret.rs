@@ -1,0 +1,165 @@
+//! Secrets: named in the inventory, taken from where it says, and shown nowhere.
+//!
+//! A script only ever holds a reference to one (`secret("name")`), so a plan cannot hold its value; the value is filled
+//! in for the comparison with what is live, and for the call that needs it. What leaves the process is searched for the
+//! known values all the same, since a provider's error may repeat what it was sent.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// Where the value of a secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A variable of the environment.
+    Environment(String),
+    /// A file; one line break at its end does not count.
+    File(PathBuf),
+    /// AWS Secrets Manager: name or ARN, and the key if the secret is a JSON object.
+    SecretsManager { id: String, key: Option<String> },
+    /// SSM Parameter Store: the name of a parameter, usually a SecureString.
+    Parameter(String),
+}
+
+impl Source {
+    /// What this machine knows by itself; `None` if it has to be asked of a provider.
+    pub fn read(&self) -> Option<Result<String, String>> {
+        Some(match self {
+            Source::Environment(name) => {
+                std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set, or not text"))
+            }
+            Source::File(path) => std::fs::read_to_string(path)
+                .map(|text| text.strip_suffix('\n').map(|text| text.trim_end_matches('\r').to_owned()).unwrap_or(text))
+                .map_err(|error| format!("failed to read {}: {error}", path.display())),
+            Source::SecretsManager { .. } | Source::Parameter(_) => return None,
+        })
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Source::Environment(name) => write!(f, "environment variable {name}"),
+            Source::File(path) => write!(f, "file {}", path.display()),
+            Source::SecretsManager { id, key: None } => write!(f, "Secrets Manager, {id}"),
+            Source::SecretsManager { id, key: Some(key) } => write!(f, "Secrets Manager, {id}, key {key}"),
+            Source::Parameter(name) => write!(f, "SSM parameter {name}"),
+        }
+    }
+}
+
+/// Shorter ones are in every other text, and could be guessed anyway.
+const SHORTEST: usize = 4;
+
+/// Which secrets there are, and the values that this run has learned. Cheap to clone; all clones know the same.
+#[derive(Clone, Default)]
+pub struct Secrets(Arc<RwLock<State>>);
+
+#[derive(Default)]
+struct State {
+    sources: BTreeMap<String, Source>,
+    values: BTreeMap<String, Arc<str>>,
+    /// What to look for, and what to write in its place; longest first.
+    masks: Vec<(String, String)>,
+}
+
+impl Secrets {
+    /// Says which there are.
+    pub fn name(&self, sources: BTreeMap<String, Source>) {
+        self.0.write().expect("no holder panics").sources = sources;
+    }
+
+    pub fn source(&self, name: &str) -> Option<Source> {
+        self.0.read().expect("no holder panics").sources.get(name).cloned()
+    }
+
+    pub fn get(&self, name: &str) -> Option<Arc<str>> {
+        self.0.read().expect("no holder panics").values.get(name).cloned()
+    }
+
+    pub fn learn(&self, name: &str, value: &str) {
+        let mut state = self.0.write().expect("no holder panics");
+        state.values.insert(name.to_owned(), value.into());
+        if value.len() < SHORTEST {
+            return;
+        }
+        let json = serde_json::Value::from(value).to_string();
+        let forms = [
+            value.to_owned(),
+            json[1..json.len() - 1].to_owned(),
+            STANDARD.encode(value),
+            urlencoding::encode(value).into_owned(),
+        ];
+        for form in forms {
+            if !state.masks.iter().any(|(known, _)| *known == form) {
+                state.masks.push((form, format!("(secret {name})")));
+            }
+        }
+        state.masks.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
+    }
+
+    /// The text without any known secret in it: plain, as JSON writes it, in base64, or URL-encoded.
+    pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let state = self.0.read().expect("no holder panics");
+        let mut masked = Cow::Borrowed(text);
+        for (form, name) in &state.masks {
+            if masked.contains(form.as_str()) {
+                masked = Cow::Owned(masked.replace(form.as_str(), name));
+            }
+        }
+        masked
+    }
+
+    /// True as long as there is nothing to mask.
+    pub fn is_empty(&self) -> bool {
+        self.0.read().expect("no holder panics").masks.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.0.read().expect("no holder panics");
+        f.debug_set().entries(state.values.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_in_each_of_its_forms() {
+        let secrets = Secrets::default();
+        secrets.learn("db", "not \"a\" secret/1");
+        secrets.learn("tiny", "a");
+        for form in
+            ["not \"a\" secret/1", "not \\\"a\\\" secret/1", "bm90ICJhIiBzZWNyZXQvMQ==", "not%20%22a%22%20secret%2F1"]
+        {
+            assert_eq!(secrets.mask(&format!("x={form}!")), "x=(secret db)!");
+        }
+        assert_eq!(secrets.mask("as a whole"), "as a whole");
+        assert_eq!(format!("{secrets:?}"), r#"{"db", "tiny"}"#);
+    }
+
+    #[test]
+    fn one_secret_may_be_the_beginning_of_another() {
+        let secrets = Secrets::default();
+        secrets.learn("short", "NOTAREAL");
+        secrets.learn("long", "NOTAREALKEY");
+        assert_eq!(secrets.mask("NOTAREALKEY, NOTAREAL"), "(secret long), (secret short)");
+    }
+
+    #[test]
+    fn a_file_loses_one_line_break() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "not-a-secret\n\n").unwrap();
+        assert_eq!(Source::File(path).read(), Some(Ok("not-a-secret\n".into())));
+        assert!(Source::Environment("RUNNER_NO_SUCH_VARIABLE".into()).read().unwrap().is_err());
+        assert_eq!(Source::Parameter("/x".into()).read(), None);
+    }
+}
