@@ -9,6 +9,7 @@ mod policy;
 mod secrets;
 mod tagging;
 mod tags;
+mod users;
 
 mod eip;
 mod internet_gateway;

@@ -10,6 +10,7 @@ use super::kind::{AwsKind, Birth, Change, Found, Search, filter};
 use super::security_group_rules::{Rule, atomic, atoms, check, permission, rules};
 use super::tagging::Type;
 use super::tags::{self, Tags};
+use super::users;
 use crate::resource::kind::Nature;
 use crate::resource::{Class, Fault, Status, Value};
 
@@ -156,7 +157,8 @@ impl AwsKind for SecurityGroup {
                 set_rules(region, id, direction, &others, &[]).await?;
             }
         }
-        region.ec2.delete_security_group().group_id(id).send().await.or_fault("ec2:DeleteSecurityGroup").map(drop)
+        let deleted = region.ec2.delete_security_group().group_id(id).send().await;
+        users::named(region, "group-id", id, deleted.or_fault("ec2:DeleteSecurityGroup").map(drop)).await
     }
 }
 

@@ -11,6 +11,7 @@ use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, filter};
 use super::tagging::Type;
 use super::tags::{self, Tags};
+use super::users;
 use crate::resource::kind::Nature;
 use crate::resource::{Fault, Status};
 
@@ -193,7 +194,8 @@ impl AwsKind for Subnet {
     }
 
     async fn delete(region: &Region, id: &str, _: Inputs) -> Result<(), Fault> {
-        region.ec2.delete_subnet().subnet_id(id).send().await.or_fault("ec2:DeleteSubnet").map(drop)
+        let deleted = region.ec2.delete_subnet().subnet_id(id).send().await;
+        users::named(region, "subnet-id", id, deleted.or_fault("ec2:DeleteSubnet").map(drop)).await
     }
 }
 

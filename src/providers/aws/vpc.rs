@@ -14,6 +14,7 @@ use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, filter, in_chunks};
 use super::tagging::Type;
 use super::tags::{self, Tags};
+use super::users;
 use crate::resource::kind::Nature;
 use crate::resource::{Class, Fault, Status};
 
@@ -179,7 +180,8 @@ impl AwsKind for Vpc {
     }
 
     async fn delete(region: &Region, id: &str, _: Inputs) -> Result<(), Fault> {
-        region.ec2.delete_vpc().vpc_id(id).send().await.or_fault("ec2:DeleteVpc").map(drop)
+        let deleted = region.ec2.delete_vpc().vpc_id(id).send().await;
+        users::named(region, "vpc-id", id, deleted.or_fault("ec2:DeleteVpc").map(drop)).await
     }
 }
 

@@ -378,3 +378,18 @@ async fn a_network_lives_through_the_engine() {
     assert_eq!(replaced, ["replace aws::vpc.main cidr_block", "replace aws::subnet.a cidr_block vpc_id"]);
     assert_eq!(s.destroy().await.len(), 2);
 }
+
+#[tokio::test]
+async fn what_cannot_go_yet_says_what_uses_it() {
+    let w = World::new();
+    let vpc = w.vpc().await;
+    let subnet = w.subnet(&vpc, "a", 1).await;
+    let address = w.create("aws::eip", "nat", json!({})).await;
+    let inputs = json!({ "subnet_id": subnet, "allocation_id": address.id });
+    w.create("aws::nat_gateway", "main", inputs).await;
+    let live = w.read("aws::subnet", &subnet).await;
+    let fault = w.try_delete(&live, "aws::subnet").await.unwrap_err();
+    assert_eq!(fault.class, Class::Busy);
+    let told = format!("{subnet} is still used by eni-");
+    assert!(fault.message.contains(&told), "{fault}");
+}
