@@ -33,6 +33,16 @@ What it adds to moto 5.2, and why:
     (moto: ignored.) DescribeSubnets: the state of an IPv6 block. (moto: unreadable.)
 17. DescribeVpcEndpoints: the filter `vpc-endpoint-id`. (moto: not implemented.)
 18. The tagging API (GetResources): what the files in gaps/ add to it. (moto: thirteen types.)
+20. OpenID Connect providers: AddClientIDToOpenIDConnectProvider and RemoveClientIDFromOpenIDConnectProvider (moto: not
+    implemented); one made without thumbprints gets some (moto: none).
+21. Managed policies: AWS's own are there (moto: only if all are loaded, for each account, at its start); a role takes ten;
+    a name is taken in whatever path (moto: per ARN); DeletePolicy refuses one in use or with versions. (moto: accepted.)
+22. Roles: CreateRole checks the trust policy (moto: only UpdateAssumeRolePolicy), both that roles of the account which it
+    names are there (moto: not looked at): not before the delay `iam_role`, counted from the first time one is named.
+    RemoveRoleFromInstanceProfile of a role that is not in it: NoSuchEntity. (moto: status 500.)
+23. GetAccountAuthorizationDetails: pages, of ten at most, as IAM may give fewer than it is asked for (moto: all), with the
+    names and ids of policies (moto: left out). Documents are percent-encoded there, in ListRoles and in GetPolicyVersion. (moto: plain.)
+24. Data Lifecycle Manager. (moto: does not have it.)
 
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """

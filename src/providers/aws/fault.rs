@@ -58,7 +58,7 @@ fn answered(meta: &ErrorMetadata, raw: &HttpResponse, operation: &str) -> Fault 
     let message = meta.message().unwrap_or_default().trim().trim_end_matches('.');
     let status = raw.status().as_u16();
     let mut fault = Fault::new(
-        classify(code, status),
+        fresh(code, message).unwrap_or_else(|| classify(code, status)),
         if message.is_empty() { format!("AWS answered with status {status}") } else { lower_first(message) },
     );
     fault.code = Some(code.to_owned()).filter(|code| !code.is_empty());
@@ -107,6 +107,28 @@ fn no_credentials(error: &CredentialsError) -> Fault {
     )
 }
 
+/// What was made in IAM is not known everywhere at once. Who does not know it yet says so with a code for wrong inputs;
+/// it is the same class as if it were not there, so that it is tried again if it is fresh.
+fn fresh(code: &str, message: &str) -> Option<Class> {
+    let says = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+    let unknown = match code {
+        "MalformedPolicyDocument" | "MalformedPolicyDocumentException" | "MalformedPolicy" => {
+            says(&["Invalid principal in policy"])
+        }
+        // RunInstances, launch templates; Auto Scaling.
+        "InvalidParameterValue" | "ValidationError" => {
+            says(&["Invalid IAM Instance Profile", "Invalid IamInstanceProfile", "invalid IamInstanceProfile"])
+        }
+        // EKS, DLM and others that take on a role.
+        "InvalidParameterException" | "InvalidRequestException" | "InvalidParameterValueException" => {
+            says(&["could not be assumed", "cannot be assumed", "nable to assume"])
+                || says(&["role", "Role"]) && says(&["does not exist", "trusted entity is not correct"])
+        }
+        _ => false,
+    };
+    unknown.then_some(Class::NotFound)
+}
+
 /// What a code allows: by name where AWS has no rule, by pattern where it has, by status at last.
 pub fn classify(code: &str, status: u16) -> Class {
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| code.ends_with(suffix));
@@ -143,6 +165,8 @@ pub fn classify(code: &str, status: u16) -> Class {
         | "DependencyViolation"
         | "ResourceInUse"
         | "OperationNotPermitted"
+        | "DeleteConflict"
+        | "EntityTemporarilyUnmodifiable"
         | "Resource.AlreadyAssociated"
         | "ConcurrentModification"
         // Of a route table: another update moved the subnet meanwhile, which gave it another association.
@@ -151,6 +175,7 @@ pub fn classify(code: &str, status: u16) -> Class {
         _ if ends(&[".InUse", "InUseException", ".AlreadyAssociated"]) => Class::Busy,
         "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" | "RouteAlreadyExists" => Class::Exists,
         _ if ends(&["AlreadyExists", "AlreadyExistsException", ".Duplicate", ".Conflict"]) => Class::Exists,
+        "NoSuchEntity" => Class::NotFound,
         _ if ends(&[".NotFound", "NotFoundException", "NotFound", ".Unknown"]) => Class::NotFound,
         "RequestTimeout" | "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" => {
             Class::Ambiguous
@@ -177,6 +202,19 @@ fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
         "InvalidVpc.Range" => "choose a `cidr_block` between /16 and /28".into(),
         "RouteTableLimitExceeded" | "RouteLimitExceeded" | "RulesPerSecurityGroupLimitExceeded" => {
             "raise the VPC quota in Service Quotas, or use fewer".into()
+        }
+        "MalformedPolicyDocument" | "MalformedPolicyDocumentException" if message.contains("principal") => {
+            "check the ARNs under `Principal`: each must name what is there".into()
+        }
+        "MalformedPolicyDocument" | "MalformedPolicyDocumentException" => {
+            "check the document's `Version`, `Effect`, `Action` and `Resource`; a trust policy has `Principal` instead of \
+             `Resource`"
+                .into()
+        }
+        "DeleteConflict" => "something still uses it, which must let go of it first".into(),
+        "UnmodifiableEntity" => "an AWS service made it and alone may change it".into(),
+        "LimitExceeded" | "LimitExceededException" => {
+            "a quota is used up: delete what is not needed, make a document shorter, or raise it in Service Quotas".into()
         }
         _ if code.ends_with("LimitExceeded") || code.ends_with("QuotaExceeded") => {
             "the account's quota is used up: delete what is not needed, or raise it in Service Quotas".into()
@@ -251,12 +289,44 @@ mod tests {
             ("RouteAlreadyExists", 400, Class::Exists),
             ("InvalidSubnet.Conflict", 400, Class::Exists),
             ("InvalidAssociationID.NotFound", 400, Class::Busy),
+            ("NoSuchEntity", 404, Class::NotFound),
+            ("EntityAlreadyExists", 409, Class::Exists),
+            ("DeleteConflict", 409, Class::Busy),
+            ("ConcurrentModification", 409, Class::Busy),
+            ("LimitExceeded", 409, Class::Invalid),
             ("UnauthorizedOperation", 403, Class::Denied),
             ("ExpiredToken", 400, Class::Denied),
             ("VpcLimitExceeded", 400, Class::Invalid),
             ("InvalidParameterValue", 400, Class::Invalid),
         ] {
             assert_eq!(classify(code, status), class, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_yet_is_not_found() {
+        for (code, message, found) in [
+            (
+                "MalformedPolicyDocument",
+                "Invalid principal in policy: \"AWS\":\"arn:aws:iam::111122223333:role/a\"",
+                false,
+            ),
+            ("MalformedPolicyDocument", "Syntax errors in policy.", true),
+            (
+                "InvalidParameterValue",
+                "Value (app) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name",
+                false,
+            ),
+            ("InvalidParameterValue", "Value (m9.large) for parameter instanceType is invalid", true),
+            (
+                "InvalidParameterException",
+                "Role with arn: arn:aws:iam::111122223333:role/a, could not be assumed because it does not exist or the \
+                 trusted entity is not correct",
+                false,
+            ),
+            ("InvalidParameterException", "Subnets specified must be in at least two different AZs", true),
+        ] {
+            assert_eq!(fresh(code, message), (!found).then_some(Class::NotFound), "{code}: {message}");
         }
     }
 

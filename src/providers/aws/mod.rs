@@ -11,7 +11,15 @@ mod tagging;
 mod tags;
 mod users;
 
+mod dlm_lifecycle_policy;
+mod dlm_policy_details;
 mod eip;
+mod iam_instance_profile;
+mod iam_name;
+mod iam_openid_connect_provider;
+mod iam_policy;
+mod iam_role;
+mod iam_role_policies;
 mod internet_gateway;
 mod lookups;
 mod nat_gateway;
@@ -47,6 +55,11 @@ fn all() -> Vec<Box<dyn AnyKind>> {
         any::<route_table::RouteTable>(),
         any::<vpc_endpoint::VpcEndpoint>(),
         any::<security_group::SecurityGroup>(),
+        any::<iam_role::IamRole>(),
+        any::<iam_policy::IamPolicy>(),
+        any::<iam_instance_profile::IamInstanceProfile>(),
+        any::<iam_openid_connect_provider::IamOpenidConnectProvider>(),
+        any::<dlm_lifecycle_policy::DlmLifecyclePolicy>(),
     ]
 }
 
