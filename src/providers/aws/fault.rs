@@ -115,13 +115,13 @@ fn fresh(code: &str, message: &str) -> Option<Class> {
         "MalformedPolicyDocument" | "MalformedPolicyDocumentException" | "MalformedPolicy" => {
             says(&["Invalid principal in policy"])
         }
-        // RunInstances, launch templates; Auto Scaling.
+        // RunInstances and launch templates; Auto Scaling; RDS.
         "InvalidParameterValue" | "ValidationError" => {
-            says(&["Invalid IAM Instance Profile", "Invalid IamInstanceProfile", "invalid IamInstanceProfile"])
+            says(&["Invalid IAM Instance Profile", "Invalid IamInstanceProfile", "IAM role ARN value is invalid"])
         }
         // EKS, DLM and others that take on a role.
         "InvalidParameterException" | "InvalidRequestException" | "InvalidParameterValueException" => {
-            says(&["could not be assumed", "cannot be assumed", "nable to assume"])
+            says(&["could not be assumed", "cannot be assumed", "nable to assume", "EKS Managed Policies"])
                 || says(&["role", "Role"]) && says(&["does not exist", "trusted entity is not correct"])
         }
         _ => false,
