@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_config::{Region, SdkConfig};
-use runner::resource::{Class, Live, Provider, Select, Value};
+use runner::resource::{Class, Live, Provider, Select, Update, Value};
 use serde_json::{Value as Json, json};
 
 use super::stack::{Stack, item, reference};
@@ -198,7 +198,7 @@ async fn a_policy_that_is_too_long_keeps_its_versions() {
     let live = w.policy("app").await;
     let live = w.update(&live, POLICY, json!({ "policy": allow(json!("s3:Put*")) })).await;
     w.account.fail("CreatePolicyVersion", "LimitExceeded", 409, 1);
-    let request = runner::resource::Update {
+    let request = Update {
         live: live.clone(),
         owner: live.owner.clone().unwrap(),
         inputs: map(json!({ "policy": allow(json!("s3:*")) })),
