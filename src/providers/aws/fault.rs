@@ -115,13 +115,13 @@ fn fresh(code: &str, message: &str) -> Option<Class> {
         "MalformedPolicyDocument" | "MalformedPolicyDocumentException" | "MalformedPolicy" => {
             says(&["Invalid principal in policy"])
         }
-        // RunInstances, launch templates; Auto Scaling.
+        // RunInstances and launch templates; Auto Scaling; RDS.
         "InvalidParameterValue" | "ValidationError" => {
-            says(&["Invalid IAM Instance Profile", "Invalid IamInstanceProfile", "invalid IamInstanceProfile"])
+            says(&["Invalid IAM Instance Profile", "Invalid IamInstanceProfile", "IAM role ARN value is invalid"])
         }
         // EKS, DLM and others that take on a role.
         "InvalidParameterException" | "InvalidRequestException" | "InvalidParameterValueException" => {
-            says(&["could not be assumed", "cannot be assumed", "nable to assume"])
+            says(&["could not be assumed", "cannot be assumed", "nable to assume", "EKS Managed Policies"])
                 || says(&["role", "Role"]) && says(&["does not exist", "trusted entity is not correct"])
         }
         _ => false,
@@ -188,7 +188,11 @@ pub fn classify(code: &str, status: u16) -> Class {
 fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
     let text = match code {
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
-            format!("ask for permission {}", action_in(message).unwrap_or(operation))
+            let action = action_in(message).unwrap_or(operation);
+            match message.split_once("explicit deny in ") {
+                Some((_, policy)) => format!("{policy} forbids {action}, whatever else allows it"),
+                None => format!("ask for permission {action}"),
+            }
         }
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
             "the credentials are out of date: log in again (`aws sso login`), and check the clock".into()
@@ -211,6 +215,7 @@ fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
              `Resource`"
                 .into()
         }
+        "NoSuchEntity" => "check names and ARNs: IAM has no such thing in this account".into(),
         "DeleteConflict" => "something still uses it, which must let go of it first".into(),
         "UnmodifiableEntity" => "an AWS service made it and alone may change it".into(),
         "LimitExceeded" | "LimitExceededException" => {
@@ -341,6 +346,12 @@ mod tests {
         assert_eq!(
             hint("UnauthorizedOperation", "You are not authorized", "ec2:CreateVpc").unwrap(),
             "ask for permission ec2:CreateVpc"
+        );
+        let message = "User: arn:aws:iam::111122223333:user/ci is not authorized to perform: iam:PassRole on resource: \
+                       arn:aws:iam::111122223333:role/app with an explicit deny in a service control policy";
+        assert_eq!(
+            hint("AccessDenied", message, "ec2:RunInstances").unwrap(),
+            "a service control policy forbids iam:PassRole, whatever else allows it"
         );
         assert!(hint("VpcLimitExceeded", "", "ec2:CreateVpc").unwrap().contains("Service Quotas"));
     }

@@ -56,6 +56,7 @@ impl AwsKind for IamOpenidConnectProvider {
             natural_key: &["url"],
             normalise,
             check,
+            // In the account of the examples, which is the sandbox's.
             id_prefix: "arn:aws:iam::111122223333:oidc-provider/",
             ..Nature::default()
         }
@@ -188,4 +189,29 @@ fn check(inputs: &Map) -> Vec<Mistake> {
         }
     }
     mistakes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_issuer_has_several_spellings() {
+        let meant = |url: &str| normalise("url", &url.into());
+        assert_eq!(meant("https://oidc.example.com/id/A/"), meant("oidc.example.com/id/A"));
+        assert_ne!(meant("https://oidc.example.com/id/A"), meant("https://oidc.example.com/id/a"));
+    }
+
+    #[test]
+    fn what_aws_would_refuse_is_told_before() {
+        let told = |json: serde_json::Value| {
+            let Value::Map(inputs) = Value::from(json) else { panic!("a map") };
+            check(&inputs).into_iter().map(|m| format!("{}: {}", m.path, m.what)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            told(serde_json::json!({ "url": "oidc.example.com", "thumbprint_list": ["a".repeat(40), "ab:cd"] })),
+            ["url: does not begin with `https://`", "thumbprint_list[1]: is no SHA-1 thumbprint"]
+        );
+        assert_eq!(told(serde_json::json!({ "thumbprint_list": [] })), ["thumbprint_list: is empty"]);
+    }
 }

@@ -72,6 +72,7 @@ impl AwsKind for IamPolicy {
                 mistakes.extend(policy::mistake("policy", inputs.get("policy")));
                 mistakes
             },
+            // In the account of the examples, which is the sandbox's.
             id_prefix: "arn:aws:iam::111122223333:policy/",
             ..Nature::default()
         }

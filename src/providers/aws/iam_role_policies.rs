@@ -139,3 +139,20 @@ pub async fn bring_inline(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inline_policies_have_names_of_their_own_and_documents() {
+        let json = serde_json::json!([
+            { "name": "a", "policy": "{}" }, { "name": "b", "policy": "{" }, { "name": "a", "policy": "{}" },
+        ]);
+        let Value::List(written) = Value::from(json) else { panic!("a list") };
+        let told: Vec<String> = check(&written).into_iter().map(|m| format!("{}: {}", m.path, m.what)).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("inline_policy[1].policy: is no JSON"), "{told:?}");
+        assert_eq!(told[1], "inline_policy[2].name: `a` is the name of inline_policy[0] already");
+    }
+}

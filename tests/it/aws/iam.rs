@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_config::{Region, SdkConfig};
-use runner::resource::{Class, Live, Provider, Select, Value};
+use runner::resource::{Class, Live, Provider, Select, Update, Value};
 use serde_json::{Value as Json, json};
 
 use super::stack::{Stack, item, reference};
@@ -151,6 +151,12 @@ async fn a_role_with_all_it_may_have_gets_others() {
     for n in 0..11 {
         policies.push(w.policy(&format!("p{n}")).await.id);
     }
+    w.account.forget_calls();
+    assert_eq!(w.owned(POLICY).await.len(), 11);
+    let calls = w.account.calls();
+    assert_eq!((calls["iam:GetAccountAuthorizationDetails"], calls["iam:ListPolicyTags"]), (2, 11), "{calls:?}");
+    let some = w.aws.list(&w.kind(POLICY), None, &Select::Ids(policies[3..9].iter().cloned().collect())).await.unwrap();
+    assert_eq!(some.iter().map(|live| &live.id).collect::<Vec<_>>(), policies[3..9].iter().collect::<Vec<_>>());
     let inputs = json!({ "assume_role_policy": trust("ec2"), "managed_policy_arns": policies[..10] });
     let role = w.create(ROLE, "app", inputs).await;
     let role = w.update(&role, ROLE, json!({ "managed_policy_arns": policies[1..] })).await;
@@ -198,7 +204,7 @@ async fn a_policy_that_is_too_long_keeps_its_versions() {
     let live = w.policy("app").await;
     let live = w.update(&live, POLICY, json!({ "policy": allow(json!("s3:Put*")) })).await;
     w.account.fail("CreatePolicyVersion", "LimitExceeded", 409, 1);
-    let request = runner::resource::Update {
+    let request = Update {
         live: live.clone(),
         owner: live.owner.clone().unwrap(),
         inputs: map(json!({ "policy": allow(json!("s3:*")) })),
@@ -321,6 +327,59 @@ async fn a_role_lives_through_the_engine() {
     assert!(gone.into_service_error().is_no_such_entity_exception());
     assert_eq!(s.destroy().await.len(), 3);
     assert!(iam(&s.account).await.list_roles().send().await.unwrap().roles().is_empty());
+}
+
+#[tokio::test]
+async fn all_names_of_a_chain_change_at_once() {
+    let s = Stack::new();
+    let named = |name: &str| {
+        let role = json!({ "name": name, "assume_role_policy": trust("ec2"),
+                           "managed_policy_arns": [reference("aws::iam_policy.app.arn")] });
+        vec![
+            item("aws::iam_policy.app", json!({ "name": name, "policy": allow(json!("s3:*")) })),
+            item("aws::iam_role.app", role),
+            item("aws::iam_instance_profile.app", json!({ "name": name, "role": reference("aws::iam_role.app.name") })),
+        ]
+    };
+    s.run(|| named("one")).await;
+    assert_eq!(
+        s.run(|| named("two")).await,
+        [
+            "replace aws::iam_policy.app name",
+            "replace aws::iam_role.app managed_policy_arns name",
+            "replace aws::iam_instance_profile.app name role",
+        ]
+    );
+    let client = iam(&s.account).await;
+    let left = client.get_account_authorization_details().send().await.unwrap();
+    let names: Vec<&str> = left.role_detail_list().iter().filter_map(|role| role.role_name()).collect();
+    assert_eq!(names, ["two"]);
+    assert_eq!(left.policies().iter().filter(|policy| policy.policy_name() == Some("one")).count(), 0);
+    assert!(client.get_instance_profile().instance_profile_name("one").send().await.is_err());
+    assert_eq!(s.destroy().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_provider_of_identities_lives_through_the_engine() {
+    let s = Stack::new();
+    let address = "aws::iam_openid_connect_provider.main";
+    let items = |issuer: &str, clients: Json| {
+        let url = format!("https://oidc.example.com/id/{issuer}");
+        vec![item(address, json!({ "url": url, "client_id_list": clients }))]
+    };
+    let aws = json!(["sts.amazonaws.com"]);
+    assert_eq!(s.run(|| items("1", aws.clone())).await, [format!("create {address}")]);
+    assert_eq!(s.run(|| items("1", json!(["b", "a"]))).await, [format!("update {address} client_id_list")]);
+    assert_eq!(s.plan(items("1", json!(["a", "b"]))).await, [""; 0]);
+    let client = iam(&s.account).await;
+    let id = s.live(address).await.id;
+    let added = client.add_client_id_to_open_id_connect_provider().open_id_connect_provider_arn(&id).client_id("c");
+    added.send().await.unwrap();
+    assert_eq!(s.plan(items("1", json!(["a", "b"]))).await, [format!("update {address} client_id_list")]);
+    assert_eq!(s.run(|| items("2", aws.clone())).await, [format!("replace {address} client_id_list url")]);
+    let left = client.list_open_id_connect_providers().send().await.unwrap();
+    assert_eq!(left.open_id_connect_provider_list().len(), 1);
+    assert_eq!(s.destroy().await, [format!("delete {address}")]);
 }
 
 #[tokio::test]

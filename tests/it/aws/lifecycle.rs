@@ -1,11 +1,11 @@
 //! Lifecycle policies of snapshots and images.
 
-use runner::resource::{Class, Value};
+use runner::resource::{Class, Provider, Update, Value};
 use serde_json::{Value as Json, json};
 
-use super::World;
 use super::iam::sdk;
 use super::stack::{Stack, item, reference};
+use super::{World, map};
 
 const POLICY: &str = "aws::dlm_lifecycle_policy";
 
@@ -108,22 +108,22 @@ async fn a_lifecycle_policy_lives_through_the_engine() {
 }
 
 #[tokio::test]
-async fn a_lifecycle_policy_in_error_is_set_again() {
+async fn a_change_that_was_refused_can_be_tried_again() {
     let w = World::new();
     let inputs = json!({ "description": "x", "execution_role_arn": "arn:aws:iam::111122223333:role/dlm",
                          "policy_details": nightly(1) });
     let live = w.create(POLICY, "main", inputs).await;
     w.account.fail("UpdateLifecyclePolicy", "LimitExceededException", 429, 1);
-    let request = runner::resource::Update {
+    let request = Update {
         live: live.clone(),
         owner: live.owner.clone().unwrap(),
-        inputs: live.inputs.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        inputs: map(json!({ "state": "DISABLED" })),
         changed: vec!["state".into()],
         token: "update".into(),
     };
-    use runner::resource::Provider;
     let fault = w.aws.update(&w.kind(POLICY), &request).await.unwrap_err();
     assert_eq!((fault.class, fault.code.as_deref()), (Class::Invalid, Some("LimitExceededException")));
-    w.aws.update(&w.kind(POLICY), &request).await.unwrap();
     assert_eq!(w.read(POLICY, &live.id).await.inputs["state"], Value::from("ENABLED"));
+    w.aws.update(&w.kind(POLICY), &request).await.unwrap();
+    assert_eq!(w.read(POLICY, &live.id).await.inputs["state"], Value::from("DISABLED"));
 }
