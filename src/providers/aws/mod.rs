@@ -9,8 +9,17 @@ mod policy;
 mod tagging;
 mod tags;
 
+mod acm_certificate;
+mod acm_certificate_validation;
+mod certificates;
+mod db_instance;
+mod db_subnet_group;
 mod eip;
 mod internet_gateway;
+mod lb;
+mod lb_listener;
+mod lb_target_group;
+mod load_balancing;
 mod lookups;
 mod nat_gateway;
 mod route_table;
@@ -44,6 +53,13 @@ fn all() -> Vec<Box<dyn AnyKind>> {
         any::<route_table::RouteTable>(),
         any::<vpc_endpoint::VpcEndpoint>(),
         any::<security_group::SecurityGroup>(),
+        any::<acm_certificate::AcmCertificate>(),
+        any::<acm_certificate_validation::AcmCertificateValidation>(),
+        any::<lb::Lb>(),
+        any::<lb_target_group::LbTargetGroup>(),
+        any::<lb_listener::LbListener>(),
+        any::<db_subnet_group::DbSubnetGroup>(),
+        any::<db_instance::DbInstance>(),
     ]
 }
 
@@ -151,7 +167,11 @@ mod tests {
             let kind = one.kind();
             assert!(!kind.doc.is_empty(), "{} has no documentation", kind.name);
             // What has ids has a prefix to know them by; what has only a name is found by it.
-            assert!(kind.nature.id_prefix.ends_with('-') || !kind.nature.natural_key.is_empty(), "{}", kind.name);
+            assert!(
+                kind.nature.id_prefix.ends_with(['-', '/']) || !kind.nature.natural_key.is_empty(),
+                "{}",
+                kind.name
+            );
             for field in &kind.inputs {
                 assert!(!field.doc.is_empty(), "{}.{} has no documentation", kind.name, field.name);
             }
@@ -162,8 +182,11 @@ mod tests {
                     assert!(kind.input(input).is_some(), "{}.{}: no input {input}", kind.name, output.name);
                 }
             }
-            assert!(kind.output("id").is_some() && kind.output("arn").is_some(), "{}", kind.name);
-            assert!(kind.input("tags").is_some(), "{}", kind.name);
+            assert!(kind.output("id").is_some(), "{}", kind.name);
+            // A wait is no thing of AWS's: it has neither an ARN nor tags of its own.
+            let is_thing = one.of_type() != tagging::Type::CertificateValidation;
+            assert_eq!(kind.output("arn").is_some(), is_thing, "{}", kind.name);
+            assert_eq!(kind.input("tags").is_some(), is_thing, "{}", kind.name);
             assert!((kind.nature.foreign_key)("kubernetes.io/role/elb"), "{}", kind.name);
             let tags = Value::from(serde_json::json!({ "aws:x": "y" }));
             let told = (kind.nature.check)(&BTreeMap::from([("tags".into(), tags)]));
