@@ -75,6 +75,17 @@ impl Account {
         request("POST", "delays", Some(json!({ "account": self.number, (kind): seconds })));
     }
 
+    /// What the certificates of this account come to, and how many seconds after they were asked for.
+    pub fn certificates_come_to(&self, status: &str, reason: Option<&str>, after: f64) {
+        let outcome = json!({ "account": self.number, "status": status, "reason": reason, "after": after });
+        request("POST", "certificates", Some(outcome));
+    }
+
+    /// The passwords of the databases, by name.
+    pub fn passwords(&self) -> BTreeMap<String, String> {
+        serde_json::from_value(request("GET", &format!("passwords?account={}", self.number), None)).expect("texts")
+    }
+
     /// The operation takes effect, and then its answer is an error 500, so often.
     pub fn lose_answer(&self, operation: &str, times: u32) {
         let fault = json!({ "account": self.number, "operation": operation, "code": "InternalError", "status": 500,
