@@ -33,6 +33,12 @@ impl Account {
         chain(&url(), &self.key())
     }
 
+    /// For the SDK's own clients: what someone does behind the provider's back.
+    pub async fn sdk(&self) -> aws_config::SdkConfig {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        self.chain().region(aws_config::Region::new(REGION)).http_client(http).load().await
+    }
+
     /// The access key that stands for this account; moto sees only keys of 20 characters.
     pub fn key(&self) -> String {
         format!("NOTAREAL{}", self.number)

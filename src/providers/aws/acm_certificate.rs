@@ -258,3 +258,40 @@ fn hex(text: &str) -> String {
 fn moment(at: &DateTime) -> Option<String> {
     at.fmt(Format::DateTime).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(json: serde_json::Value) -> Map {
+        match Value::from(json) {
+            Value::Map(map) => map,
+            other => panic!("{other} is no map"),
+        }
+    }
+
+    #[test]
+    fn a_name_and_all_below_it_share_a_record_in_the_sandbox_too() {
+        let inputs = map(serde_json::json!({ "domain_name": "example.com",
+                                             "subject_alternative_names": ["*.example.com", "api.example.com"] }));
+        let made = (AcmCertificate::nature().made_up)("domain_validation_options", &inputs).unwrap();
+        let made = made.as_map().unwrap();
+        assert_eq!(made.len(), 3);
+        assert_eq!(made["example.com"], made["*.example.com"]);
+        assert_ne!(made["example.com"], made["api.example.com"]);
+    }
+
+    #[test]
+    fn the_first_name_may_be_among_the_others() {
+        let fits = AcmCertificate::nature().fits;
+        let names = |names: &[&str]| {
+            map(serde_json::json!({ "domain_name": "example.com", "subject_alternative_names": names }))
+        };
+        let live = names(&["example.com", "*.example.com"]);
+        for wanted in [&["*.example.com"][..], &["*.Example.com", "example.com"]] {
+            assert!(fits("subject_alternative_names", &names(wanted), &live), "{wanted:?}");
+        }
+        assert!(!fits("subject_alternative_names", &names(&[]), &live));
+        assert!(!fits("domain_name", &live, &live));
+    }
+}

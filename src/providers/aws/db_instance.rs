@@ -126,6 +126,9 @@ pub struct Outputs {
     /// Host under which it is reached.
     #[schemars(example = &"main.c0a1b2c3d4e5.eu-west-1.rds.amazonaws.com")]
     address: Option<String>,
+    /// Port on which it is reached.
+    #[schemars(example = 5432, extend("changes_with" = ["port"]))]
+    port: Option<i64>,
     /// Hosted zone of that name, for alias records of Route 53.
     #[schemars(example = &"Z29XKXDKYMONMX")]
     hosted_zone_id: Option<String>,
@@ -161,6 +164,7 @@ impl AwsKind for DbInstance {
             },
             fits,
             check,
+            made_up,
             timeout: 3600,
             ..Nature::default()
         }
@@ -188,6 +192,7 @@ impl AwsKind for DbInstance {
                     arn: arn.unwrap_or_else(|| region.arn("rds", &format!("db:{id}"))),
                     endpoint: host.zip(port).map(|(host, port)| format!("{host}:{port}")),
                     address: host.map(str::to_owned),
+                    port: port.map(Into::into),
                     hosted_zone_id: endpoint.and_then(|e| e.hosted_zone_id()).map(str::to_owned),
                     resource_id: instance.dbi_resource_id().unwrap_or_default().to_owned(),
                     status: instance.db_instance_status().unwrap_or_default().to_owned(),
@@ -443,7 +448,69 @@ fn check(inputs: &Map) -> Vec<Mistake> {
     mistakes
 }
 
+/// An address that is its own.
+fn made_up(output: &str, inputs: &Map) -> Option<Value> {
+    let address = || {
+        let name = inputs.get("identifier")?.as_str()?;
+        Some(format!("{name}.c0a1b2c3d4e5.eu-west-1.rds.amazonaws.com"))
+    };
+    let usual = |engine: &str| match engine.split('-').next() {
+        Some("mysql" | "mariadb") => 3306,
+        Some("oracle") => 1521,
+        Some("sqlserver") => 1433,
+        _ => 5432,
+    };
+    let port = || match inputs.get("port") {
+        Some(Value::Int(port)) => Some(*port),
+        _ => Some(usual(inputs.get("engine")?.as_str()?)),
+    };
+    match output {
+        "address" => address().map(Value::from),
+        "port" => port().map(Value::Int),
+        "endpoint" => Some(format!("{}:{}", address()?, port()?).into()),
+        _ => None,
+    }
+}
+
 /// Sizes, ports and days: AWS says what is wrong with one that is far out of range.
 fn small(number: i64) -> i32 {
     number.try_into().unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(json: serde_json::Value) -> Map {
+        match Value::from(json) {
+            Value::Map(map) => map,
+            other => panic!("{other} is no map"),
+        }
+    }
+
+    #[test]
+    fn a_major_version_is_met_by_its_minor_ones() {
+        let version = |text: &str| map(serde_json::json!({ "engine_version": text }));
+        assert!(fits("engine_version", &version("16"), &version("16.3")));
+        assert!(!fits("engine_version", &version("1"), &version("16.3")));
+        assert!(!fits("engine_version", &version("16.3"), &version("16")));
+    }
+
+    #[test]
+    fn a_password_is_given_or_made_up_by_aws_not_both() {
+        let told = |json| check(&map(json)).into_iter().map(|mistake| mistake.path).collect::<Vec<_>>();
+        let json = serde_json::json!({ "identifier": "main", "password": "not-a-real-password" });
+        assert_eq!(told(json), [""; 0]);
+        assert_eq!(told(serde_json::json!({ "manage_master_user_password": true })), [""; 0]);
+        assert_eq!(told(serde_json::json!({ "identifier": "Main" })), ["identifier", "password"]);
+        let both = serde_json::json!({ "password": "not-a-real-password", "manage_master_user_password": true });
+        assert_eq!(told(both), ["password"]);
+    }
+
+    #[test]
+    fn what_can_be_mended_is_no_reason_to_replace_it() {
+        assert_eq!(status("storage-full"), Status::Pending("storage-full".into()));
+        assert_eq!(status("incompatible-network"), Status::Failed("incompatible-network".into()));
+        assert_eq!(status("storage-optimization"), Status::Ready);
+    }
 }

@@ -1,7 +1,7 @@
 //! `aws::lb`. Reads: one GetResources per region (100 a page), then one DescribeLoadBalancers and one DescribeTags for
 //! each 20 load balancers of the stack, and one DescribeLoadBalancerAttributes for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::{
     IpAddressType, LoadBalancer, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum,
@@ -18,7 +18,7 @@ use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
 use crate::resource::schema::Mistake;
-use crate::resource::{Fault, Map, Status};
+use crate::resource::{Fault, Map, Status, Value};
 
 pub struct Lb;
 
@@ -112,6 +112,19 @@ impl AwsKind for Lb {
             // One that the internet reaches needs the way there.
             follows: &["aws::internet_gateway"],
             check,
+            made_up: |output, inputs| {
+                let name = inputs.get("name")?.as_str()?;
+                let of = inputs.get("load_balancer_type").and_then(Value::as_str).unwrap_or("application");
+                match output {
+                    "arn_suffix" => {
+                        let of = if of == "network" { "net" } else { "app" };
+                        Some(format!("{of}/{name}/0a1b2c3d4e5f6071").into())
+                    }
+                    "dns_name" => Some(format!("{name}-0a1b2c3d4e5f6071.elb.eu-west-1.amazonaws.com").into()),
+                    _ => None,
+                }
+            },
+            fits: |field, wanted, live| field == "subnet_mapping" && says_subnets(wanted, live),
             id_prefix: "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/",
             timeout: 900,
             ..Nature::default()
@@ -149,7 +162,8 @@ impl AwsKind for Lb {
                     load_balancer_type: lb.r#type().map_or_else(application, |of| of.as_str().to_owned()),
                     internal: lb.scheme() == Some(&LoadBalancerSchemeEnum::Internal),
                     subnets: Some(mappings(lb).into_iter().map(|mapping| mapping.subnet_id).collect()),
-                    subnet_mapping: Some(mappings(lb)),
+                    // Without an address of your own it says no more than `subnets`.
+                    subnet_mapping: Some(mappings(lb)).filter(|all| all.iter().any(SubnetMapping::has_address)),
                     security_groups: Some(lb.security_groups().to_vec()),
                     ip_address_type: lb.ip_address_type().map(|of| of.as_str().to_owned()),
                     enable_deletion_protection: attribute("deletion_protection.enabled") == Some("true"),
@@ -228,6 +242,10 @@ impl AwsKind for Lb {
 }
 
 impl SubnetMapping {
+    fn has_address(&self) -> bool {
+        self.allocation_id.is_some() || self.private_ipv4_address.is_some()
+    }
+
     fn of_elb(&self) -> SdkMapping {
         SdkMapping::builder()
             .subnet_id(&self.subnet_id)
@@ -247,6 +265,23 @@ fn mappings(lb: &LoadBalancer) -> Vec<SubnetMapping> {
         })
     };
     lb.availability_zones().iter().filter_map(mapping).collect()
+}
+
+/// Whether `subnet_mapping` names the subnets it stands in, and nothing else.
+fn says_subnets(wanted: &Map, live: &Map) -> bool {
+    let (Some(Value::List(wanted)), Some(Value::List(live))) = (wanted.get("subnet_mapping"), live.get("subnets"))
+    else {
+        return false;
+    };
+    let subnet = |mapping: &Value| {
+        let given: Vec<_> = mapping.as_map()?.iter().filter(|(_, value)| !value.is_null()).collect();
+        match given.as_slice() {
+            [(key, Value::String(id))] if *key == "subnet_id" => Some(id.clone()),
+            _ => None,
+        }
+    };
+    let wanted: Option<BTreeSet<String>> = wanted.iter().map(subnet).collect();
+    wanted == live.iter().map(|id| id.as_str().map(str::to_owned)).collect()
 }
 
 /// Those of the fields that are wanted, in the service's terms.
@@ -298,4 +333,23 @@ fn check(inputs: &Map) -> Vec<Mistake> {
         _ => {}
     }
     mistakes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subnets_are_said_once() {
+        let told = |json: serde_json::Value| {
+            let Value::Map(inputs) = Value::from(json) else { panic!("a map") };
+            check(&inputs).into_iter().map(|mistake| mistake.path).collect::<Vec<_>>()
+        };
+        let mapping = serde_json::json!([{ "subnet_id": "subnet-0a1b" }]);
+        assert_eq!(told(serde_json::json!({ "name": "web-1", "subnets": ["subnet-0a1b"] })), [""; 0]);
+        assert_eq!(told(serde_json::json!({ "subnet_mapping": mapping })), [""; 0]);
+        assert_eq!(told(serde_json::json!({ "name": "internal-web" })), ["name", "subnets"]);
+        let both = serde_json::json!({ "subnet_mapping": mapping, "subnets": ["subnet-0a1b"], "name": "a_b" });
+        assert_eq!(told(both), ["name", "subnet_mapping"]);
+    }
 }

@@ -327,3 +327,22 @@ fn check(inputs: &Map) -> Vec<Mistake> {
     }
     mistakes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_action_needs_is_asked_for() {
+        let told = |json: serde_json::Value| {
+            let Value::Map(inputs) = Value::from(json) else { panic!("a map") };
+            check(&inputs).into_iter().map(|mistake| mistake.path).collect::<Vec<_>>()
+        };
+        let actions = serde_json::json!([{ "type": "forward" }, { "type": "redirect", "redirect": {} }]);
+        assert_eq!(
+            told(serde_json::json!({ "protocol": "TLS", "default_action": actions })),
+            ["certificate_arn", "default_action[0].target_group_arn"]
+        );
+        assert_eq!(told(serde_json::json!({ "protocol": "TCP", "certificate_arn": "arn:x" })), ["certificate_arn"]);
+    }
+}

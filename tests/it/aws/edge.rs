@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use aws_config::Region;
-use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerTypeEnum};
-use runner::resource::{Class, Live, Provider, Status, Value};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerTypeEnum, ProtocolEnum,
+};
+use runner::resource::{Class, Live, Provider, Reference, Segment, Status, Value};
 use serde_json::{Value as Json, json};
 
 use super::stack::{Stack, item, reference};
@@ -13,7 +14,7 @@ use crate::moto::{Account, REGION};
 use crate::world::Item;
 
 async fn elb(account: &Account) -> aws_sdk_elasticloadbalancingv2::Client {
-    aws_sdk_elasticloadbalancingv2::Client::new(&account.chain().region(Region::new(REGION)).load().await)
+    aws_sdk_elasticloadbalancingv2::Client::new(&account.sdk().await)
 }
 
 impl World {
@@ -180,6 +181,9 @@ async fn network_load_balancer_with_addresses_of_its_own() {
     let mapping = json!([{ "subnet_id": a, "allocation_id": first }, { "subnet_id": b }]);
     let inputs = json!({ "load_balancer_type": "network", "subnet_mapping": mapping });
     let live = w.create(k, "main", inputs).await;
+    // One that only names subnets says the same as `subnets`.
+    let plain = json!({ "load_balancer_type": "network", "subnet_mapping": [{ "subnet_id": b }] });
+    w.create(k, "plain", plain).await;
     // Never had security groups: never will.
     let group = w.read("aws::vpc", live.outputs["vpc_id"].as_str().unwrap()).await;
     let group = group.outputs["default_security_group_id"].clone();
@@ -192,7 +196,7 @@ async fn network_load_balancer_with_addresses_of_its_own() {
     };
     let refused = w.aws.update(&w.kind(k), &request).await.unwrap_err();
     assert!(refused.hint.unwrap().contains("without security groups"));
-    w.delete(&live, k).await;
+    w.try_delete(&live, k).await.unwrap();
 }
 
 #[tokio::test]
@@ -325,6 +329,11 @@ fn entry(names: &[&str], delay: u32) -> Vec<Item> {
         json!({ "vpc_id": reference("aws::vpc.main.id"), "cidr_block": format!("10.0.{third}.0/24"),
                 "availability_zone": format!("{REGION}{}", if third == 1 { "a" } else { "b" }) })
     };
+    // A record is picked out by its name before anyone knows what it says.
+    let path = ["example.com", "resource_record_name"].map(|key| Segment::Key(key.into()));
+    let record = Reference::new("aws::acm_certificate.main".parse().unwrap(), "domain_validation_options");
+    let record = path.into_iter().fold(record, |record, segment| record.then(segment));
+    let record = json!(Value::from(record));
     vec![
         item("aws::vpc.main", json!({ "cidr_block": "10.0.0.0/16" })),
         item("aws::subnet.a", subnet(1)),
@@ -334,12 +343,12 @@ fn entry(names: &[&str], delay: u32) -> Vec<Item> {
             json!({ "load_balancer_type": "network", "internal": true, "enable_cross_zone_load_balancing": true,
                     "subnets": [reference("aws::subnet.a.id"), reference("aws::subnet.b.id")] }),
         ),
+        item("aws::acm_certificate.main", json!({ "domain_name": "example.com", "subject_alternative_names": names })),
         item(
             "aws::lb_target_group.web",
             json!({ "port": 443, "protocol": "TCP", "vpc_id": reference("aws::vpc.main.id"), "target_type": "ip",
-                    "deregistration_delay": delay, "health_check": { "protocol": "HTTP", "path": "/healthz" } }),
+                    "tags": { "record": record }, "deregistration_delay": delay, "health_check": { "protocol": "HTTP", "path": "/healthz" } }),
         ),
-        item("aws::acm_certificate.main", json!({ "domain_name": "example.com", "subject_alternative_names": names })),
         item(
             "aws::acm_certificate_validation.main",
             json!({ "certificate_arn": reference("aws::acm_certificate.main.arn") }),
@@ -361,6 +370,8 @@ async fn an_entry_lives_through_the_engine() {
     // That the first name is repeated among the others makes no difference.
     let names = ["example.com", "*.example.com"];
     assert_eq!(s.run(|| entry(&names, 300)).await.len(), 8);
+    let tags = s.attribute("aws::lb_target_group.web", "tags").await;
+    assert!(tags["record"].as_str().unwrap().ends_with(".example.com."), "{tags}");
     assert_eq!(s.plan(entry(&["*.example.com"], 300)).await, [""; 0]);
     assert_eq!(s.run(|| entry(&names, 60)).await, ["update aws::lb_target_group.web deregistration_delay"]);
 
@@ -392,12 +403,34 @@ async fn an_entry_lives_through_the_engine() {
         s.run(|| entry(&more, 60)).await,
         [
             "replace aws::acm_certificate.main subject_alternative_names",
+            "update aws::lb_target_group.web tags.record",
             "replace aws::acm_certificate_validation.main certificate_arn",
             "update aws::lb_listener.web certificate_arn",
         ]
     );
     assert_ne!(s.attribute("aws::acm_certificate.main", "arn").await, before);
     assert_eq!(s.destroy().await.len(), 8);
+}
+
+/// A network load balancer without TLS, in the network of the other.
+fn plain_entry(lb: &str, group: &str, port: u16) -> Vec<Item> {
+    let to = json!([{ "type": "forward", "target_group_arn": reference("aws::lb_target_group.web.arn") }]);
+    vec![
+        item(
+            "aws::lb.main",
+            json!({ "name": lb, "load_balancer_type": "network", "internal": true,
+                    "subnets": [reference("aws::subnet.a.id")] }),
+        ),
+        item(
+            "aws::lb_target_group.web",
+            json!({ "name": group, "port": port, "protocol": "TCP", "vpc_id": reference("aws::vpc.main.id") }),
+        ),
+        item(
+            "aws::lb_listener.web",
+            json!({ "load_balancer_arn": reference("aws::lb.main.arn"), "port": 80, "protocol": "TCP",
+                    "default_action": to }),
+        ),
+    ]
 }
 
 #[tokio::test]
@@ -410,18 +443,42 @@ async fn names_that_are_taken_can_be_adopted() {
     let made = elb.create_load_balancer().name("main").r#type(LoadBalancerTypeEnum::Network);
     let made = made.scheme(LoadBalancerSchemeEnum::Internal).subnets(subnet.as_str().unwrap()).send().await.unwrap();
     let arn = made.load_balancers()[0].load_balancer_arn().unwrap().to_owned();
-    let items = |adopt: Option<&str>| {
-        let inputs = json!({ "load_balancer_type": "network", "internal": true,
-                             "subnets": [reference("aws::subnet.a.id")] });
+    let vpc = s.attribute("aws::vpc.main", "id").await;
+    let made = elb.create_target_group().name("web").port(80).protocol(ProtocolEnum::Tcp).vpc_id(vpc.as_str().unwrap());
+    let group = made.send().await.unwrap().target_groups()[0].target_group_arn().unwrap().to_owned();
+    let forward = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&group).build();
+    let made = elb.create_listener().load_balancer_arn(&arn).port(80).protocol(ProtocolEnum::Tcp);
+    let made = made.default_actions(forward).send().await.unwrap();
+    let listener = made.listeners()[0].listener_arn().unwrap().to_owned();
+    let items = |adopt: bool| {
         let mut items = network();
-        items.push(item("aws::lb.main", inputs).with(|options| options.adopt = adopt.map(Into::into)));
+        let adopted = [Some(&arn), Some(&group), Some(&listener)].map(|id| id.filter(|_| adopt).cloned());
+        let new = plain_entry("main", "web", 80).into_iter().zip(adopted);
+        items.extend(new.map(|(item, id)| item.with(|options| options.adopt = id)));
         items
     };
-    let told = format!("{:?}", s.try_plan(items(None)).await.unwrap_err());
-    assert!(told.contains("adopt"), "{told}");
-    assert_eq!(s.run(|| items(Some(&arn))).await, ["update aws::lb.main "]);
-    assert_eq!(s.live("aws::lb.main").await.id, arn);
-    assert_eq!(s.destroy().await.len(), 4);
+    let told = s.try_plan(items(false)).await.unwrap_err();
+    for id in [&arn, &group] {
+        assert!(told.iter().any(|told| format!("{told:?}").contains(&format!("adopt: \\\"{id}"))), "{told:#?}");
+    }
+    assert_eq!(
+        s.run(|| items(true)).await,
+        ["update aws::lb.main", "update aws::lb_target_group.web", "update aws::lb_listener.web"]
+    );
+    assert_eq!(s.live("aws::lb_listener.web").await.id, listener);
+    // What cannot be changed in place is made anew, under another name; the listener goes over, or goes along.
+    let other = |lb: &'static str, group: &'static str, port: u16| {
+        move || network().into_iter().chain(plain_entry(lb, group, port)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        s.run(other("main", "web-2", 81)).await,
+        ["replace aws::lb_target_group.web name port", "update aws::lb_listener.web default_action"]
+    );
+    assert_eq!(
+        s.run(other("main-2", "web-2", 81)).await,
+        ["replace aws::lb.main name", "replace aws::lb_listener.web load_balancer_arn"]
+    );
+    assert_eq!(s.destroy().await.len(), 6);
 }
 
 #[tokio::test]
@@ -443,7 +500,7 @@ async fn an_answer_that_was_lost_makes_no_second_one() {
 async fn a_certificate_that_is_waited_for_can_be_anothers() {
     let s = Stack::new();
     let arn = {
-        let acm = aws_sdk_acm::Client::new(&s.account.chain().region(Region::new(REGION)).load().await);
+        let acm = aws_sdk_acm::Client::new(&s.account.sdk().await);
         let made = acm.request_certificate().domain_name("example.com").send().await.unwrap();
         made.certificate_arn().unwrap().to_owned()
     };
@@ -459,6 +516,6 @@ async fn a_certificate_that_is_waited_for_can_be_anothers() {
         items.push(adopted.with(|options| options.adopt = Some(arn.clone())));
         items
     };
-    assert_eq!(s.run(both).await, ["update aws::acm_certificate.ours "]);
+    assert_eq!(s.run(both).await, ["update aws::acm_certificate.ours"]);
     assert_eq!(s.destroy().await.len(), 2);
 }

@@ -72,7 +72,8 @@ def create_instance(self):
         raise Refusal("DBSubnetGroupNotFoundFault", f"DB subnet group '{group}' does not exist.", 404)
     if not self._get_param("MasterUserPassword") and not self._get_param("ManageMasterUserPassword"):
         raise Refusal("InvalidParameterValue", "The parameter MasterUserPassword must be provided and must not be blank.")
-    PENDING.pop((self.current_account, name), None)
+    if name not in backend(self).databases:
+        PENDING.pop((self.current_account, name), None)
 
 
 def refuse_young(self, instance):
