@@ -25,7 +25,8 @@ pub struct Inputs {
     /// Kind of database: `postgres`, `mysql`, `mariadb` and others (CreateDBInstance).
     #[schemars(extend("immutable" = true))]
     pub engine: String,
-    /// Version; `16` is met by every `16.x`. One major version after the other (ModifyDBInstance).
+    /// Version; `16` is met by every `16.x`, and any by a later minor version that AWS has brought in by itself
+    /// (ModifyDBInstance).
     pub engine_version: Option<String>,
     /// Size of the server, like `db.t4g.medium` (ModifyDBInstance).
     pub instance_class: String,
@@ -392,13 +393,21 @@ fn new_password(change: &Change<'_, Inputs>) -> Result<Option<String>, Fault> {
 }
 
 fn is_major_upgrade(change: &Change<'_, Inputs>) -> bool {
-    let major = |inputs: &Inputs| {
-        let version = inputs.engine_version.clone().unwrap_or_default();
-        // PostgreSQL counts major versions by one number, the others by two.
-        let parts = if inputs.engine.contains("postgres") { 1 } else { 2 };
-        version.split('.').take(parts).collect::<Vec<_>>().join(".")
-    };
+    let major = |inputs: &Inputs| major(&inputs.engine, inputs.engine_version.as_deref().unwrap_or_default());
     major(change.inputs) != major(change.live)
+}
+
+/// PostgreSQL counts major versions by one number, the others by two.
+fn major(engine: &str, version: &str) -> String {
+    let parts = if engine.contains("postgres") { 1 } else { 2 };
+    version.split('.').take(parts).collect::<Vec<_>>().join(".")
+}
+
+/// Whether one version is a later one of the same major version.
+fn is_later_minor(engine: &str, version: &str, than: &str) -> bool {
+    let numbers = |version: &str| version.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u32>>>();
+    let (Some(now), Some(before)) = (numbers(version), numbers(than)) else { return false };
+    major(engine, version) == major(engine, than) && now > before
 }
 
 /// Ready is what serves; a Failed one would be replaced, so what more storage or another setting can mend is only
@@ -415,11 +424,17 @@ fn status(status: &str) -> Status {
 }
 
 fn fits(field: &str, wanted: &Map, live: &Map) -> bool {
-    let text = |inputs: &Map| inputs.get(field).and_then(Value::as_str).map(str::to_owned);
-    let (Some(wanted), Some(live)) = (text(wanted), text(live)) else { return false };
+    let text = |inputs: &Map, field: &str| inputs.get(field).and_then(Value::as_str).map(str::to_owned);
+    let (Some(asked), Some(now)) = (text(wanted, field), text(live, field)) else { return false };
     match field {
-        "engine_version" => live.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('.')),
-        "kms_key_id" => live.strip_suffix(&wanted).is_some_and(|rest| rest.ends_with(":key/")),
+        // What AWS has brought in by itself it never takes back.
+        "engine_version" => {
+            let by_itself = live.get("auto_minor_version_upgrade") == Some(&Value::Bool(true));
+            let engine = text(live, "engine").unwrap_or_default();
+            now.strip_prefix(&asked).is_some_and(|rest| rest.starts_with('.'))
+                || by_itself && is_later_minor(&engine, &now, &asked)
+        }
+        "kms_key_id" => now.strip_suffix(&asked).is_some_and(|rest| rest.ends_with(":key/")),
         _ => false,
     }
 }
@@ -494,6 +509,14 @@ mod tests {
         assert!(fits("engine_version", &version("16"), &version("16.3")));
         assert!(!fits("engine_version", &version("1"), &version("16.3")));
         assert!(!fits("engine_version", &version("16.3"), &version("16")));
+        assert!(!fits("engine_version", &version("16.3"), &version("16.4")));
+        let upgraded = |engine: &str, version: &str| {
+            map(serde_json::json!({ "engine": engine, "engine_version": version, "auto_minor_version_upgrade": true }))
+        };
+        assert!(fits("engine_version", &version("16.3"), &upgraded("postgres", "16.10")));
+        assert!(!fits("engine_version", &version("16.3"), &upgraded("postgres", "17.1")));
+        assert!(!fits("engine_version", &version("16.3"), &upgraded("postgres", "16.2")));
+        assert!(!fits("engine_version", &version("8.0.36"), &upgraded("mysql", "8.4.3")));
     }
 
     #[test]
