@@ -11,6 +11,9 @@ pub fn diff(kind: &Kind, ignore: &[String], inputs: &Map, live: &Live) -> (Actio
     let mut changes = vec![];
     for field in kind.inputs.iter().filter(|field| !field.write_only && !ignore.contains(&field.name)) {
         let Some(wanted) = inputs.get(&field.name).filter(|value| !value.is_null()) else { continue };
+        if (kind.nature.fits)(&field.name, inputs, &live.inputs) {
+            continue;
+        }
         let wanted = kind.canonical(field, wanted);
         let found = live.inputs.get(&field.name).map(|value| kind.canonical(field, value));
         compare(kind, field, found.as_ref(), &wanted, &mut changes);

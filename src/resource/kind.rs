@@ -31,6 +31,9 @@ pub struct Nature {
     pub named_by: Option<&'static str>,
     /// The form of one input in which two spellings with one meaning are equal, before the schema's own form.
     pub normalise: fn(field: &str, value: &Value) -> Value,
+    /// Whether one input is as wanted although its forms differ, where telling takes more than that input alone: a
+    /// minor version where the major one was asked for, the part of a map that was written.
+    pub fits: fn(field: &str, wanted: &Map, live: &Map) -> bool,
     /// What is wrong with inputs that fit the schema; only what is known is looked at.
     pub check: fn(inputs: &Map) -> Vec<schema::Mistake>,
     /// Keys of a map input (tags) that others write on the resource, and that are not compared unless the author names
@@ -51,6 +54,7 @@ impl Default for Nature {
             natural_key: &[],
             named_by: None,
             normalise: |_, value| value.clone(),
+            fits: |_, _, _| false,
             check: |_| vec![],
             foreign_key: |_| false,
             id_prefix: "",

@@ -1,11 +1,21 @@
-//! The shipped playbook against AWS's wire protocol, through the binary; and what a plan costs in calls.
+//! The shipped network against AWS's wire protocol, through the binary; and what a plan costs in calls. The whole
+//! platform is in cli_platform.rs.
 
 use crate::moto::Account;
 use crate::project::{Project, last};
 
+/// The shipped network by itself.
+const NETWORK: &str = r#"import "phases/network" as network;
+let env = inventory();
+let net = phase("network", || network::build(env));
+phase("network", || network::routes(env, net, ()));
+"#;
+
 fn shipped(account: &Account) -> Project {
     let project = Project::shipped();
+    project.write("playbooks/prod.rhai", NETWORK);
     project.edit("inventory/prod.toml", "123456789012", &account.number);
+    project.edit("inventory/common.toml", "[vpn]\nenabled = true", "[vpn]\nenabled = false");
     reaching(project, account)
 }
 
@@ -33,16 +43,16 @@ fn the_whole_life_of_the_network() {
     let account = Account::new();
     let project = shipped(&account);
     let first = project.run("playbooks/prod.rhai --yes").code(0);
-    assert!(first.err.contains("Done: 18 created"), "{}", first.err);
-    assert_eq!(boto(&account, TAGGED).trim(), "18");
+    assert!(first.err.contains("Done: 21 created"), "{}", first.err);
+    assert_eq!(boto(&account, TAGGED).trim(), "21");
     let second = project.run("playbooks/prod.rhai --detailed-exitcode").code(0);
-    assert_eq!(last(&second.out), "Nothing to do: 18 resources are as declared.");
+    assert_eq!(last(&second.out), "Nothing to do: 21 resources are as declared.");
 
     // A changed tag is an update, a changed range a replace.
     project.edit("inventory/prod.toml", "Environment = \"prod\"", "Environment = \"production\"");
     project.edit("inventory/prod.toml", "\"10.0.10.0/24\"", "\"10.0.11.0/24\"");
     let plan = project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(2);
-    assert_eq!(last(&plan.out), "Plan: 0 to create, 17 to update, 1 to replace, 0 to delete, 0 unchanged.");
+    assert_eq!(last(&plan.out), "Plan: 0 to create, 20 to update, 1 to replace, 0 to delete, 0 unchanged.");
     project.run("playbooks/prod.rhai --yes").code(0);
     project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
 
@@ -52,7 +62,7 @@ fn the_whole_life_of_the_network() {
     assert!(plan.contains("+/- aws::vpc.prod"), "made first, since the internet gateway is moved over: {plan}");
     project.run("playbooks/prod.rhai --yes").code(0);
     project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
-    assert_eq!(boto(&account, TAGGED).trim(), "18");
+    assert_eq!(boto(&account, TAGGED).trim(), "21");
 
     // A subnet that is no longer declared is kept until it is pruned.
     project.edit("inventory/prod.toml", ", \"10.2.11.0/24\"", "");
@@ -61,9 +71,9 @@ fn the_whole_life_of_the_network() {
     let plan = project.run("playbooks/prod.rhai --dry-run").code(0).out;
     assert!(plan.contains("aws::subnet.database-eu-central-1c") && plan.contains("--prune"), "{plan}");
     project.run("playbooks/prod.rhai --yes").code(0);
-    assert_eq!(boto(&account, TAGGED).trim(), "18");
+    assert_eq!(boto(&account, TAGGED).trim(), "21");
     project.run("playbooks/prod.rhai --yes --prune").code(0);
-    assert_eq!(boto(&account, TAGGED).trim(), "16");
+    assert_eq!(boto(&account, TAGGED).trim(), "19");
 
     // What someone else did shows, and is put right.
     boto(
@@ -77,14 +87,14 @@ fn the_whole_life_of_the_network() {
     let plan = project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(2).out;
     assert!(plan.contains("~ enable_dns_hostnames: false -> true"), "{plan}");
     assert!(plan.contains("from_port: 22"), "{plan}");
-    assert_eq!(last(&plan), "Plan: 0 to create, 2 to update, 0 to replace, 0 to delete, 14 unchanged.");
+    assert_eq!(last(&plan), "Plan: 0 to create, 2 to update, 0 to replace, 0 to delete, 17 unchanged.");
     project.run("playbooks/prod.rhai --yes").code(0);
     project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
 
     // Also of what the playbook no longer declares.
     project.write("playbooks/prod.rhai", "let env = inventory();");
     let gone = project.run("destroy playbooks/prod.rhai --yes").code(0);
-    assert!(gone.err.contains("Done: 16 deleted"), "{}", gone.err);
+    assert!(gone.err.contains("Done: 19 deleted"), "{}", gone.err);
     assert_eq!(boto(&account, TAGGED).trim(), "0");
     let left = "print(len(ec2.describe_vpcs(Filters=[{'Name': 'is-default', 'Values': ['false']}])['Vpcs']), \
                 len(ec2.describe_addresses()['Addresses']))";
@@ -178,6 +188,6 @@ fn lost_answers_make_nothing_twice() {
     account.lose_answer("CreateSecurityGroup", 1);
     account.lose_answer("CreateVpcEndpoint", 1);
     project.run("playbooks/prod.rhai --yes").code(0);
-    assert_eq!(boto(&account, TAGGED).trim(), "18");
+    assert_eq!(boto(&account, TAGGED).trim(), "21");
     project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
 }

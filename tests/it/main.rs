@@ -4,6 +4,7 @@ mod aws;
 mod aws_client;
 mod cli;
 mod cli_aws;
+mod cli_platform;
 mod docs;
 mod engine;
 mod engine_crash;

@@ -33,6 +33,12 @@ impl Account {
         chain(&url(), &self.key())
     }
 
+    /// For the SDK's own clients: what someone does behind the provider's back.
+    pub async fn sdk(&self) -> aws_config::SdkConfig {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        self.chain().region(aws_config::Region::new(REGION)).http_client(http).load().await
+    }
+
     /// The access key that stands for this account; moto sees only keys of 20 characters.
     pub fn key(&self) -> String {
         format!("NOTAREAL{}", self.number)
@@ -73,6 +79,17 @@ impl Account {
     /// New resources of a kind (`nat_gateway`, `vpc_endpoint`) are pending for so many seconds.
     pub fn delay(&self, kind: &str, seconds: f64) {
         request("POST", "delays", Some(json!({ "account": self.number, (kind): seconds })));
+    }
+
+    /// What the certificates of this account come to, and how many seconds after they were asked for.
+    pub fn certificates_come_to(&self, status: &str, reason: Option<&str>, after: f64) {
+        let outcome = json!({ "account": self.number, "status": status, "reason": reason, "after": after });
+        request("POST", "certificates", Some(outcome));
+    }
+
+    /// The passwords of the databases, by name.
+    pub fn passwords(&self) -> BTreeMap<String, String> {
+        serde_json::from_value(request("GET", &format!("passwords?account={}", self.number), None)).expect("texts")
     }
 
     /// The operation takes effect, and then its answer is an error 500, so often.

@@ -33,7 +33,7 @@ impl Project {
     /// The playbooks and inventories that ship.
     pub fn shipped() -> Self {
         let project = Project { folder: tempfile::tempdir().unwrap(), env: vec![] };
-        for folder in ["playbooks", "inventory"] {
+        for folder in ["playbooks", "inventory", "templates"] {
             copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &project.path(folder));
         }
         project

@@ -43,6 +43,35 @@ What it adds to moto 5.2, and why:
 23. GetAccountAuthorizationDetails: pages, of ten at most, as IAM may give fewer than it is asked for (moto: all), with the
     names and ids of policies (moto: left out). Documents are percent-encoded there, in ListRoles and in GetPolicyVersion. (moto: plain.)
 24. Data Lifecycle Manager. (moto: does not have it.)
+90. Certificates wait for validation until a test says what they come to: POST /moto-api/runner/certificates
+    {"account": "...", "status": "ISSUED", "after": 0.5} (seconds after the request; also "FAILED" with a "reason").
+    (moto: issued after a minute.) Until then they have no dates; with the delay `acm_certificate` the records come late.
+91. DescribeCertificate: the key's algorithm as it was asked for, with a hyphen (`EC-prime256v1`), and the names with the
+    first one first. (moto: always RSA_2048; any order.)
+92. DeleteCertificate of one that a listener uses: ResourceInUseException. (moto: accepted.)
+93. Two load balancers cannot share a name: DuplicateLoadBalancerName; the same request again gives the first one. (moto:
+    makes another one, and pages of them never end.) The ARN of a network one says `net/`. (moto: `app/`.)
+94. SetSubnets: a network load balancer may stand in one zone (moto: refused); addresses of CreateLoadBalancer's
+    SubnetMappings are told (moto: forgotten). The attributes that an application load balancer always has. (moto: left out.)
+95. OperationNotPermitted for a load balancer that is protected, and SetSecurityGroups of a network one that has none:
+    InvalidConfigurationRequest. (moto: accepted.)
+96. DescribeLoadBalancers, DescribeTargetGroups, DescribeListeners, DescribeTags: one that is missing fails the call, and
+    so do more than 20. (moto: left out, or another one given.)
+97. Listeners: DuplicateListener, CertificateNotFound, UnsupportedCertificate for one that is not issued. (moto: accepted.)
+    ModifyListener: TLS, UDP and AlpnPolicy. (moto: refused; ignored.) Their tags in the tagging API. (moto: not listed.)
+98. Target groups: the attributes that those for TCP and UDP always have (moto: left out); ModifyTargetGroup: the codes of
+    a group that is not HTTP. (moto: ignored.)
+99. A delay `lb`: load balancers are `provisioning` for so long. (moto: active at the second look.)
+100. DB instances: each has an id of its own (moto: one for all), and its password can be asked for: GET
+    /moto-api/runner/passwords?account=...
+101. ModifyDBInstance without ApplyImmediately: what needs the maintenance window is told in PendingModifiedValues. (moto:
+    done at once.) CreateDBInstance: a password, and a subnet group that is there, are needed. (moto: neither.)
+102. DeleteDBInstance: a final snapshot is named or skipped, not both. (moto: not looked at.)
+103. A delay `db_instance`: instances are `creating`, without an endpoint and refusing changes (InvalidDBInstanceState),
+    for so long. (moto: available at once.)
+104. DB subnet groups: DBSubnetGroupAlreadyExists, DBSubnetGroupDoesNotCoverEnoughAZs, and
+    InvalidDBSubnetGroupStateFault while an instance uses it (moto: accepted); ModifyDBSubnetGroup keeps the group (moto:
+    loses it); their tags in the tagging API. (moto: not listed.)
 
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """

@@ -20,6 +20,8 @@ RESETS = []
 TAKES_TOKEN = {}
 # What is done before an operation and after it: "ec2:DeleteVpc" -> function(self) or function(self, result).
 BEFORE, AFTER = {}, {}
+# Requests of the tests' own, by the last part of their path: function(method, account, body).
+OWN = {}
 # More for the tagging API: function(account, region) that yields (arn, tags, type).
 TAGGED = []
 
@@ -227,4 +229,6 @@ class Front:
             DELAYS[body.pop("account")] = body
         if what == "faults":
             FAULTS[(body.pop("account"), body.pop("operation"))] = body
+        if what in OWN:
+            return OWN[what](method, account, body)
         return {}

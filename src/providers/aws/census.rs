@@ -2,15 +2,15 @@
 //! every kind there is.
 //!
 //! Calls: one each of DescribeTags of EC2 (1,000 a page), DescribeTags of Auto Scaling (100 a page), GetResources of the
-//! tagging API in the region and in the one that knows IAM (100 a page), and GetAccountAuthorizationDetails, since the
-//! tagging API knows no roles. All side by side.
+//! tagging API in the region and in the one that knows IAM (100 a page), another for the certificates that are waited for,
+//! and GetAccountAuthorizationDetails, since the tagging API knows no roles. All side by side.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_autoscaling::types::Filter;
 use aws_sdk_iam::types::EntityType;
-use futures_util::future::try_join4;
+use futures_util::future::try_join5;
 
 use super::client::Region;
 use super::fault::OrFault;
@@ -26,19 +26,19 @@ pub async fn owned_kinds(
 ) -> Result<BTreeSet<Arc<str>>, Fault> {
     let kinds: Vec<(Arc<str>, Type)> = kinds.map(|one| (one.kind().name.clone(), one.of_type())).collect();
     let types: Vec<&Type> = kinds.iter().map(|(_, of)| of).collect();
-    let (of_ec2, arns, groups, roles) = try_join4(
+    let (of_ec2, arns, awaited, groups, roles) = try_join5(
         ec2_types(region, stack),
         tagging::owned_arns(region, &types, stack),
+        tagging::awaited_arns(region, stack),
         owns_groups(region, stack),
         owns_roles(region, stack),
     )
     .await?;
-    let certificates = !arns.is_empty() && arns.iter().any(|arn| arn.contains(":acm:"));
     let owned = kinds.iter().filter(|(_, of)| match of {
         Type::Ec2(of) => of_ec2.contains(of.as_str()),
         Type::AutoScalingGroup => groups,
         Type::Role => roles,
-        Type::CertificateValidation => certificates,
+        Type::CertificateValidation => !awaited.is_empty(),
         other => other.indexed().is_some_and(|name| arns.iter().any(|arn| is_of(arn, name))),
     });
     Ok(owned.map(|(name, _)| name.clone()).collect())

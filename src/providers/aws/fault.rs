@@ -58,7 +58,7 @@ fn answered(meta: &ErrorMetadata, raw: &HttpResponse, operation: &str) -> Fault 
     let message = meta.message().unwrap_or_default().trim().trim_end_matches('.');
     let status = raw.status().as_u16();
     let mut fault = Fault::new(
-        fresh(code, message).unwrap_or_else(|| classify(code, status)),
+        fresh(code, message).or_else(|| in_context(code, message)).unwrap_or_else(|| classify(code, status)),
         if message.is_empty() { format!("AWS answered with status {status}") } else { lower_first(message) },
     );
     fault.code = Some(code.to_owned()).filter(|code| !code.is_empty());
@@ -129,6 +129,15 @@ fn fresh(code: &str, message: &str) -> Option<Class> {
     unknown.then_some(Class::NotFound)
 }
 
+/// What a code allows that has several meanings, by what is said with it.
+fn in_context(code: &str, message: &str) -> Option<Class> {
+    match code {
+        // Nothing that passes by itself.
+        "OperationNotPermitted" if message.contains("deletion protection") => Some(Class::Invalid),
+        _ => None,
+    }
+}
+
 /// What a code allows: by name where AWS has no rule, by pattern where it has, by status at last.
 pub fn classify(code: &str, status: u16) -> Class {
     let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| code.ends_with(suffix));
@@ -169,14 +178,19 @@ pub fn classify(code: &str, status: u16) -> Class {
         | "EntityTemporarilyUnmodifiable"
         | "Resource.AlreadyAssociated"
         | "ConcurrentModification"
+        | "RequestInProgressException"
+        | "InvalidDBInstanceState"
+        | "InvalidDBInstanceStateFault"
+        | "InvalidDBSubnetGroupStateFault"
         // Of a route table: another update moved the subnet meanwhile, which gave it another association.
         | "InvalidAssociationID.NotFound"
         | "InvalidRouteTableId.Busy" => Class::Busy,
         _ if ends(&[".InUse", "InUseException", ".AlreadyAssociated"]) => Class::Busy,
         "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" | "RouteAlreadyExists" => Class::Exists,
+        "DuplicateLoadBalancerName" | "DuplicateTargetGroupName" | "DuplicateListener" => Class::Exists,
         _ if ends(&["AlreadyExists", "AlreadyExistsException", ".Duplicate", ".Conflict"]) => Class::Exists,
         "NoSuchEntity" => Class::NotFound,
-        _ if ends(&[".NotFound", "NotFoundException", "NotFound", ".Unknown"]) => Class::NotFound,
+        _ if ends(&[".NotFound", "NotFoundException", "NotFoundFault", "NotFound", ".Unknown"]) => Class::NotFound,
         "RequestTimeout" | "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" => {
             Class::Ambiguous
         }
@@ -220,6 +234,28 @@ fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
         "UnmodifiableEntity" => "an AWS service made it and alone may change it".into(),
         "LimitExceeded" | "LimitExceededException" => {
             "a quota is used up: delete what is not needed, make a document shorter, or raise it in Service Quotas".into()
+        }
+        "UnsupportedCertificate" => {
+            "the certificate is not issued yet: refer to `certificate_arn` of an aws::acm_certificate_validation, which \
+             waits for that"
+                .into()
+        }
+        "OperationNotPermitted" if message.contains("deletion protection") => {
+            "apply `enable_deletion_protection: false` first".into()
+        }
+        "InvalidParameterCombination" if message.contains("protected DB") => {
+            "apply `deletion_protection: false` first".into()
+        }
+        "InvalidConfigurationRequest" if operation.ends_with(":SetSecurityGroups") => {
+            "a network load balancer that was made without security groups can never have any: give it another `name`, \
+             to make a new one"
+                .into()
+        }
+        "DBSnapshotAlreadyExists" => {
+            "choose another `final_snapshot_identifier`, or delete the snapshot that has it".into()
+        }
+        _ if code.starts_with("TooMany") || code.ends_with("LimitExceededException") => {
+            "the account's quota is used up: delete what is not needed, or raise it in Service Quotas".into()
         }
         _ if code.ends_with("LimitExceeded") || code.ends_with("QuotaExceeded") => {
             "the account's quota is used up: delete what is not needed, or raise it in Service Quotas".into()
@@ -299,6 +335,12 @@ mod tests {
             ("DeleteConflict", 409, Class::Busy),
             ("ConcurrentModification", 409, Class::Busy),
             ("LimitExceeded", 409, Class::Invalid),
+            ("InvalidDBInstanceState", 400, Class::Busy),
+            ("DBSubnetGroupNotFoundFault", 404, Class::NotFound),
+            ("DBInstanceAlreadyExists", 400, Class::Exists),
+            ("DuplicateListener", 400, Class::Exists),
+            ("UnsupportedCertificate", 400, Class::Invalid),
+            ("CertificateNotFound", 400, Class::NotFound),
             ("UnauthorizedOperation", 403, Class::Denied),
             ("ExpiredToken", 400, Class::Denied),
             ("VpcLimitExceeded", 400, Class::Invalid),

@@ -78,6 +78,10 @@ impl<Inputs> Change<'_, Inputs> {
     pub fn of(&self, field: &str) -> bool {
         self.changed.iter().any(|name| name == field)
     }
+
+    pub fn count(&self) -> usize {
+        self.changed.len()
+    }
 }
 
 /// What a new resource is born with, besides its inputs.

@@ -11,6 +11,11 @@ mod tagging;
 mod tags;
 mod users;
 
+mod acm_certificate;
+mod acm_certificate_validation;
+mod certificates;
+mod db_instance;
+mod db_subnet_group;
 mod dlm_lifecycle_policy;
 mod dlm_policy_details;
 mod eip;
@@ -21,6 +26,10 @@ mod iam_policy;
 mod iam_role;
 mod iam_role_policies;
 mod internet_gateway;
+mod lb;
+mod lb_listener;
+mod lb_target_group;
+mod load_balancing;
 mod lookups;
 mod nat_gateway;
 mod route_table;
@@ -60,6 +69,13 @@ fn all() -> Vec<Box<dyn AnyKind>> {
         any::<iam_instance_profile::IamInstanceProfile>(),
         any::<iam_openid_connect_provider::IamOpenidConnectProvider>(),
         any::<dlm_lifecycle_policy::DlmLifecyclePolicy>(),
+        any::<acm_certificate::AcmCertificate>(),
+        any::<acm_certificate_validation::AcmCertificateValidation>(),
+        any::<lb::Lb>(),
+        any::<lb_target_group::LbTargetGroup>(),
+        any::<lb_listener::LbListener>(),
+        any::<db_subnet_group::DbSubnetGroup>(),
+        any::<db_instance::DbInstance>(),
     ]
 }
 
@@ -171,7 +187,11 @@ mod tests {
             let kind = one.kind();
             assert!(!kind.doc.is_empty(), "{} has no documentation", kind.name);
             // What has ids has a prefix to know them by; what has only a name is found by it.
-            assert!(kind.nature.id_prefix.ends_with('-') || !kind.nature.natural_key.is_empty(), "{}", kind.name);
+            assert!(
+                kind.nature.id_prefix.ends_with(['-', '/']) || !kind.nature.natural_key.is_empty(),
+                "{}",
+                kind.name
+            );
             for field in &kind.inputs {
                 assert!(!field.doc.is_empty(), "{}.{} has no documentation", kind.name, field.name);
             }
@@ -182,8 +202,11 @@ mod tests {
                     assert!(kind.input(input).is_some(), "{}.{}: no input {input}", kind.name, output.name);
                 }
             }
-            assert!(kind.output("id").is_some() && kind.output("arn").is_some(), "{}", kind.name);
-            assert!(kind.input("tags").is_some(), "{}", kind.name);
+            assert!(kind.output("id").is_some(), "{}", kind.name);
+            // A wait is no thing of AWS's: it has neither an ARN nor tags of its own.
+            let is_thing = one.of_type() != tagging::Type::CertificateValidation;
+            assert_eq!(kind.output("arn").is_some(), is_thing, "{}", kind.name);
+            assert_eq!(kind.input("tags").is_some(), is_thing, "{}", kind.name);
             assert!((kind.nature.foreign_key)("kubernetes.io/role/elb"), "{}", kind.name);
             let tags = Value::from(serde_json::json!({ "aws:x": "y" }));
             let told = (kind.nature.check)(&BTreeMap::from([("tags".into(), tags)]));

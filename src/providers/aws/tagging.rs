@@ -14,13 +14,16 @@ use super::fault::{OrFault, gone_is_fine};
 use super::tags::{self, SdkTag, TagPair, Tags};
 use crate::resource::Fault;
 
+/// How the tags on a certificate begin that say who waits for it.
+const AWAITED: &str = "runner:validation:";
+
 /// What a kind's resources are to AWS where tags are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Type {
     AutoScalingGroup,
     Bucket,
     Certificate,
-    /// The wait for a certificate, which has no tags but the certificate's.
+    /// The wait for a certificate, which has no tags but some among the certificate's.
     CertificateValidation,
     Ec2(ResourceType),
     /// With its name in the tagging API: `eks:cluster`.
@@ -55,6 +58,26 @@ impl Type {
         })
     }
 
+    /// Under which name a tag of ours is kept. What has no tags of its own has some among another's, where that one's
+    /// owner must stay as it is.
+    pub fn kept_as(&self, key: &str) -> String {
+        match self {
+            Type::CertificateValidation => key.replacen(tags::OURS, AWAITED, 1),
+            _ => key.to_owned(),
+        }
+    }
+
+    /// Its tags among those that are told of it.
+    pub fn own_tags(&self, told: &Tags) -> Tags {
+        match self {
+            Type::CertificateValidation => {
+                let awaited = told.iter().filter_map(|(key, value)| Some((key.strip_prefix(AWAITED)?, value)));
+                awaited.map(|(key, value)| (format!("{}{key}", tags::OURS), value.clone())).collect()
+            }
+            _ => told.clone(),
+        }
+    }
+
     fn is_global(&self) -> bool {
         matches!(self, Type::InstanceProfile | Type::OpenIdConnectProvider | Type::Policy | Type::Role)
     }
@@ -63,6 +86,12 @@ impl Type {
 /// The ARNs of these types that the stack has tagged, as far as the tagging API has heard: one GetResources, 100 a page.
 pub async fn owned_arns(region: &Region, types: &[&Type], stack: &str) -> Result<BTreeSet<String>, Fault> {
     arns_with(region, types, tags::STACK, Some(stack)).await
+}
+
+/// The ARNs of the certificates that the stack waits for, whoever owns them.
+pub async fn awaited_arns(region: &Region, stack: &str) -> Result<BTreeSet<String>, Fault> {
+    let key = Type::CertificateValidation.kept_as(tags::STACK);
+    arns_with(region, &[&Type::Certificate], &key, Some(stack)).await
 }
 
 /// The same by any tag.
@@ -96,6 +125,8 @@ pub async fn write(
     new: &Tags,
     gone: &[String],
 ) -> Result<(), Fault> {
+    let new: &Tags = &new.iter().map(|(key, value)| (of.kept_as(key), value.clone())).collect();
+    let gone: &[String] = &gone.iter().map(|key| of.kept_as(key)).collect::<Vec<_>>();
     if !new.is_empty() {
         add(region, of, id, arn, new).await?;
     }
