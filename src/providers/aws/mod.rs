@@ -1,21 +1,31 @@
 //! AWS: the list of its kinds and lookups, behind the provider's verbs.
 
+mod batches;
 mod census;
 mod cidr;
 pub mod client;
+mod document;
 pub mod fault;
 mod kind;
 mod policy;
 mod tagging;
 mod tags;
 
+mod autoscaling_group;
+mod ecr_repository;
 mod eip;
+mod instance_refresh;
 mod internet_gateway;
+mod launch_template;
+mod launch_template_data;
 mod lookups;
 mod nat_gateway;
 mod route_table;
+mod s3_bucket;
+mod s3_bucket_emptying;
 mod security_group;
 mod security_group_rules;
+mod ssm_parameter;
 mod subnet;
 mod vpc;
 mod vpc_endpoint;
@@ -44,6 +54,11 @@ fn all() -> Vec<Box<dyn AnyKind>> {
         any::<route_table::RouteTable>(),
         any::<vpc_endpoint::VpcEndpoint>(),
         any::<security_group::SecurityGroup>(),
+        any::<launch_template::LaunchTemplate>(),
+        any::<autoscaling_group::AutoScalingGroup>(),
+        any::<ecr_repository::EcrRepository>(),
+        any::<s3_bucket::S3Bucket>(),
+        any::<ssm_parameter::SsmParameter>(),
     ]
 }
 
@@ -132,10 +147,14 @@ impl Provider for Aws {
         implementation.delete(&*self.client.region(request.live.region.as_deref()).await?, request).await
     }
 
-    async fn look_up(&self, name: &str, _arguments: &[Value]) -> Result<Value, Fault> {
+    async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
         match name {
             lookups::CALLER => Ok(lookups::caller(self.client.identity().await?)),
             lookups::AVAILABILITY_ZONES => lookups::availability_zones(&*self.client.region(None).await?).await,
+            lookups::SSM_PARAMETER => {
+                let parameter = arguments.first().and_then(Value::as_str).unwrap_or_default();
+                ssm_parameter::look_up(&*self.client.region(None).await?, parameter).await
+            }
             _ => Err(Fault::new(Class::Invalid, format!("{name} is not a lookup of AWS"))),
         }
     }
@@ -183,7 +202,12 @@ mod tests {
         dropped.sort();
         assert_eq!(
             dropped,
-            ["aws::route_table.route", "aws::route_table.subnet_ids", "aws::vpc_endpoint.route_table_ids"]
+            [
+                "aws::autoscaling_group.target_group_arns",
+                "aws::route_table.route",
+                "aws::route_table.subnet_ids",
+                "aws::vpc_endpoint.route_table_ids"
+            ]
         );
     }
 }

@@ -1,7 +1,9 @@
 //! The full life of each AWS kind over the wire: create, the same again, every update, adopt, delete. What they share.
 
 mod network;
+mod nodes;
 pub mod stack;
+mod storage;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
