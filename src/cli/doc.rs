@@ -22,10 +22,12 @@ pub fn run(args: DocArgs) -> u8 {
         None => reference::index(&kinds, &lookups),
         Some(name) => {
             let kind = kinds.iter().find(|kind| *kind.name == **name).map(|kind| reference::of_kind_alone(kind));
-            let lookup = || lookups.iter().find(|lookup| *lookup.name == **name).map(|l| reference::of_lookup(l));
-            match kind.or_else(lookup) {
-                Some(text) => text,
-                None => {
+            let lookup = lookups.iter().find(|lookup| *lookup.name == **name).map(|l| reference::of_lookup(l));
+            match (kind, lookup) {
+                // One name can be both: a lookup is called without inputs.
+                (Some(kind), Some(lookup)) => format!("{kind}\n{lookup}"),
+                (Some(text), None) | (None, Some(text)) => text,
+                (None, None) => {
                     let known = kinds.iter().map(|kind| &*kind.name).chain(lookups.iter().map(|lookup| &*lookup.name));
                     let hint = closest(name, known).map(|near| format!("did you mean `{near}`?"));
                     let unknown = Diagnostic::error(format!("there is no kind and no lookup `{name}`"));

@@ -417,7 +417,7 @@ fn decide(
 ) -> (Action, Vec<FieldChange>) {
     let (action, fields) = diff::diff(kind, &declaration.options.ignore, inputs, live);
     match (&live.status, action) {
-        (Status::Failed(_), _) => (Action::Replace, fields),
+        (Status::Failed(_), _) if !kind.nature.mended => (Action::Replace, fields),
         // Nothing differs, but it is not ready, or not ours yet: an update of no field.
         (Status::Pending(_), Action::None) => (Action::Update, fields),
         (_, Action::None) if reason.is_some() => (Action::Update, fields),

@@ -253,7 +253,10 @@ impl<'a> Work<'a> {
     pub(super) fn broken(&self, id: &str, why: &str) -> Diagnostic {
         self.diagnostic(format!("{} has failed on the provider's side", self.change.address))
             .because(format!("`{id}`: {why}"))
-            .hint("mend the cause; the next run replaces it")
+            .hint(match self.kind.nature.mended {
+                true => "mend the cause; the next run tries again",
+                false => "mend the cause; the next run replaces it",
+            })
     }
 }
 

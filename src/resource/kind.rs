@@ -41,6 +41,8 @@ pub struct Nature {
     pub foreign_key: fn(&str) -> bool,
     /// How the provider's ids begin (`vpc-`). Empty if its id is its natural key, or if ids have no common beginning.
     pub id_prefix: &'static str,
+    /// Whether what failed is brought right by an update: the last change of it failed, and not the thing itself.
+    pub mended: bool,
     /// What an output of one with these inputs looks like, where its example does not say: for the sandbox.
     pub made_up: fn(output: &str, inputs: &Map) -> Option<Value>,
     /// The default for the option `timeout`, in seconds.
@@ -58,6 +60,7 @@ impl Default for Nature {
             check: |_| vec![],
             foreign_key: |_| false,
             id_prefix: "",
+            mended: false,
             made_up: |_, _| None,
             timeout: 600,
         }

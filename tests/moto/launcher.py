@@ -72,6 +72,30 @@ What it adds to moto 5.2, and why:
 104. DB subnet groups: DBSubnetGroupAlreadyExists, DBSubnetGroupDoesNotCoverEnoughAZs, and
     InvalidDBSubnetGroupStateFault while an instance uses it (moto: accepted); ModifyDBSubnetGroup keeps the group (moto:
     loses it); their tags in the tagging API. (moto: not listed.)
+70. The tagging API knows repositories (moto: does not), and scanning can be turned off by leaving the word out (moto:
+    ignored).
+71. S3: calls are logged, and fail as a test asks (moto: S3 goes a way of its own). GetBucketVersioning answers with a
+    VersioningConfiguration. (moto: with another element, which the SDK refuses.)
+72. CreateBucket takes tags. (moto: ignored.)
+73. A new bucket refuses all public access and encrypts with AES256. (moto: neither.)
+74. AWS's own parameters that name images: the EKS-optimised ones of Amazon Linux 2023, Windows Server 2022 with and
+    without SQL Server (moto: Amazon Linux only). DescribeParameters gives as many a page as it is asked for. (moto: ten.)
+75. CreateLaunchTemplate with a token seen before gives the first answer again. (moto: refused, since the name is taken.)
+76. A launch template's own tags are as they are now, and are not among those for its instances. (moto: as they were when
+    it was made, and they are.)
+77. The user data of a further version of a launch template can be used by a group. (moto: fails.)
+78. DescribeLaunchTemplates with an id that is not there fails. (moto: left out.)
+79. CreateAutoScalingGroup with a name that is taken: AlreadyExists. (moto: takes the place of the other.)
+80. Auto Scaling groups keep MaxInstanceLifetime and DefaultInstanceWarmup, and take DefaultCooldown, CapacityRebalance
+    and TerminationPolicies in updates. (moto: ignored.)
+81. The instances of a group: the version of the launch template each was made from (moto: the default one); `Pending`
+    for as long as the delay `autoscaling_instance` says. (moto: in service at once.)
+82. DeleteAutoScalingGroup without ForceDelete: ResourceInUse while there are instances, and for as long as the delay
+    `autoscaling_ending` says. (moto: accepted.)
+83. EnableMetricsCollection adds; DisableMetricsCollection. (moto: replaces; not there.)
+84. StartInstanceRefresh and DescribeInstanceRefreshes: instances are replaced one after the other in the time that the
+    delay `instance_refresh` says, then the group has the new launch template; a fault for the operation
+    `InstanceRefresh` makes one fail, or roll back if asked to. (moto: not there.)
 
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """

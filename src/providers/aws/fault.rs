@@ -58,7 +58,7 @@ fn answered(meta: &ErrorMetadata, raw: &HttpResponse, operation: &str) -> Fault 
     let message = meta.message().unwrap_or_default().trim().trim_end_matches('.');
     let status = raw.status().as_u16();
     let mut fault = Fault::new(
-        fresh(code, message).or_else(|| in_context(code, message)).unwrap_or_else(|| classify(code, status)),
+        in_context(code, message).unwrap_or_else(|| classify(code, status)),
         if message.is_empty() { format!("AWS answered with status {status}") } else { lower_first(message) },
     );
     fault.code = Some(code.to_owned()).filter(|code| !code.is_empty());
@@ -134,7 +134,8 @@ fn in_context(code: &str, message: &str) -> Option<Class> {
     match code {
         // Nothing that passes by itself.
         "OperationNotPermitted" if message.contains("deletion protection") => Some(Class::Invalid),
-        _ => None,
+        "ValidationError" if message.contains("AutoScalingGroup name not found") => Some(Class::NotFound),
+        _ => fresh(code, message),
     }
 }
 
@@ -184,10 +185,19 @@ pub fn classify(code: &str, status: u16) -> Class {
         | "InvalidDBSubnetGroupStateFault"
         // Of a route table: another update moved the subnet meanwhile, which gave it another association.
         | "InvalidAssociationID.NotFound"
-        | "InvalidRouteTableId.Busy" => Class::Busy,
+        | "InvalidRouteTableId.Busy"
+        | "ScalingActivityInProgress"
+        | "InstanceRefreshInProgress"
+        | "ResourceContention"
+        | "OperationAborted"
+        | "TooManyUpdates" => Class::Busy,
         _ if ends(&[".InUse", "InUseException", ".AlreadyAssociated"]) => Class::Busy,
         "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" | "RouteAlreadyExists" => Class::Exists,
         "DuplicateLoadBalancerName" | "DuplicateTargetGroupName" | "DuplicateListener" => Class::Exists,
+        "BucketAlreadyOwnedByYou" => Class::Exists,
+        "InvalidResourceId" | "ServerSideEncryptionConfigurationNotFoundError" => Class::NotFound,
+        // `NoSuchBucket`, and what a bucket does not have.
+        _ if code.starts_with("NoSuch") => Class::NotFound,
         _ if ends(&["AlreadyExists", "AlreadyExistsException", ".Duplicate", ".Conflict"]) => Class::Exists,
         "NoSuchEntity" => Class::NotFound,
         _ if ends(&[".NotFound", "NotFoundException", "NotFoundFault", "NotFound", ".Unknown"]) => Class::NotFound,
@@ -217,6 +227,15 @@ fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
         "OptInRequired" => "enable the region or the service for this account first".into(),
         "InvalidSubnet.Conflict" => "choose a `cidr_block` that no other subnet of the VPC uses".into(),
         "InvalidSubnet.Range" => "choose a `cidr_block` inside the VPC's, between /16 and /28".into(),
+        "RepositoryNotEmptyException" => {
+            "delete the images first, or apply `force_delete: true` to the repository before it is removed".into()
+        }
+        "BucketNotEmpty" => {
+            "delete the objects first, all versions of them, or apply `force_destroy: true` to the bucket before it is \
+             removed"
+                .into()
+        }
+        "BucketAlreadyExists" => "names of buckets are unique in all of AWS: choose another `bucket`".into(),
         "InvalidVpc.Range" => "choose a `cidr_block` between /16 and /28".into(),
         "RouteTableLimitExceeded" | "RouteLimitExceeded" | "RulesPerSecurityGroupLimitExceeded" => {
             "raise the VPC quota in Service Quotas, or use fewer".into()

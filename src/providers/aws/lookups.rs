@@ -1,4 +1,5 @@
-//! `aws::caller()` (no call of its own) and `aws::availability_zones()` (one DescribeAvailabilityZones).
+//! `aws::caller()` (no call of its own), `aws::availability_zones()` (one DescribeAvailabilityZones) and
+//! `aws::ssm_parameter(name)` (one GetParameters).
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,12 +7,14 @@ use serde::Serialize;
 use super::client::{Identity, Region};
 use super::fault::OrFault;
 use super::kind::{filter, value_of};
+use super::ssm_parameter::StoredParameter;
 use crate::resource::kind::Lookup;
 use crate::resource::schema;
 use crate::resource::{Fault, Value};
 
 pub const CALLER: &str = "aws::caller";
 pub const AVAILABILITY_ZONES: &str = "aws::availability_zones";
+pub const SSM_PARAMETER: &str = "aws::ssm_parameter";
 
 /// Whose credentials these are.
 #[derive(Serialize, JsonSchema)]
@@ -39,14 +42,31 @@ struct AvailabilityZones {
 }
 
 pub fn all() -> Vec<Lookup> {
-    vec![lookup::<Caller>(CALLER), lookup::<AvailabilityZones>(AVAILABILITY_ZONES)]
+    vec![
+        lookup::<Nothing, Caller>(CALLER),
+        lookup::<Nothing, AvailabilityZones>(AVAILABILITY_ZONES),
+        lookup::<Named, StoredParameter>(SSM_PARAMETER),
+    ]
 }
 
-fn lookup<Returns: JsonSchema>(name: &str) -> Lookup {
+/// No parameters.
+#[derive(JsonSchema)]
+struct Nothing {}
+
+/// The name of what is looked up.
+#[derive(JsonSchema)]
+#[allow(dead_code)]
+struct Named {
+    /// Its name.
+    name: String,
+}
+
+/// The fields of `Parameters` are passed in the order of their names.
+fn lookup<Parameters: JsonSchema, Returns: JsonSchema>(name: &str) -> Lookup {
     Lookup {
         name: name.into(),
         doc: schema::doc::<Returns>(),
-        parameters: vec![],
+        parameters: schema::inputs::<Parameters>(),
         returns: schema::outputs::<Returns>(),
     }
 }

@@ -1,8 +1,10 @@
 //! AWS: the list of its kinds and lookups, behind the provider's verbs.
 
+mod batches;
 mod census;
 mod cidr;
 pub mod client;
+mod document;
 pub mod fault;
 mod kind;
 mod policy;
@@ -13,11 +15,14 @@ mod users;
 
 mod acm_certificate;
 mod acm_certificate_validation;
+mod autoscaling_group;
 mod certificates;
 mod db_instance;
 mod db_subnet_group;
 mod dlm_lifecycle_policy;
 mod dlm_policy_details;
+mod ecr_repository;
+mod eip;
 mod eip;
 mod iam_instance_profile;
 mod iam_name;
@@ -25,7 +30,11 @@ mod iam_openid_connect_provider;
 mod iam_policy;
 mod iam_role;
 mod iam_role_policies;
+mod instance_refresh;
 mod internet_gateway;
+mod internet_gateway;
+mod launch_template;
+mod launch_template_data;
 mod lb;
 mod lb_listener;
 mod lb_target_group;
@@ -33,8 +42,11 @@ mod load_balancing;
 mod lookups;
 mod nat_gateway;
 mod route_table;
+mod s3_bucket;
+mod s3_bucket_emptying;
 mod security_group;
 mod security_group_rules;
+mod ssm_parameter;
 mod subnet;
 mod vpc;
 mod vpc_endpoint;
@@ -76,6 +88,11 @@ fn all() -> Vec<Box<dyn AnyKind>> {
         any::<lb_listener::LbListener>(),
         any::<db_subnet_group::DbSubnetGroup>(),
         any::<db_instance::DbInstance>(),
+        any::<launch_template::LaunchTemplate>(),
+        any::<autoscaling_group::AutoScalingGroup>(),
+        any::<ecr_repository::EcrRepository>(),
+        any::<s3_bucket::S3Bucket>(),
+        any::<ssm_parameter::SsmParameter>(),
     ]
 }
 
@@ -168,10 +185,14 @@ impl Provider for Aws {
         secrets::read(&*self.client.region(None).await?, source).await
     }
 
-    async fn look_up(&self, name: &str, _arguments: &[Value]) -> Result<Value, Fault> {
+    async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
         match name {
             lookups::CALLER => Ok(lookups::caller(self.client.identity().await?)),
             lookups::AVAILABILITY_ZONES => lookups::availability_zones(&*self.client.region(None).await?).await,
+            lookups::SSM_PARAMETER => {
+                let parameter = arguments.first().and_then(Value::as_str).unwrap_or_default();
+                ssm_parameter::look_up(&*self.client.region(None).await?, parameter).await
+            }
             _ => Err(Fault::new(Class::Invalid, format!("{name} is not a lookup of AWS"))),
         }
     }
@@ -226,7 +247,12 @@ mod tests {
         dropped.sort();
         assert_eq!(
             dropped,
-            ["aws::route_table.route", "aws::route_table.subnet_ids", "aws::vpc_endpoint.route_table_ids"]
+            [
+                "aws::autoscaling_group.target_group_arns",
+                "aws::route_table.route",
+                "aws::route_table.subnet_ids",
+                "aws::vpc_endpoint.route_table_ids"
+            ]
         );
     }
 }

@@ -5,7 +5,9 @@ mod edge;
 mod iam;
 mod lifecycle;
 mod network;
+mod nodes;
 pub mod stack;
+mod storage;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

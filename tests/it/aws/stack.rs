@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use runner::diagnostic::Diagnostics;
-use runner::engine::{self, Forecast, Plan, Tools, Wish, World, journal::Journal, wait::Looks};
+use runner::engine::{self, Forecast, Outcome, Plan, Tools, Wish, World, journal::Journal, wait::Looks};
 use runner::event::Events;
 use runner::providers::aws::Aws;
 use runner::resource::{Evaluation, Kind, Live, Provider, Select, Status, Value};
@@ -72,6 +72,18 @@ impl Stack {
     }
 
     pub async fn apply(&self, plan: &Plan) {
+        let outcome = self.outcome(plan).await;
+        assert!(outcome.is_success(), "{:#?}", outcome.failures);
+    }
+
+    /// What is told of an apply that fails.
+    pub async fn try_apply(&self, plan: &Plan) -> String {
+        let outcome = self.outcome(plan).await;
+        assert!(!outcome.is_success(), "it was to fail");
+        format!("{:#?}", outcome.failures)
+    }
+
+    async fn outcome(&self, plan: &Plan) -> Outcome {
         let (_stop, stopping) = watch::channel(false);
         let tools = Tools {
             looks: Looks::new(self.aws.clone(), "prod"),
@@ -83,8 +95,7 @@ impl Stack {
             stopping,
         };
         let outcome = engine::apply(plan, &|name: &str| self.kind(name), &tools, 32).await;
-        let outcome = outcome.unwrap_or_else(|wrong| panic!("{wrong}"));
-        assert!(outcome.is_success(), "{:#?}", outcome.failures);
+        outcome.unwrap_or_else(|wrong| panic!("{wrong}"))
     }
 
     /// Deletes all that the stack owns; nothing of it is found afterwards.
