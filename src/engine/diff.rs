@@ -11,9 +11,8 @@ pub fn diff(kind: &Kind, ignore: &[String], inputs: &Map, live: &Live) -> (Actio
     let mut changes = vec![];
     for field in kind.inputs.iter().filter(|field| !field.write_only && !ignore.contains(&field.name)) {
         let Some(wanted) = inputs.get(&field.name).filter(|value| !value.is_null()) else { continue };
-        let wanted = kind.canonical(field, wanted);
         let found = live.inputs.get(&field.name).map(|value| kind.canonical(field, value));
-        compare(kind, field, found.as_ref(), &wanted, &mut changes);
+        compare(kind, field, found.as_ref(), wanted, &mut changes);
     }
     let action = if changes.iter().any(|change| change.forces_replace) {
         Action::Replace
@@ -32,22 +31,25 @@ pub fn differs(kind: &Kind, field: &Field, found: &Option<Value>, wanted: &Optio
         return false;
     }
     let mut changes = vec![];
-    compare(kind, field, canonical(found).as_ref(), &canonical(wanted).unwrap_or_default(), &mut changes);
+    compare(kind, field, canonical(found).as_ref(), wanted.as_ref().unwrap_or(&Value::Null), &mut changes);
     !changes.is_empty()
 }
 
-fn compare(kind: &Kind, field: &Field, found: Option<&Value>, wanted: &Value, changes: &mut Vec<FieldChange>) {
+/// `written` is as the author wrote it, `found` in its canonical form.
+fn compare(kind: &Kind, field: &Field, found: Option<&Value>, written: &Value, changes: &mut Vec<FieldChange>) {
+    let wanted = &kind.canonical(field, written);
     let found = found.or(field.default.as_ref());
     if found == Some(wanted) || found.is_none_or(is_nothing) && is_nothing(wanted) {
         return;
     }
-    let mut changed = |path: String, before: Option<&Value>, after: Option<&Value>| {
+    let mut changed = |path: String, part: &Field, before: Option<&Value>, after: Option<&Value>| {
         changes.push(FieldChange {
             path,
             before: before.cloned(),
             after: after.cloned(),
-            forces_replace: field.immutable,
-            sensitive: field.sensitive,
+            forces_replace: field.immutable || part.immutable,
+            restarts: field.restarts || part.restarts,
+            sensitive: field.sensitive || part.sensitive,
         });
     };
     match (&field.ty, found, wanted) {
@@ -57,11 +59,22 @@ fn compare(kind: &Kind, field: &Field, found: Option<&Value>, wanted: &Value, ch
             for key in before.keys().filter(foreign).chain(after.keys().filter(|key| !before.contains_key(*key))) {
                 let (old, new) = (before.get(key), after.get(key));
                 if old != new {
-                    changed(format!("{}.{key}", field.name), old, new);
+                    changed(format!("{}.{key}", field.name), field, old, new);
                 }
             }
         }
-        _ => changed(field.name.clone(), found, Some(wanted)),
+        // In a block, too, what the author left out is not compared.
+        (Type::Object(parts), Some(Value::Map(before)), Value::Map(after)) => {
+            let emptied =
+                |name: &str| matches!(written, Value::Map(map) if map.get(name).is_some_and(|v| !v.is_null()));
+            for part in parts.iter().filter(|part| after.contains_key(&part.name) || emptied(&part.name)) {
+                let (old, new) = (before.get(&part.name), after.get(&part.name));
+                if old != new {
+                    changed(format!("{}.{}", field.name, part.name), part, old, new);
+                }
+            }
+        }
+        _ => changed(field.name.clone(), field, found, Some(wanted)),
     }
 }
 
@@ -81,6 +94,7 @@ pub fn all_set(kind: &Kind, inputs: &Map) -> Vec<FieldChange> {
         before: None,
         after: Some(value),
         forces_replace: false,
+        restarts: false,
         sensitive,
     })
 }
@@ -92,6 +106,7 @@ pub fn all_lost(kind: &Kind, live: &Live) -> Vec<FieldChange> {
         before: Some(value),
         after: None,
         forces_replace: false,
+        restarts: false,
         sensitive,
     })
 }

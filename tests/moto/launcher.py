@@ -33,6 +33,24 @@ What it adds to moto 5.2, and why:
     (moto: ignored.) DescribeSubnets: the state of an IPv6 block. (moto: unreadable.)
 17. DescribeVpcEndpoints: the filter `vpc-endpoint-id`. (moto: not implemented.)
 18. The tagging API (GetResources): what the files in gaps/ add to it. (moto: thirteen types.)
+50. Client tokens of RunInstances and CreateVolume. (moto: makes another one.)
+51. Delays `instance` and `volume`: instances are pending, stopping and shutting down for so long, new volumes are
+    creating. (moto: at once.) What needs them further on is refused: IncorrectState, IncorrectInstanceState.
+52. RunInstances: an unknown image, key pair or instance profile is refused; DisableApiTermination, Placement.Tenancy,
+    CreditSpecification, and Iops and Throughput of disks are kept; the root volume is on the image's root device, and needs
+    no size; the security groups are those of the first interface, or the default one. (moto: none of it.)
+53. TerminateInstances: network interfaces go, and addresses are let go. (moto: they stay, so that the subnet cannot be
+    deleted.)
+54. ModifyInstanceAttribute: InstanceInitiatedShutdownBehavior (moto: not implemented); the type only of what is stopped
+    (moto: always); a security group that is not used any more can be deleted (moto: stays in use).
+55. ModifyInstanceMetadataOptions: what is left out stays. (moto: goes back to its default.)
+56. MonitorInstances, UnmonitorInstances, ModifyInstanceCreditSpecification (moto: not implemented), and the credits of
+    types that are not burstable (moto: "standard").
+57. ReplaceIamInstanceProfileAssociation shows in DescribeInstances. (moto: the old one stays.)
+58. AttachVolume: refused for what is attached, in another zone, or under a name in use. ModifyVolume: refused for less.
+    gp3 has 3,000 IOPS and 125 MiB/s. (moto: none of it.)
+59. DeleteKeyPair by KeyPairId. (moto: only by name.)
+60. ReleaseAddress of what an instance has is refused. (moto: accepted.)
 
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """

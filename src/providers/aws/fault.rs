@@ -147,7 +147,12 @@ pub fn classify(code: &str, status: u16) -> Class {
         | "ConcurrentModification"
         // Of a route table: another update moved the subnet meanwhile, which gave it another association.
         | "InvalidAssociationID.NotFound"
-        | "InvalidRouteTableId.Busy" => Class::Busy,
+        | "InvalidRouteTableId.Busy"
+        | "IncorrectModificationState"
+        // Of an instance that is not far enough yet.
+        | "InvalidInstanceID"
+        | "VolumeInUse" => Class::Busy,
+        "InsufficientInstanceCapacity" | "InsufficientHostCapacity" => Class::Invalid,
         _ if ends(&[".InUse", "InUseException", ".AlreadyAssociated"]) => Class::Busy,
         "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" | "RouteAlreadyExists" => Class::Exists,
         _ if ends(&["AlreadyExists", "AlreadyExistsException", ".Duplicate", ".Conflict"]) => Class::Exists,
@@ -174,6 +179,18 @@ fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
         "OptInRequired" => "enable the region or the service for this account first".into(),
         "InvalidSubnet.Conflict" => "choose a `cidr_block` that no other subnet of the VPC uses".into(),
         "InvalidSubnet.Range" => "choose a `cidr_block` inside the VPC's, between /16 and /28".into(),
+        "InsufficientInstanceCapacity" => {
+            "choose another `instance_type`, or a subnet in another zone, or run again later".into()
+        }
+        "Unsupported" => "choose an `instance_type` that this zone and this image know".into(),
+        "InvalidKeyPair.NotFound" => "pass the `key_name` of a key pair of this region, not its id".into(),
+        "InvalidKey.Format" => "pass an OpenSSH public key: `ssh-ed25519 AAAA…` or `ssh-rsa AAAA…`".into(),
+        "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" => {
+            "find an image of this region with `aws::ami`; it must be shared with this account".into()
+        }
+        "VolumeModificationRateExceeded" => {
+            "EBS takes the next change of a volume some hours after the last: run again then".into()
+        }
         "InvalidVpc.Range" => "choose a `cidr_block` between /16 and /28".into(),
         "RouteTableLimitExceeded" | "RouteLimitExceeded" | "RulesPerSecurityGroupLimitExceeded" => {
             "raise the VPC quota in Service Quotas, or use fewer".into()
@@ -253,6 +270,10 @@ mod tests {
             ("InvalidAssociationID.NotFound", 400, Class::Busy),
             ("UnauthorizedOperation", 403, Class::Denied),
             ("ExpiredToken", 400, Class::Denied),
+            ("VolumeInUse", 400, Class::Busy),
+            ("IncorrectModificationState", 400, Class::Busy),
+            ("VolumeModificationRateExceeded", 400, Class::Invalid),
+            ("InsufficientInstanceCapacity", 500, Class::Invalid),
             ("VpcLimitExceeded", 400, Class::Invalid),
             ("InvalidParameterValue", 400, Class::Invalid),
         ] {

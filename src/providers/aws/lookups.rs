@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::ami;
 use super::client::{Identity, Region};
 use super::fault::OrFault;
 use super::kind::{filter, value_of};
@@ -39,7 +40,7 @@ struct AvailabilityZones {
 }
 
 pub fn all() -> Vec<Lookup> {
-    vec![lookup::<Caller>(CALLER), lookup::<AvailabilityZones>(AVAILABILITY_ZONES)]
+    vec![lookup::<Caller>(CALLER), lookup::<AvailabilityZones>(AVAILABILITY_ZONES), ami::lookup()]
 }
 
 fn lookup<Returns: JsonSchema>(name: &str) -> Lookup {

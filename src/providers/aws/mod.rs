@@ -1,5 +1,6 @@
 //! AWS: the list of its kinds and lookups, behind the provider's verbs.
 
+mod block_storage;
 mod census;
 mod cidr;
 pub mod client;
@@ -9,8 +10,13 @@ mod policy;
 mod tagging;
 mod tags;
 
+mod ami;
+mod ebs_volume;
 mod eip;
+mod instance;
+mod instance_update;
 mod internet_gateway;
+mod key_pair;
 mod lookups;
 mod nat_gateway;
 mod route_table;
@@ -44,6 +50,9 @@ fn all() -> Vec<Box<dyn AnyKind>> {
         any::<route_table::RouteTable>(),
         any::<vpc_endpoint::VpcEndpoint>(),
         any::<security_group::SecurityGroup>(),
+        any::<key_pair::KeyPair>(),
+        any::<instance::Instance>(),
+        any::<ebs_volume::EbsVolume>(),
     ]
 }
 
@@ -132,10 +141,11 @@ impl Provider for Aws {
         implementation.delete(&*self.client.region(request.live.region.as_deref()).await?, request).await
     }
 
-    async fn look_up(&self, name: &str, _arguments: &[Value]) -> Result<Value, Fault> {
+    async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
         match name {
             lookups::CALLER => Ok(lookups::caller(self.client.identity().await?)),
             lookups::AVAILABILITY_ZONES => lookups::availability_zones(&*self.client.region(None).await?).await,
+            ami::NAME => ami::find(&*self.client.region(None).await?, arguments).await,
             _ => Err(Fault::new(Class::Invalid, format!("{name} is not a lookup of AWS"))),
         }
     }
@@ -183,7 +193,13 @@ mod tests {
         dropped.sort();
         assert_eq!(
             dropped,
-            ["aws::route_table.route", "aws::route_table.subnet_ids", "aws::vpc_endpoint.route_table_ids"]
+            [
+                "aws::ebs_volume.attachment",
+                "aws::eip.instance",
+                "aws::route_table.route",
+                "aws::route_table.subnet_ids",
+                "aws::vpc_endpoint.route_table_ids"
+            ]
         );
     }
 }

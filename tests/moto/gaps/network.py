@@ -164,6 +164,8 @@ def delete_nat_gateway(self):
 def release_address(self):
     ec2 = backend(self)
     id = self._get_param("AllocationId")
+    if any(address.allocation_id == id and address.instance for address in ec2.addresses):
+        raise Refusal("InvalidIPAddress.InUse", f"Address {id} is in use.")
     for gateway in nat_gateways(ec2):
         if any((address.get("allocationId") or address.get("AllocationId")) == id for address in gateway.address_set):
             raise Refusal("InvalidIPAddress.InUse", f"Address {id} is in use.")
