@@ -135,3 +135,57 @@ pub fn changed_fields(changes: &[FieldChange]) -> Vec<String> {
     names.dedup();
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Status;
+    use crate::resource::kind::Nature;
+    use schemars::JsonSchema;
+    use serde_json::json;
+
+    #[derive(JsonSchema)]
+    #[allow(dead_code)]
+    struct Inputs {
+        options: Option<Options>,
+    }
+
+    #[derive(JsonSchema)]
+    #[allow(dead_code)]
+    struct Options {
+        tokens: Option<String>,
+        hops: Option<i64>,
+        #[schemars(extend("immutable" = true))]
+        encrypted: Option<bool>,
+        #[schemars(extend("restarts" = true))]
+        names: Option<Vec<String>>,
+    }
+
+    #[test]
+    fn a_block_is_compared_as_far_as_it_is_written() {
+        let kind = Kind::of::<Inputs, Inputs>("t::host", Nature::default());
+        let map = |json: serde_json::Value| match Value::from(json) {
+            Value::Map(map) => map,
+            _ => panic!("a map"),
+        };
+        let live = Live {
+            id: "host-1".into(),
+            region: None,
+            owner: None,
+            inputs: map(json!({ "options": { "tokens": "required", "hops": 2, "encrypted": false, "names": ["a"] } })),
+            outputs: Map::new(),
+            status: Status::Ready,
+        };
+        let found = |options: serde_json::Value| {
+            let (action, fields) = diff(&kind, &[], &map(json!({ "options": options })), &live);
+            let paths: Vec<String> = fields.iter().map(|field| field.path.clone()).collect();
+            assert_eq!(changed_fields(&fields).len(), usize::from(!fields.is_empty()));
+            (action, paths.join(" "), fields.iter().any(|field| field.restarts))
+        };
+        assert_eq!(found(json!({ "hops": 2 })), (Action::None, String::new(), false));
+        assert_eq!(found(json!({ "hops": 1, "tokens": null })), (Action::Update, "options.hops".into(), false));
+        assert_eq!(found(json!({ "encrypted": true })), (Action::Replace, "options.encrypted".into(), false));
+        // To write that there are none is not to leave it out.
+        assert_eq!(found(json!({ "names": [] })), (Action::Update, "options.names".into(), true));
+    }
+}

@@ -35,7 +35,8 @@ What it adds to moto 5.2, and why:
 18. The tagging API (GetResources): what the files in gaps/ add to it. (moto: thirteen types.)
 50. Client tokens of RunInstances and CreateVolume. (moto: makes another one.)
 51. Delays `instance` and `volume`: instances are pending, stopping and shutting down for so long, new volumes are
-    creating. (moto: at once.) What needs them further on is refused: IncorrectState, IncorrectInstanceState.
+    creating. (moto: at once.) What needs them further on is refused: IncorrectState, IncorrectInstanceState. With
+    `launch_failure` above zero, new instances end at once as with a key that they may not use.
 52. RunInstances: an unknown image, key pair or instance profile is refused; DisableApiTermination, Placement.Tenancy,
     CreditSpecification, and Iops and Throughput of disks are kept; the root volume is on the image's root device, and needs
     no size; the security groups are those of the first interface, or the default one. (moto: none of it.)

@@ -97,15 +97,19 @@ pub async fn find(region: &Region, arguments: &[Value]) -> Result<Value, Fault> 
     let call = region.ec2.describe_images().set_owners(Some(search.owners.clone())).set_filters(Some(filters));
     let pages = call.into_paginator().page_size(1000).items().send();
     let images = pages.collect::<Result<Vec<_>, _>>().await.or_fault("ec2:DescribeImages")?;
-    // Two of one moment: always the same of them.
-    let newest = images.into_iter().max_by_key(|image| {
-        (image.creation_date().unwrap_or_default().to_owned(), image.image_id().unwrap_or_default().to_owned())
-    });
+    let newest = newest(images);
     newest.and_then(|image| told(region, &image)).ok_or_else(|| {
         let what = format!("no image in {} fits: {} of {}", region.name, search.name, search.owners.join(", "));
         Fault::new(Class::Invalid, what).hint(
             "compare `aws ec2 describe-images --owners …`: names differ between regions, and `*` is needed for what follows",
         )
+    })
+}
+
+/// Of two of one moment always the same.
+fn newest(images: Vec<Image>) -> Option<Image> {
+    images.into_iter().max_by_key(|image| {
+        (image.creation_date().unwrap_or_default().to_owned(), image.image_id().unwrap_or_default().to_owned())
     })
 }
 
@@ -124,4 +128,19 @@ fn told(region: &Region, image: &Image) -> Option<Value> {
         root_device_name: image.root_device_name().map(str::to_owned),
         root_snapshot_id: root.and_then(|root| root.ebs()).and_then(|ebs| ebs.snapshot_id()).map(str::to_owned),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_is_the_last_made() {
+        let image = |id: &str, date: &str| Image::builder().image_id(id).creation_date(date).build();
+        let (old, new) = (image("ami-9", "2025-12-31T23:59:59.000Z"), image("ami-1", "2026-01-01T00:00:00.000Z"));
+        let found = |images: Vec<Image>| newest(images).and_then(|image| image.image_id);
+        assert_eq!(found(vec![old.clone(), new.clone()]).as_deref(), Some("ami-1"));
+        assert_eq!(found(vec![new, old]).as_deref(), Some("ami-1"));
+        assert_eq!(found(vec![]), None);
+    }
 }

@@ -187,15 +187,15 @@ impl AwsKind for Instance {
 
     async fn list(region: &Region, search: &Search<'_>) -> Result<Vec<Found<Self>>, Fault> {
         let mut instances = vec![];
-        for mut filters in search.listings("instance-id", None) {
-            // What is terminated stays in the listing for about an hour.
-            let present = ["pending", "running", "stopping", "stopped", "shutting-down"];
-            filters.push(filter("instance-state-name", present));
+        for filters in search.listings("instance-id", None) {
             let pages = region.ec2.describe_instances().set_filters(Some(filters)).into_paginator().page_size(1000);
             let pages = pages.items().send().collect::<Result<Vec<_>, _>>().await.or_fault("ec2:DescribeInstances")?;
             instances.extend(pages.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()));
         }
-        let ids: Vec<String> = instances.iter().filter_map(|one| one.instance_id().map(str::to_owned)).collect();
+        // What is terminated stays in the listing for about an hour.
+        instances.retain(|one| !update::is_terminated(one) || failure(one).is_some());
+        let present = instances.iter().filter(|one| !update::is_terminated(one));
+        let ids: Vec<String> = present.filter_map(|one| one.instance_id().map(str::to_owned)).collect();
         let roots = instances.iter().filter_map(update::root_volume).map(str::to_owned);
         let (volumes, credits) = try_join(block_storage::volumes(region, roots), credits(region, &instances)).await?;
         let volumes: BTreeMap<String, Volume> =
@@ -205,7 +205,8 @@ impl AwsKind for Instance {
         let found = instances.iter().filter_map(|instance| {
             let id = instance.instance_id()?;
             let root = update::root_volume(instance).and_then(|id| volumes.get(id));
-            Some(found(region, instance, unlisted.get(id)?, root, credits.get(id)))
+            let unlisted = unlisted.get(id).or(failure(instance).map(|_| &UNKNOWN))?;
+            Some(found(region, id, instance, unlisted, root, credits.get(id)))
         });
         Ok(found.collect())
     }
@@ -276,8 +277,30 @@ impl AwsKind for Instance {
             return Err(Fault::new(Class::Invalid, format!("{id} is guarded by `disable_api_termination`"))
                 .hint("set `disable_api_termination: false` and run that first"));
         }
-        region.ec2.terminate_instances().instance_ids(id).send().await.or_fault("ec2:TerminateInstances").map(drop)
+        let call = region.ec2.terminate_instances().instance_ids(id);
+        let answer = call.send().await.or_fault("ec2:TerminateInstances")?;
+        let before = answer.terminating_instances().first().and_then(|one| one.previous_state()?.name());
+        match before {
+            // It failed at launch, and would be told of for an hour.
+            Some(InstanceStateName::Terminated) => update::remove_tag(region, id, tags::STACK).await,
+            _ => Ok(()),
+        }
     }
+}
+
+/// Why one ended before it ever ran: nobody terminated it. Told as long as it is a stack's.
+fn failure(instance: &Ec2) -> Option<String> {
+    let why = instance.state_reason()?;
+    let of_launch = [
+        "Client.InternalError",
+        "Client.InvalidSnapshot.NotFound",
+        "Client.VolumeLimitExceeded",
+        "Server.InsufficientInstanceCapacity",
+        "Server.InternalError",
+    ];
+    let owned = instance.tags().iter().any(|tag| tag.key() == Some(tags::STACK));
+    let failed = update::is_terminated(instance) && owned && of_launch.contains(&why.code()?);
+    failed.then(|| why.message().or(why.code()).unwrap_or_default().to_owned())
 }
 
 /// What only its own call tells.
@@ -287,6 +310,10 @@ struct Unlisted {
     disable_api_termination: bool,
     shutdown_behavior: Option<String>,
 }
+
+/// Of what has failed nobody asks.
+static UNKNOWN: Unlisted =
+    Unlisted { id: String::new(), user_data: None, disable_api_termination: false, shutdown_behavior: None };
 
 async fn unlisted(region: &Region, id: String) -> Result<Option<Unlisted>, Fault> {
     let ask = |name: InstanceAttributeName| {
@@ -326,12 +353,13 @@ async fn credits(region: &Region, instances: &[Ec2]) -> Result<BTreeMap<String, 
 
 fn found(
     region: &Region,
+    id: &str,
     instance: &Ec2,
     unlisted: &Unlisted,
     root: Option<&Volume>,
     credits: Option<&String>,
 ) -> Found<Instance> {
-    let id = unlisted.id.clone();
+    let id = id.to_owned();
     let tags = tags::of(instance.tags());
     let state = instance.state().and_then(|state| state.name());
     // Stopped by an update that has not started it again: then it has no type yet, and the update goes on.
@@ -397,6 +425,7 @@ fn found(
         },
         tags,
         status: match state {
+            _ if failure(instance).is_some() => Status::Failed(failure(instance).unwrap_or_default()),
             Some(InstanceStateName::Running | InstanceStateName::Stopped) | None => Status::Ready,
             Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated) => Status::Deleting,
             Some(other) => Status::Pending(other.as_str().to_owned()),

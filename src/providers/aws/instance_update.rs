@@ -233,14 +233,22 @@ async fn restart_as(region: &Region, id: &str, of: Option<&str>, optimized: Opti
     unmark(region, id, stopped_by_us).await
 }
 
+pub fn is_terminated(instance: &Instance) -> bool {
+    state(instance) == Some(InstanceStateName::Terminated)
+}
+
 fn state(instance: &Instance) -> Option<InstanceStateName> {
     instance.state().and_then(|state| state.name()).cloned()
 }
 
 async fn unmark(region: &Region, id: &str, marked: bool) -> Result<(), Fault> {
-    if !marked {
-        return Ok(());
+    match marked {
+        true => remove_tag(region, id, RESTARTING).await,
+        false => Ok(()),
     }
-    let mark = Tag::builder().key(RESTARTING).build();
-    region.ec2.delete_tags().resources(id).tags(mark).send().await.or_fault("ec2:DeleteTags").map(drop)
+}
+
+pub async fn remove_tag(region: &Region, id: &str, key: &str) -> Result<(), Fault> {
+    let tag = Tag::builder().key(key).build();
+    region.ec2.delete_tags().resources(id).tags(tag).send().await.or_fault("ec2:DeleteTags").map(drop)
 }

@@ -1,5 +1,7 @@
 //! The full life of each AWS kind over the wire: create, the same again, every update, adopt, delete. What they share.
 
+pub mod hosts;
+pub mod launch;
 mod network;
 pub mod stack;
 
@@ -71,6 +73,17 @@ impl World {
     }
 
     pub async fn update_once(&self, live: &Live, kind: &str, wanted: Json) -> Live {
+        let changes = map(wanted.clone());
+        self.try_update(live, kind, wanted).await.unwrap_or_else(|f| panic!("{kind} {changes:?}: {f}"));
+        let after = self.read(kind, &live.id).await;
+        self.assert_like(&after, kind, &changes);
+        for (name, value) in live.inputs.iter().filter(|(name, _)| !changes.contains_key(*name)) {
+            assert_eq!(after.inputs.get(name), Some(value), "{kind}.{name} was not to change");
+        }
+        after
+    }
+
+    pub async fn try_update(&self, live: &Live, kind: &str, wanted: Json) -> Result<(), Fault> {
         let changes = map(wanted);
         let mut inputs = live.inputs.clone();
         inputs.extend(changes.clone());
@@ -81,13 +94,7 @@ impl World {
             changed: changes.keys().cloned().collect(),
             token: "update".into(),
         };
-        self.aws.update(&self.kind(kind), &request).await.unwrap_or_else(|f| panic!("{kind} {changes:?}: {f}"));
-        let after = self.read(kind, &live.id).await;
-        self.assert_like(&after, kind, &changes);
-        for (name, value) in live.inputs.iter().filter(|(name, _)| !changes.contains_key(*name)) {
-            assert_eq!(after.inputs.get(name), Some(value), "{kind}.{name} was not to change");
-        }
-        after
+        self.aws.update(&self.kind(kind), &request).await
     }
 
     pub async fn own(&self, live: &Live, kind: &str, owner: Owner) -> Live {

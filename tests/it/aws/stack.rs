@@ -11,9 +11,9 @@ use serde_json::Value as Json;
 use tokio::sync::watch;
 
 use crate::moto::Account;
-use crate::world::{Item, evaluation, lines};
+use crate::world::{evaluation, lines};
 
-pub use crate::world::{item, reference};
+pub use crate::world::{Item, item, reference};
 
 /// A stack named `prod` in an account of its own.
 pub struct Stack {
@@ -72,6 +72,12 @@ impl Stack {
     }
 
     pub async fn apply(&self, plan: &Plan) {
+        let failures = self.try_apply(plan).await;
+        assert!(failures.is_empty(), "{failures:#?}");
+    }
+
+    /// Applies as far as it goes; what went wrong.
+    pub async fn try_apply(&self, plan: &Plan) -> Diagnostics {
         let (_stop, stopping) = watch::channel(false);
         let tools = Tools {
             looks: Looks::new(self.aws.clone(), "prod"),
@@ -83,7 +89,8 @@ impl Stack {
         };
         let outcome = engine::apply(plan, &|name: &str| self.kind(name), &tools, 32).await;
         let outcome = outcome.unwrap_or_else(|wrong| panic!("{wrong}"));
-        assert!(outcome.is_success(), "{:#?}", outcome.failures);
+        assert!(!outcome.interrupted);
+        outcome.failures.into_iter().map(|failure| *failure.diagnostic).collect()
     }
 
     /// Deletes all that the stack owns; nothing of it is found afterwards.

@@ -4,11 +4,11 @@ import time
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import ec2_backends
-from moto.ec2.models.instances import Instance, InstanceState, MetadataOptions
+from moto.ec2.models.instances import Instance, InstanceState, MetadataOptions, StateReason
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.monitoring import Monitoring
 from moto.iam import iam_backends
-from wire import BORN, LOCK, TAKES_TOKEN, Over, Refusal, after, before, is_young
+from wire import BORN, DELAYS, LOCK, TAKES_TOKEN, Over, Refusal, after, before, is_young
 
 TAKES_TOKEN.update({f"ec2:{name}": "ClientToken" for name in ("RunInstances", "CreateVolume")})
 
@@ -132,6 +132,10 @@ def show_new_instances(self, result):
             volume.attachment.device = device
             volume.iops = asked.get(device, {}).get("Iops") or volume.iops
             volume.throughput = asked.get(device, {}).get("Throughput")
+        if DELAYS.get(self.current_account, {}).get("launch_failure"):
+            ec2.terminate_instances([instance.id])
+            remove_traces(ec2, [instance.id])
+            instance.state_reason = StateReason("Client.InternalError: Client error on launch", "Client.InternalError")
 
 
 def only_of_instance(instance):
@@ -146,6 +150,10 @@ def terminated(self, result):
     with LOCK:
         for id in ids:
             BORN[id] = time.time()
+    remove_traces(ec2, ids)
+
+
+def remove_traces(ec2, ids):
     for eni in [eni for eni in ec2.enis.values() if eni.instance and eni.instance.id in ids]:
         ec2.enis.pop(eni.id)
     for address in ec2.addresses:
