@@ -13,8 +13,7 @@ use crate::resource::{Class, Fault, Value, schema};
 pub const NAME: &str = "aws::ami";
 
 /// The arguments, in the order of the call.
-#[derive(JsonSchema)]
-#[allow(dead_code)]
+#[derive(Deserialize, JsonSchema)]
 struct Parameters {
     /// Which images to choose from.
     search: Search,
@@ -84,7 +83,8 @@ pub fn lookup() -> Lookup {
 }
 
 pub async fn find(region: &Region, arguments: &[Value]) -> Result<Value, Fault> {
-    let search: Search = typed_value(arguments.first().unwrap_or(&Value::Null))?;
+    let arguments = arguments.iter().map(|argument| ("search".to_owned(), argument.clone())).collect();
+    let Parameters { search } = typed_value(&Value::Map(arguments))?;
     if search.owners.is_empty() {
         return Err(Fault::new(Class::Invalid, "`owners` is empty: images of anyone would do")
             .hint("say whose: `owners: [\"amazon\"]`, or `[\"self\"]`"));

@@ -23,7 +23,8 @@ pub struct EbsVolume;
 /// A disk that outlives the instances it is attached to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Inputs {
-    /// Zone it is in; only instances of that zone can use it (CreateVolume).
+    /// Zone it is in; only instances of that zone can use it (CreateVolume). Take the subnet's, not the instance's: the
+    /// volume would be replaced with the instance.
     #[schemars(extend("immutable" = true))]
     pub availability_zone: String,
     /// Size in GiB; it can only grow, and the file system on it must be grown after it. Left out, that of the snapshot
@@ -126,7 +127,10 @@ impl AwsKind for EbsVolume {
     }
 
     async fn complete(region: &Region, id: &str, inputs: &Inputs) -> Result<(), Fault> {
-        attach(region, id, inputs.attachment.as_deref().unwrap_or_default()).await
+        match inputs.attachment.as_deref().unwrap_or_default() {
+            [] => Ok(()),
+            wanted => attach(region, id, wanted).await,
+        }
     }
 
     async fn update(region: &Region, id: &str, change: Change<'_, Inputs>) -> Result<(), Fault> {

@@ -14,6 +14,7 @@ mod ami;
 mod ebs_volume;
 mod eip;
 mod instance;
+mod instance_read;
 mod instance_update;
 mod internet_gateway;
 mod key_pair;
