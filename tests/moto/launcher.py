@@ -52,6 +52,9 @@ What it adds to moto 5.2, and why:
     gp3 has 3,000 IOPS and 125 MiB/s. (moto: none of it.)
 59. DeleteKeyPair by KeyPairId. (moto: only by name.)
 60. ReleaseAddress of what an instance has is refused. (moto: accepted.)
+61. Delay `volume_modification`: DescribeVolumes tells the old size and speed for so long, and another ModifyVolume is
+    IncorrectModificationState. (moto: at once.)
+62. DetachInternetGateway of a VPC in which an instance has a public address: DependencyViolation. (moto: accepted.)
 
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """

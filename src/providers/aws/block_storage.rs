@@ -1,7 +1,7 @@
 //! EBS volumes, be they resources of their own or the root of an instance: how their size and speed change, and how
 //! their keys are compared.
 
-use aws_sdk_ec2::types::{Volume, VolumeType};
+use aws_sdk_ec2::types::{Volume, VolumeModificationState, VolumeType};
 
 use super::client::Region;
 use super::fault::OrFault;
@@ -48,6 +48,11 @@ pub async fn reshape(region: &Region, id: &str, wanted: &Shape) -> Result<(), Fa
     if missing == Shape::default() {
         return Ok(());
     }
+    let being_modified = || Fault::new(Class::Busy, format!("{id} is being modified"));
+    // Perhaps to this very shape: to ask again could count as one change too many.
+    if is_modifying(region, id).await? {
+        return Err(being_modified());
+    }
     let call = region
         .ec2
         .modify_volume()
@@ -58,10 +63,14 @@ pub async fn reshape(region: &Region, id: &str, wanted: &Shape) -> Result<(), Fa
         .set_throughput(missing.throughput);
     call.send().await.or_fault("ec2:ModifyVolume")?;
     let left = wanted.beyond(&Shape::of(&volume(region, id).await?));
-    if left == Shape::default() {
-        return Ok(());
-    }
-    Err(Fault::new(Class::Busy, format!("{id} is being modified")))
+    if left == Shape::default() { Ok(()) } else { Err(being_modified()) }
+}
+
+async fn is_modifying(region: &Region, id: &str) -> Result<bool, Fault> {
+    let call = region.ec2.describe_volumes_modifications().filters(filter("volume-id", [id]));
+    let answer = call.send().await.or_fault("ec2:DescribeVolumesModifications")?;
+    let mut states = answer.volumes_modifications().iter().filter_map(|one| one.modification_state());
+    Ok(states.any(|state| *state == VolumeModificationState::Modifying))
 }
 
 pub async fn volume(region: &Region, id: &str) -> Result<Volume, Fault> {

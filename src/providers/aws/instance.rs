@@ -184,6 +184,8 @@ impl AwsKind for Instance {
 
     fn nature() -> Nature {
         Nature {
+            // What it runs at its first start may need the internet, and its public address holds the gateway.
+            follows: &["aws::internet_gateway"],
             check,
             normalise,
             id_prefix: "i-",

@@ -190,7 +190,9 @@ async fn a_volume_lives_through_the_engine() {
     assert_eq!(client.describe_volumes().filters(tagged()).send().await.unwrap().volumes().len(), 1);
     s.account.delay("instance", 0.0);
     let volume = s.live("aws::ebs_volume.data").await.id;
+    s.account.delay("volume_modification", 0.5);
     assert_eq!(s.run(|| items(IMAGE, 20, "eu-west-1a")).await, ["update aws::ebs_volume.data size"]);
+    assert_eq!(s.account.calls()["ec2:ModifyVolume"], 1);
     let host = s.live("aws::instance.db").await.id;
     // Drift in size cannot be undone, but in where it is attached it can.
     client.detach_volume().volume_id(&volume).instance_id(&host).device("/dev/sdf").send().await.unwrap();
@@ -245,6 +247,7 @@ async fn an_address_of_an_instance_lives_through_the_engine() {
         let host = json!({ "ami": ami, "instance_type": "m5.large", "subnet_id": reference("aws::subnet.a.id") });
         vec![
             item("aws::vpc.main", json!({ "cidr_block": "10.0.0.0/16" })),
+            item("aws::internet_gateway.main", json!({ "vpc_id": reference("aws::vpc.main.id") })),
             item("aws::subnet.a", subnet),
             item("aws::instance.a", host.clone()),
             item("aws::instance.b", host),
@@ -253,7 +256,7 @@ async fn an_address_of_an_instance_lives_through_the_engine() {
     };
     let at = |name: &str| reference(&format!("aws::instance.{name}.id"));
     s.account.delay("instance", 0.5);
-    assert_eq!(s.run(|| items(IMAGE, at("a"))).await.len(), 5);
+    assert_eq!(s.run(|| items(IMAGE, at("a"))).await.len(), 6);
     assert_eq!(s.run(|| items(IMAGE, at("b"))).await, ["update aws::eip.front instance"]);
     let eip = s.live("aws::eip.front").await;
     let association = eip.outputs["association_id"].as_str().unwrap();
@@ -268,7 +271,7 @@ async fn an_address_of_an_instance_lives_through_the_engine() {
     let hosts = ["replace aws::instance.a ami", "replace aws::instance.b ami", "update aws::eip.front instance"];
     assert_eq!(replaced, hosts);
     assert_eq!(s.live("aws::eip.front").await.id, eip.id);
-    assert_eq!(s.destroy().await.len(), 5);
+    assert_eq!(s.destroy().await.len(), 6);
 }
 
 #[tokio::test]

@@ -55,14 +55,28 @@ def start_instances(self):
 def show_volume(self, volume):
     young = volume.status == "available" and is_young(self.current_account, "volume", volume.id)
     laid = {"status": "creating"} if young else {}
+    if is_modifying(self, volume):
+        return Over(volume, **laid, **volume.before)
     if volume.volume_type == "gp3":
         laid.update(iops=volume.iops or 3000, throughput=volume.throughput or 125)
     return Over(volume, **laid)
 
 
+def is_modifying(self, volume):
+    return hasattr(volume, "before") and is_young(self.current_account, "volume_modification", f"{volume.id} modified")
+
+
 @after("ec2:DescribeVolumes")
 def describe_volumes(self, result):
     result["Volumes"] = [show_volume(self, volume) for volume in result["Volumes"]]
+
+
+@after("ec2:DescribeVolumesModifications")
+def describe_modifications(self, result):
+    result["VolumesModifications"] = [
+        Over(one, modification_state="modifying") if is_modifying(self, one.volume) else one
+        for one in result["VolumesModifications"]
+    ]
 
 
 # 52 to 56. Instances.
@@ -292,9 +306,15 @@ def attach_volume(self):
 
 @before("ec2:ModifyVolume")
 def modify_volume(self):
-    size = self._get_param("Size")
-    if size and int(size) < backend(self).get_volume(self._get_param("VolumeId")).size:
+    size, volume = self._get_param("Size"), backend(self).get_volume(self._get_param("VolumeId"))
+    if is_modifying(self, volume):
+        raise Refusal("IncorrectModificationState", f"Volume {volume.id} is currently in modification state 'modifying'.")
+    if size and int(size) < volume.size:
         raise Refusal("InvalidParameterValue", "New size cannot be smaller than existing size")
+    shown = show_volume(self, volume)
+    volume.before = {name: getattr(shown, name) for name in ("size", "volume_type", "iops", "throughput")}
+    with LOCK:
+        BORN[f"{volume.id} modified"] = time.time()
 
 
 @before("ec2:DeleteKeyPair")
