@@ -14,9 +14,8 @@ pub fn diff(kind: &Kind, ignore: &[String], inputs: &Map, live: &Live) -> (Actio
         if (kind.nature.fits)(&field.name, inputs, &live.inputs) {
             continue;
         }
-        let wanted = kind.canonical(field, wanted);
         let found = live.inputs.get(&field.name).map(|value| kind.canonical(field, value));
-        compare(kind, field, found.as_ref(), &wanted, &mut changes);
+        compare(kind, field, found.as_ref(), wanted, &mut changes);
     }
     let action = if changes.iter().any(|change| change.forces_replace) {
         Action::Replace
@@ -35,22 +34,25 @@ pub fn differs(kind: &Kind, field: &Field, found: &Option<Value>, wanted: &Optio
         return false;
     }
     let mut changes = vec![];
-    compare(kind, field, canonical(found).as_ref(), &canonical(wanted).unwrap_or_default(), &mut changes);
+    compare(kind, field, canonical(found).as_ref(), wanted.as_ref().unwrap_or(&Value::Null), &mut changes);
     !changes.is_empty()
 }
 
-fn compare(kind: &Kind, field: &Field, found: Option<&Value>, wanted: &Value, changes: &mut Vec<FieldChange>) {
+/// `written` is as the author wrote it, `found` in its canonical form.
+fn compare(kind: &Kind, field: &Field, found: Option<&Value>, written: &Value, changes: &mut Vec<FieldChange>) {
+    let wanted = &kind.canonical(field, written);
     let found = found.or(field.default.as_ref());
     if found == Some(wanted) || found.is_none_or(is_nothing) && is_nothing(wanted) {
         return;
     }
-    let mut changed = |path: String, before: Option<&Value>, after: Option<&Value>| {
+    let mut changed = |path: String, part: &Field, before: Option<&Value>, after: Option<&Value>| {
         changes.push(FieldChange {
             path,
             before: before.cloned(),
             after: after.cloned(),
-            forces_replace: field.immutable,
-            sensitive: field.sensitive,
+            forces_replace: field.immutable || part.immutable,
+            restarts: field.restarts || part.restarts,
+            sensitive: field.sensitive || part.sensitive,
         });
     };
     match (&field.ty, found, wanted) {
@@ -60,11 +62,22 @@ fn compare(kind: &Kind, field: &Field, found: Option<&Value>, wanted: &Value, ch
             for key in before.keys().filter(foreign).chain(after.keys().filter(|key| !before.contains_key(*key))) {
                 let (old, new) = (before.get(key), after.get(key));
                 if old != new {
-                    changed(format!("{}.{key}", field.name), old, new);
+                    changed(format!("{}.{key}", field.name), field, old, new);
                 }
             }
         }
-        _ => changed(field.name.clone(), found, Some(wanted)),
+        // In a block, too, what the author left out is not compared.
+        (Type::Object(parts), Some(Value::Map(before)), Value::Map(after)) => {
+            let emptied =
+                |name: &str| matches!(written, Value::Map(map) if map.get(name).is_some_and(|v| !v.is_null()));
+            for part in parts.iter().filter(|part| after.contains_key(&part.name) || emptied(&part.name)) {
+                let (old, new) = (before.get(&part.name), after.get(&part.name));
+                if old != new {
+                    changed(format!("{}.{}", field.name, part.name), part, old, new);
+                }
+            }
+        }
+        _ => changed(field.name.clone(), field, found, Some(wanted)),
     }
 }
 
@@ -84,6 +97,7 @@ pub fn all_set(kind: &Kind, inputs: &Map) -> Vec<FieldChange> {
         before: None,
         after: Some(value),
         forces_replace: false,
+        restarts: false,
         sensitive,
     })
 }
@@ -95,6 +109,7 @@ pub fn all_lost(kind: &Kind, live: &Live) -> Vec<FieldChange> {
         before: Some(value),
         after: None,
         forces_replace: false,
+        restarts: false,
         sensitive,
     })
 }
@@ -122,4 +137,58 @@ pub fn changed_fields(changes: &[FieldChange]) -> Vec<String> {
         changes.iter().map(|change| change.path.split(['.', '[']).next().unwrap_or_default().to_owned()).collect();
     names.dedup();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Status;
+    use crate::resource::kind::Nature;
+    use schemars::JsonSchema;
+    use serde_json::json;
+
+    #[derive(JsonSchema)]
+    #[allow(dead_code)]
+    struct Inputs {
+        options: Option<Options>,
+    }
+
+    #[derive(JsonSchema)]
+    #[allow(dead_code)]
+    struct Options {
+        tokens: Option<String>,
+        hops: Option<i64>,
+        #[schemars(extend("immutable" = true))]
+        encrypted: Option<bool>,
+        #[schemars(extend("restarts" = true))]
+        names: Option<Vec<String>>,
+    }
+
+    #[test]
+    fn a_block_is_compared_as_far_as_it_is_written() {
+        let kind = Kind::of::<Inputs, Inputs>("t::host", Nature::default());
+        let map = |json: serde_json::Value| match Value::from(json) {
+            Value::Map(map) => map,
+            _ => panic!("a map"),
+        };
+        let live = Live {
+            id: "host-1".into(),
+            region: None,
+            owner: None,
+            inputs: map(json!({ "options": { "tokens": "required", "hops": 2, "encrypted": false, "names": ["a"] } })),
+            outputs: Map::new(),
+            status: Status::Ready,
+        };
+        let found = |options: serde_json::Value| {
+            let (action, fields) = diff(&kind, &[], &map(json!({ "options": options })), &live);
+            let paths: Vec<String> = fields.iter().map(|field| field.path.clone()).collect();
+            assert_eq!(changed_fields(&fields).len(), usize::from(!fields.is_empty()));
+            (action, paths.join(" "), fields.iter().any(|field| field.restarts))
+        };
+        assert_eq!(found(json!({ "hops": 2 })), (Action::None, String::new(), false));
+        assert_eq!(found(json!({ "hops": 1, "tokens": null })), (Action::Update, "options.hops".into(), false));
+        assert_eq!(found(json!({ "encrypted": true })), (Action::Replace, "options.encrypted".into(), false));
+        // To write that there are none is not to leave it out.
+        assert_eq!(found(json!({ "names": [] })), (Action::Update, "options.names".into(), true));
+    }
 }

@@ -73,7 +73,7 @@ pub enum Reason {
     Unfinished { status: String },
 }
 
-/// One field of one change. `path` goes into maps (`tags.Name`), not into lists.
+/// One field of one change. `path` goes into maps and blocks (`tags.Name`), not into lists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
     pub path: String,
@@ -82,6 +82,8 @@ pub struct FieldChange {
     /// `None`: not set afterwards. A reference in it reads "(known after apply)".
     pub after: Option<Value>,
     pub forces_replace: bool,
+    /// The resource is stopped for it, and started again.
+    pub restarts: bool,
     pub sensitive: bool,
 }
 

@@ -280,12 +280,14 @@ impl State {
         for record in self.records.values_mut() {
             let Some(kind) = kinds.iter().find(|kind| *kind.name == *record.kind) else { continue };
             for field in kind.inputs.iter().filter(|field| field.lets_go && names(field)) {
-                if let Some(Value::List(items)) = record.live.inputs.get_mut(&field.name) {
-                    items.retain(|item| {
+                match record.live.inputs.get_mut(&field.name) {
+                    Some(Value::List(items)) => items.retain(|item| {
                         let mut uses = false;
                         item.strings(&mut |text| uses |= text == id);
                         !uses
-                    });
+                    }),
+                    Some(Value::String(text)) if text == id => drop(record.live.inputs.remove(&field.name)),
+                    _ => {}
                 }
             }
         }

@@ -31,7 +31,7 @@ pub fn change(name: &str, action: Action, fields: Vec<FieldChange>) -> Change {
 }
 
 pub fn field(path: &str, before: Option<Value>, after: Option<Value>) -> FieldChange {
-    FieldChange { path: path.into(), before, after, forces_replace: false, sensitive: false }
+    FieldChange { path: path.into(), before, after, forces_replace: false, restarts: false, sensitive: false }
 }
 
 pub fn live(id: &str) -> Option<Live> {

@@ -51,6 +51,8 @@ pub struct FieldDocument {
     /// False if something in `after` is only known after the apply.
     pub known: bool,
     pub forces_replace: bool,
+    /// True: the resource is stopped for it, and started again.
+    pub restarts: bool,
     /// True: `before` and `after` read "(sensitive)".
     pub sensitive: bool,
 }
@@ -122,6 +124,7 @@ fn field(field: &FieldChange) -> FieldDocument {
         after: side(&field.after),
         known: field.after.as_ref().is_none_or(Value::is_known),
         forces_replace: field.forces_replace,
+        restarts: field.restarts,
         sensitive: field.sensitive,
     }
 }

@@ -105,8 +105,11 @@ impl Page {
 
     fn field(&self, field: &FieldChange, widest: usize, single: bool) -> Vec<String> {
         let name = format!("{}:{:pad$}", field.path, "", pad = widest.saturating_sub(field.path.chars().count()));
-        let forces =
-            if field.forces_replace { format!("  {}", self.ink.alarm("# forces replacement")) } else { String::new() };
+        let forces = match (field.forces_replace, field.restarts) {
+            (true, _) => format!("  {}", self.ink.alarm("# forces replacement")),
+            (false, true) => format!("  {}", self.ink.alarm("# stops and starts it")),
+            (false, false) => String::new(),
+        };
         let sign = match (single, &field.before, &field.after) {
             (true, ..) => String::new(),
             (_, None, _) => format!("{} ", self.ink.green("+")),

@@ -171,3 +171,19 @@ fn a_replacement_says_its_order_and_a_secret_says_nothing() {
     Plan: 0 to create, 0 to update, 1 to replace, 0 to delete, 0 unchanged.
     "#);
 }
+
+#[test]
+fn what_stops_and_starts_a_resource_says_so() {
+    let larger =
+        FieldChange { restarts: true, ..field("instance_type", Some("m5.large".into()), Some("m5.xlarge".into())) };
+    let update = change("aws::instance.node", Action::Update, vec![larger]);
+    insta::assert_snapshot!(plain(&of(vec![update])), @r#"
+    Updates 1 resource:
+
+      network
+        ~ aws::instance.node  playbooks/phases/network.rhai:12
+            ~ instance_type: "m5.large" -> "m5.xlarge"  # stops and starts it
+
+    Plan: 0 to create, 1 to update, 0 to replace, 0 to delete, 0 unchanged.
+    "#);
+}

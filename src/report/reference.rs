@@ -76,6 +76,9 @@ fn of_kind(kind: &Kind) -> String {
         if field.immutable {
             facts.push("a change replaces the resource".to_owned());
         }
+        if field.restarts {
+            facts.push("a change stops and starts the resource".to_owned());
+        }
         if field.sensitive {
             facts.push("never shown".to_owned());
         }
@@ -92,8 +95,11 @@ pub fn of_lookup(lookup: &Lookup) -> String {
     let mut text = format!("## {}({})\n\n{}\n\n", lookup.name, parameters.join(", "), lookup.doc.trim());
     if !lookup.parameters.is_empty() {
         text.push_str("| parameter | type | |\n|---|---|---|\n");
-        for field in &lookup.parameters {
-            let _ = writeln!(text, "| `{}` | {} | {} |", field.name, cell(&field.ty.to_string()), cell(&field.doc));
+        let mut fields: Vec<(String, &Field)> = vec![];
+        flatten("", &lookup.parameters, &mut fields);
+        for (path, field) in fields {
+            let required = if field.required { " *(required)*" } else { "" };
+            let _ = writeln!(text, "| `{path}` | {} | {}{required} |", cell(&field.ty.to_string()), cell(&field.doc));
         }
         text.push('\n');
     }

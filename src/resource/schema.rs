@@ -32,6 +32,8 @@ pub struct Field {
     pub required: bool,
     /// Changing it means a new resource.
     pub immutable: bool,
+    /// Changing it stops the resource and starts it again.
+    pub restarts: bool,
     /// Never shown.
     pub sensitive: bool,
     /// The provider drops this hold by itself when what it names is deleted.
@@ -139,6 +141,7 @@ fn fields(schema: &Json) -> Vec<Field> {
             ty: type_of(property),
             required: required.contains(&name.as_str()),
             immutable: property["immutable"] == true,
+            restarts: property["restarts"] == true,
             sensitive: property["sensitive"] == true,
             lets_go: property["lets_go"] == true,
             names: property["names"].as_str().map(str::to_owned),

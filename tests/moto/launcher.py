@@ -96,6 +96,28 @@ What it adds to moto 5.2, and why:
 84. StartInstanceRefresh and DescribeInstanceRefreshes: instances are replaced one after the other in the time that the
     delay `instance_refresh` says, then the group has the new launch template; a fault for the operation
     `InstanceRefresh` makes one fail, or roll back if asked to. (moto: not there.)
+50. Client tokens of RunInstances and CreateVolume. (moto: makes another one.)
+51. Delays `instance` and `volume`: instances are pending, stopping and shutting down for so long, new volumes are
+    creating. (moto: at once.) What needs them further on is refused: IncorrectState, IncorrectInstanceState. With
+    `launch_failure` above zero, new instances end at once as with a key that they may not use.
+52. RunInstances: an unknown image, key pair or instance profile is refused; DisableApiTermination, Placement.Tenancy,
+    CreditSpecification, and Iops and Throughput of disks are kept; the root volume is on the image's root device, and needs
+    no size; the security groups are those of the first interface, or the default one. (moto: none of it.)
+53. TerminateInstances: network interfaces go, and addresses are let go. (moto: they stay, so that the subnet cannot be
+    deleted.)
+54. ModifyInstanceAttribute: InstanceInitiatedShutdownBehavior (moto: not implemented); the type only of what is stopped
+    (moto: always); a security group that is not used any more can be deleted (moto: stays in use).
+55. ModifyInstanceMetadataOptions: what is left out stays. (moto: goes back to its default.)
+56. MonitorInstances, UnmonitorInstances, ModifyInstanceCreditSpecification (moto: not implemented), and the credits of
+    types that are not burstable (moto: "standard").
+57. ReplaceIamInstanceProfileAssociation shows in DescribeInstances. (moto: the old one stays.)
+58. AttachVolume: refused for what is attached, in another zone, or under a name in use. ModifyVolume: refused for less.
+    gp3 has 3,000 IOPS and 125 MiB/s. (moto: none of it.)
+59. DeleteKeyPair by KeyPairId. (moto: only by name.)
+60. ReleaseAddress of what an instance has is refused. (moto: accepted.)
+61. Delay `volume_modification`: DescribeVolumes tells the old size and speed for so long, and another ModifyVolume is
+    IncorrectModificationState. (moto: at once.)
+62. DetachInternetGateway of a VPC in which an instance has a public address: DependencyViolation. (moto: accepted.)
 
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """

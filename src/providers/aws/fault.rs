@@ -191,6 +191,11 @@ pub fn classify(code: &str, status: u16) -> Class {
         | "ResourceContention"
         | "OperationAborted"
         | "TooManyUpdates" => Class::Busy,
+        | "IncorrectModificationState"
+        // Of an instance that is not far enough yet.
+        | "InvalidInstanceID"
+        | "VolumeInUse" => Class::Busy,
+        "InsufficientInstanceCapacity" | "InsufficientHostCapacity" => Class::Invalid,
         _ if ends(&[".InUse", "InUseException", ".AlreadyAssociated"]) => Class::Busy,
         "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" | "RouteAlreadyExists" => Class::Exists,
         "DuplicateLoadBalancerName" | "DuplicateTargetGroupName" | "DuplicateListener" => Class::Exists,
@@ -236,6 +241,18 @@ fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
                 .into()
         }
         "BucketAlreadyExists" => "names of buckets are unique in all of AWS: choose another `bucket`".into(),
+        "InsufficientInstanceCapacity" => {
+            "choose another `instance_type`, or a subnet in another zone, or run again later".into()
+        }
+        "Unsupported" => "choose an `instance_type` that this zone and this image know".into(),
+        "InvalidKeyPair.NotFound" => "pass the `key_name` of a key pair of this region, not its id".into(),
+        "InvalidKey.Format" => "pass an OpenSSH public key: `ssh-ed25519 AAAA…` or `ssh-rsa AAAA…`".into(),
+        "InvalidAMIID.NotFound" | "InvalidAMIID.Unavailable" => {
+            "find an image of this region with `aws::ami`; it must be shared with this account".into()
+        }
+        "VolumeModificationRateExceeded" => {
+            "EBS takes the next change of a volume some hours after the last: run again then".into()
+        }
         "InvalidVpc.Range" => "choose a `cidr_block` between /16 and /28".into(),
         "RouteTableLimitExceeded" | "RouteLimitExceeded" | "RulesPerSecurityGroupLimitExceeded" => {
             "raise the VPC quota in Service Quotas, or use fewer".into()
@@ -362,6 +379,10 @@ mod tests {
             ("CertificateNotFound", 400, Class::NotFound),
             ("UnauthorizedOperation", 403, Class::Denied),
             ("ExpiredToken", 400, Class::Denied),
+            ("VolumeInUse", 400, Class::Busy),
+            ("IncorrectModificationState", 400, Class::Busy),
+            ("VolumeModificationRateExceeded", 400, Class::Invalid),
+            ("InsufficientInstanceCapacity", 500, Class::Invalid),
             ("VpcLimitExceeded", 400, Class::Invalid),
             ("InvalidParameterValue", 400, Class::Invalid),
         ] {

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::ami;
 use super::client::{Identity, Region};
 use super::fault::OrFault;
 use super::kind::{filter, value_of};
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Lookup> {
         lookup::<Nothing, Caller>(CALLER),
         lookup::<Nothing, AvailabilityZones>(AVAILABILITY_ZONES),
         lookup::<Named, StoredParameter>(SSM_PARAMETER),
+        ami::lookup(),
     ]
 }
 

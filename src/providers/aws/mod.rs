@@ -1,10 +1,10 @@
 //! AWS: the list of its kinds and lookups, behind the provider's verbs.
 
 mod batches;
+mod block_storage;
 mod census;
 mod cidr;
 pub mod client;
-mod document;
 pub mod fault;
 mod kind;
 mod policy;
@@ -15,14 +15,16 @@ mod users;
 
 mod acm_certificate;
 mod acm_certificate_validation;
+mod ami;
 mod autoscaling_group;
 mod certificates;
 mod db_instance;
 mod db_subnet_group;
 mod dlm_lifecycle_policy;
 mod dlm_policy_details;
+mod document;
+mod ebs_volume;
 mod ecr_repository;
-mod eip;
 mod eip;
 mod iam_instance_profile;
 mod iam_name;
@@ -30,9 +32,12 @@ mod iam_openid_connect_provider;
 mod iam_policy;
 mod iam_role;
 mod iam_role_policies;
+mod instance;
+mod instance_read;
 mod instance_refresh;
+mod instance_update;
 mod internet_gateway;
-mod internet_gateway;
+mod key_pair;
 mod launch_template;
 mod launch_template_data;
 mod lb;
@@ -93,6 +98,9 @@ fn all() -> Vec<Box<dyn AnyKind>> {
         any::<ecr_repository::EcrRepository>(),
         any::<s3_bucket::S3Bucket>(),
         any::<ssm_parameter::SsmParameter>(),
+        any::<key_pair::KeyPair>(),
+        any::<instance::Instance>(),
+        any::<ebs_volume::EbsVolume>(),
     ]
 }
 
@@ -193,6 +201,7 @@ impl Provider for Aws {
                 let parameter = arguments.first().and_then(Value::as_str).unwrap_or_default();
                 ssm_parameter::look_up(&*self.client.region(None).await?, parameter).await
             }
+            ami::NAME => ami::find(&*self.client.region(None).await?, arguments).await,
             _ => Err(Fault::new(Class::Invalid, format!("{name} is not a lookup of AWS"))),
         }
     }
@@ -249,6 +258,8 @@ mod tests {
             dropped,
             [
                 "aws::autoscaling_group.target_group_arns",
+                "aws::ebs_volume.attachment",
+                "aws::eip.instance",
                 "aws::route_table.route",
                 "aws::route_table.subnet_ids",
                 "aws::vpc_endpoint.route_table_ids"

@@ -1,7 +1,5 @@
 //! Certificates and load balancers.
 
-use std::time::Duration;
-
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerTypeEnum, ProtocolEnum,
 };
@@ -33,17 +31,6 @@ impl World {
     async fn certificate(&self) -> Live {
         let inputs = json!({ "domain_name": "example.com", "subject_alternative_names": ["*.example.com"] });
         self.create("aws::acm_certificate", "main", inputs).await
-    }
-
-    async fn ready(&self, kind: &str, id: &str) -> Live {
-        loop {
-            let live = self.read(kind, id).await;
-            match live.status {
-                Status::Ready => return live,
-                Status::Pending(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                other => panic!("{other:?}"),
-            }
-        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod database;
 mod edge;
+pub mod hosts;
 mod iam;
+pub mod launch;
 mod lifecycle;
 mod network;
 mod nodes;
@@ -11,9 +13,12 @@ mod storage;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use runner::providers::aws::Aws;
-use runner::resource::{Address, Create, Delete, Fault, Kind, Live, Map, Owner, Provider, Select, Update, Value};
+use runner::resource::{
+    Address, Create, Delete, Fault, Kind, Live, Map, Owner, Provider, Select, Status, Update, Value,
+};
 use serde_json::{Value as Json, json};
 
 use crate::moto::Account;
@@ -64,6 +69,18 @@ impl World {
         self.find(kind, id).await.unwrap_or_else(|| panic!("{kind} {id} is not there"))
     }
 
+    /// Once it is ready; whoever waits for ever is stopped by the test's own end.
+    pub async fn ready(&self, kind: &str, id: &str) -> Live {
+        loop {
+            let live = self.read(kind, id).await;
+            match live.status {
+                Status::Ready => return live,
+                Status::Pending(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                other => panic!("{kind} {id}: {other:?}"),
+            }
+        }
+    }
+
     pub async fn owned(&self, kind: &str) -> Vec<Live> {
         let select = Select::Owned { stack: "prod".into() };
         self.aws.list(&self.kind(kind), None, &select).await.unwrap_or_else(|f| panic!("{kind}: {f}"))
@@ -77,6 +94,17 @@ impl World {
     }
 
     pub async fn update_once(&self, live: &Live, kind: &str, wanted: Json) -> Live {
+        let changes = map(wanted.clone());
+        self.try_update(live, kind, wanted).await.unwrap_or_else(|f| panic!("{kind} {changes:?}: {f}"));
+        let after = self.read(kind, &live.id).await;
+        self.assert_like(&after, kind, &changes);
+        for (name, value) in live.inputs.iter().filter(|(name, _)| !changes.contains_key(*name)) {
+            assert_eq!(after.inputs.get(name), Some(value), "{kind}.{name} was not to change");
+        }
+        after
+    }
+
+    pub async fn try_update(&self, live: &Live, kind: &str, wanted: Json) -> Result<(), Fault> {
         let changes = map(wanted);
         let mut inputs = live.inputs.clone();
         inputs.extend(changes.clone());
@@ -87,13 +115,7 @@ impl World {
             changed: changes.keys().cloned().collect(),
             token: "update".into(),
         };
-        self.aws.update(&self.kind(kind), &request).await.unwrap_or_else(|f| panic!("{kind} {changes:?}: {f}"));
-        let after = self.read(kind, &live.id).await;
-        self.assert_like(&after, kind, &changes);
-        for (name, value) in live.inputs.iter().filter(|(name, _)| !changes.contains_key(*name)) {
-            assert_eq!(after.inputs.get(name), Some(value), "{kind}.{name} was not to change");
-        }
-        after
+        self.aws.update(&self.kind(kind), &request).await
     }
 
     pub async fn own(&self, live: &Live, kind: &str, owner: Owner) -> Live {

@@ -11,9 +11,9 @@ use serde_json::Value as Json;
 use tokio::sync::watch;
 
 use crate::moto::Account;
-use crate::world::{Item, evaluation, lines};
+use crate::world::{evaluation, lines};
 
-pub use crate::world::{item, reference};
+pub use crate::world::{Item, item, reference};
 
 /// A stack named `prod` in an account of its own.
 pub struct Stack {
@@ -81,6 +81,13 @@ impl Stack {
         let outcome = self.outcome(plan).await;
         assert!(!outcome.is_success(), "it was to fail");
         format!("{:#?}", outcome.failures)
+    }
+
+    /// Applies as far as it goes; what went wrong.
+    pub async fn failures(&self, plan: &Plan) -> Diagnostics {
+        let outcome = self.outcome(plan).await;
+        assert!(!outcome.interrupted);
+        outcome.failures.into_iter().map(|failure| *failure.diagnostic).collect()
     }
 
     async fn outcome(&self, plan: &Plan) -> Outcome {

@@ -90,6 +90,7 @@ pub fn lookups() -> Vec<Lookup> {
         ty: Type::String,
         required,
         immutable: false,
+        restarts: false,
         sensitive: false,
         lets_go: false,
         names: None,

@@ -133,7 +133,8 @@ def delete_security_group(self):
 def detach_internet_gateway(self):
     ec2 = backend(self)
     vpc = self._get_param("VpcId")
-    if any(gateway.vpc_id == vpc and gateway.connectivity_type != "private" for gateway in nat_gateways(ec2)):
+    mapped = any(eni.public_ip and eni.vpc_id == vpc for eni in ec2.enis.values())
+    if mapped or any(gateway.vpc_id == vpc and gateway.connectivity_type != "private" for gateway in nat_gateways(ec2)):
         raise Refusal(
             "DependencyViolation",
             f"Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.",
@@ -164,6 +165,8 @@ def delete_nat_gateway(self):
 def release_address(self):
     ec2 = backend(self)
     id = self._get_param("AllocationId")
+    if any(address.allocation_id == id and address.instance for address in ec2.addresses):
+        raise Refusal("InvalidIPAddress.InUse", f"Address {id} is in use.")
     for gateway in nat_gateways(ec2):
         if any((address.get("allocationId") or address.get("AllocationId")) == id for address in gateway.address_set):
             raise Refusal("InvalidIPAddress.InUse", f"Address {id} is in use.")
