@@ -49,8 +49,9 @@ pub struct Inputs {
     /// Instance profile, by name or ARN, whose role it has; `""` for none (AssociateIamInstanceProfile).
     #[schemars(extend("names" = "aws::iam_instance_profile"))]
     pub iam_instance_profile: Option<String>,
-    /// Whether it gets a public address that changes with every stop; left out, as the subnet says (RunInstances).
-    #[schemars(extend("immutable" = true, "write_only" = true))]
+    /// Whether it gets a public address that changes with every stop; left out, as the subnet says. Counts at its making
+    /// only (RunInstances).
+    #[schemars(extend("write_only" = true))]
     pub associate_public_ip_address: Option<bool>,
     /// Whether it may only send and get packets of its own; false for what routes (ModifyInstanceAttribute).
     #[serde(default = "yes")]

@@ -93,12 +93,14 @@ async fn ebs_volume() {
         "availability_zone": "eu-west-1a", "size": 20, "type": "gp3", "iops": 4000, "throughput": 250, "encrypted": true,
         "final_snapshot": false, "attachment": [],
     });
-    w.account.delay("volume", 0.5);
+    w.account.delay("volume", 600.0);
     let live = w.create(k, "data", inputs.clone()).await;
     assert_eq!(live.status, Status::Pending("creating".into()));
     // The same token again is the same volume.
     assert_eq!(w.try_create(k, "data", inputs).await.unwrap(), live.id);
-    let live = w.ready(k, &live.id).await;
+    w.account.delay("volume", 0.0);
+    let live = w.read(k, &live.id).await;
+    assert_eq!(live.status, Status::Ready);
     let live = w.common_life(k, live).await;
     let live = w.update(&live, k, json!({ "size": 40, "iops": 5000 })).await;
     let live = w.update(&live, k, json!({ "throughput": 300, "final_snapshot": true })).await;

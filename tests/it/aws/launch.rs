@@ -52,7 +52,7 @@ async fn instance() {
             "instance_metadata_tags": "enabled",
         },
     });
-    w.account.delay("instance", 0.5);
+    w.account.delay("instance", 600.0);
     let live = w.create(k, "host", inputs.clone()).await;
     assert_eq!(live.status, Status::Pending("pending".into()));
     // The same token again is the same instance.

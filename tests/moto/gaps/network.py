@@ -133,7 +133,7 @@ def delete_security_group(self):
 def detach_internet_gateway(self):
     ec2 = backend(self)
     vpc = self._get_param("VpcId")
-    mapped = any(eni.public_ip and eni.vpc_id == vpc for eni in ec2.enis.values())
+    mapped = any(eni.instance and eni.public_ip and eni.vpc_id == vpc for eni in ec2.enis.values())
     if mapped or any(gateway.vpc_id == vpc and gateway.connectivity_type != "private" for gateway in nat_gateways(ec2)):
         raise Refusal(
             "DependencyViolation",
