@@ -57,6 +57,7 @@ What it adds to moto 5.2, and why:
 84. StartInstanceRefresh and DescribeInstanceRefreshes: instances are replaced one after the other in the time that the
     delay `instance_refresh` says, then the group has the new launch template; a fault for the operation
     `InstanceRefresh` makes one fail, or roll back if asked to. (moto: not there.)
+85. The network interfaces of an instance go with it. (moto: they stay, and so must the subnet.)
 
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """

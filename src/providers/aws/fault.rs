@@ -275,6 +275,17 @@ mod tests {
             ("RouteAlreadyExists", 400, Class::Exists),
             ("InvalidSubnet.Conflict", 400, Class::Exists),
             ("InvalidAssociationID.NotFound", 400, Class::Busy),
+            ("BucketAlreadyOwnedByYou", 409, Class::Exists),
+            ("BucketAlreadyExists", 409, Class::Exists),
+            ("InvalidLaunchTemplateName.AlreadyExistsException", 400, Class::Exists),
+            ("BucketNotEmpty", 409, Class::Invalid),
+            ("RepositoryNotEmptyException", 400, Class::Invalid),
+            ("OperationAborted", 409, Class::Busy),
+            ("ScalingActivityInProgress", 400, Class::Busy),
+            ("NoSuchBucket", 404, Class::NotFound),
+            ("NoSuchLifecycleConfiguration", 404, Class::NotFound),
+            ("ParameterNotFound", 400, Class::NotFound),
+            ("InvalidLaunchTemplateId.NotFound", 400, Class::NotFound),
             ("UnauthorizedOperation", 403, Class::Denied),
             ("ExpiredToken", 400, Class::Denied),
             ("VpcLimitExceeded", 400, Class::Invalid),
@@ -282,6 +293,13 @@ mod tests {
         ] {
             assert_eq!(classify(code, status), class, "{code}");
         }
+    }
+
+    #[test]
+    fn one_code_of_auto_scaling_is_told_apart_by_its_message() {
+        let missing = "AutoScalingGroup name not found - null";
+        assert_eq!(by_message("ValidationError", missing), Some(Class::NotFound));
+        assert_eq!(by_message("ValidationError", "At least one Availability Zone is required"), None);
     }
 
     #[test]

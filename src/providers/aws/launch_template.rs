@@ -110,14 +110,7 @@ impl AwsKind for LaunchTemplate {
     type Outputs = Outputs;
 
     fn nature() -> Nature {
-        Nature {
-            natural_key: &["name"],
-            named_by: Some("name"),
-            check,
-            made_up,
-            id_prefix: "lt-",
-            ..Nature::default()
-        }
+        Nature { natural_key: &["name"], named_by: Some("name"), check, made_up, id_prefix: "lt-", ..Nature::default() }
     }
 
     async fn list(region: &Region, search: &Search<'_>) -> Result<Vec<Found<Self>>, Fault> {

@@ -154,9 +154,7 @@ fn metadata_request(options: &MetadataOptions) -> sdk::LaunchTemplateInstanceMet
         .build()
 }
 
-fn interface_request(
-    interface: &NetworkInterface,
-) -> sdk::LaunchTemplateInstanceNetworkInterfaceSpecificationRequest {
+fn interface_request(interface: &NetworkInterface) -> sdk::LaunchTemplateInstanceNetworkInterfaceSpecificationRequest {
     sdk::LaunchTemplateInstanceNetworkInterfaceSpecificationRequest::builder()
         .device_index(interface.device_index)
         .set_associate_public_ip_address(interface.associate_public_ip_address)

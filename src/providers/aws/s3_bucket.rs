@@ -240,9 +240,7 @@ async fn read(region: &Region, name: String) -> Result<Option<Found<S3Bucket>>, 
     let (versioning, encryption, public_access, lifecycle, policy) = try_join5(
         async { if_there(s3.get_bucket_versioning().bucket(&name).send().await.or_fault("s3:GetBucketVersioning")) },
         async { if_there(s3.get_bucket_encryption().bucket(&name).send().await.or_fault("s3:GetBucketEncryption")) },
-        async {
-            if_there(s3.get_public_access_block().bucket(&name).send().await.or_fault("s3:GetPublicAccessBlock"))
-        },
+        async { if_there(s3.get_public_access_block().bucket(&name).send().await.or_fault("s3:GetPublicAccessBlock")) },
         async {
             let call = s3.get_bucket_lifecycle_configuration().bucket(&name);
             if_there(call.send().await.or_fault("s3:GetBucketLifecycleConfiguration"))
@@ -258,7 +256,9 @@ async fn read(region: &Region, name: String) -> Result<Option<Found<S3Bucket>>, 
     Ok(Some(Found {
         inputs: Inputs {
             bucket: Some(name.clone()),
-            versioning: Some(Versioning { enabled: versioning.status() == Some(&sdk::BucketVersioningStatus::Enabled) }),
+            versioning: Some(Versioning {
+                enabled: versioning.status() == Some(&sdk::BucketVersioningStatus::Enabled),
+            }),
             server_side_encryption_configuration: encryption.and_then(|all| all.rules.first().and_then(encryption_of)),
             public_access_block: Some(public_access_of(
                 public_access.and_then(|answer| answer.public_access_block_configuration),

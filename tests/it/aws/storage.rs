@@ -1,6 +1,7 @@
 //! What is kept: container images, objects, parameters.
 
 use aws_config::{Region, SdkConfig};
+use runner::providers::aws::Settings;
 use runner::resource::{Class, Provider, Value};
 use serde_json::json;
 
@@ -211,7 +212,8 @@ async fn s3_bucket() {
     let live = w.update(&live, k, json!({ "versioning": { "enabled": false }, "force_destroy": true })).await;
     let key = json!({ "sse_algorithm": "aws:kms", "kms_master_key_id": "alias/app", "bucket_key_enabled": true });
     let live = w.update(&live, k, json!({ "server_side_encryption_configuration": key })).await;
-    let live = w.update(&live, k, json!({ "server_side_encryption_configuration": { "sse_algorithm": "aws:kms" } })).await;
+    let live =
+        w.update(&live, k, json!({ "server_side_encryption_configuration": { "sse_algorithm": "aws:kms" } })).await;
     let live = w.update(&live, k, json!({ "public_access_block": { "block_public_policy": false } })).await;
     let rules = json!([
         { "id": "old", "prefix": "logs/", "expiration_days": 30, "noncurrent_version_expiration_days": 7 },
@@ -232,6 +234,19 @@ async fn s3_bucket() {
     let stranger = World::new().try_create(k, &name, json!({})).await.unwrap_err();
     assert_eq!((stranger.class, stranger.hint.is_some()), (Class::Exists, true));
     w.delete(&live, k).await;
+}
+
+/// There AWS takes a second create for a success.
+#[tokio::test]
+async fn a_bucket_is_not_made_twice_where_that_would_succeed() {
+    let mut w = World::new();
+    w.aws = w.account.aws_with(Settings { region: Some("us-east-1".into()), ..w.account.settings() });
+    let k = "aws::s3_bucket";
+    let name = format!("east-{}", w.account.number);
+    let live = w.create(k, &name, json!({ "versioning": { "enabled": true } })).await;
+    let again = w.try_create(k, &name, json!({ "versioning": { "enabled": false } })).await;
+    assert_eq!(again.unwrap_err().class, Class::Exists);
+    assert_eq!(w.read(k, &name).await, live);
 }
 
 #[tokio::test]
@@ -269,9 +284,8 @@ async fn a_bucket_lives_through_the_engine() {
     s3.create_bucket().bucket(&first).create_bucket_configuration(place).send().await.unwrap();
     let conflict = format!("{:?}", s.try_plan(items(&first, true)).await.err().expect("the name is taken"));
     assert!(conflict.contains("adopt"), "{conflict}");
-    let adopting = || {
-        items(&first, true).into_iter().map(|item| item.with(|o| o.adopt = Some(first.as_str().into()))).collect()
-    };
+    let adopting =
+        || items(&first, true).into_iter().map(|item| item.with(|o| o.adopt = Some(first.as_str().into()))).collect();
     assert_eq!(s.run(adopting).await, ["update aws::s3_bucket.logs lifecycle_rule versioning"]);
     s3.delete_public_access_block().bucket(&first).send().await.unwrap();
     s3.delete_bucket_lifecycle().bucket(&first).send().await.unwrap();
