@@ -118,6 +118,7 @@ What it adds to moto 5.2, and why:
 61. Delay `volume_modification`: DescribeVolumes tells the old size and speed for so long, and another ModifyVolume is
     IncorrectModificationState. (moto: at once.)
 62. DetachInternetGateway of a VPC in which an instance has a public address: DependencyViolation. (moto: accepted.)
+85. The network interfaces of an instance go with it. (moto: they stay, and so must the subnet.)
 
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """

@@ -193,13 +193,12 @@ impl AwsKind for AutoScalingGroup {
 
     async fn update(region: &Region, id: &str, change: Change<'_, Inputs>) -> Result<(), Fault> {
         let (now, wanted) = (change.live, change.inputs);
+        let none = vec![];
         // With a refresh it is that which gives the group its template, once all instances have it.
         let refresh = wanted.instance_refresh.as_ref().filter(|_| change.of("launch_template"));
         update_group(region, id, &change, refresh.is_none()).await?;
-        let none = vec![];
-        let list = |list: &'_ Option<Vec<String>>| list.clone().unwrap_or_default();
         if change.of("target_group_arns") {
-            set_target_groups(region, id, &list(&now.target_group_arns), &list(&wanted.target_group_arns)).await?;
+            set_target_groups(region, id, wanted.target_group_arns.as_ref().unwrap_or(&none)).await?;
         }
         if change.of("enabled_metrics") {
             let now = now.enabled_metrics.as_ref().unwrap_or(&none);
@@ -359,7 +358,11 @@ async fn update_group(
     call.send().await.or_fault("autoscaling:UpdateAutoScalingGroup").map(drop)
 }
 
-async fn set_target_groups(region: &Region, id: &str, now: &[String], wanted: &[String]) -> Result<(), Fault> {
+async fn set_target_groups(region: &Region, id: &str, wanted: &[String]) -> Result<(), Fault> {
+    // As they are now: to let go of one that is not held would fail.
+    let call = region.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(id);
+    let groups = call.send().await.or_fault("autoscaling:DescribeAutoScalingGroups")?.auto_scaling_groups;
+    let now = &groups.and_then(|all| all.first().map(target_groups)).unwrap_or_default();
     // At most ten in one call.
     for arns in added(now, wanted).unwrap_or_default().chunks(10) {
         let call = region.autoscaling.attach_load_balancer_target_groups().auto_scaling_group_name(id);

@@ -6,6 +6,7 @@ mod census;
 mod cidr;
 pub mod client;
 pub mod fault;
+mod fault_codes;
 mod kind;
 mod policy;
 mod secrets;

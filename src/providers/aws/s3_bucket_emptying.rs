@@ -3,7 +3,8 @@
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
 use super::client::Region;
-use super::fault::{OrFault, classify};
+use super::fault::OrFault;
+use super::fault_codes::classify;
 use crate::resource::{Class, Fault};
 
 /// A thousand at a time, as long as there are any.

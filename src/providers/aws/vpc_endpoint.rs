@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::client::Region;
-use super::fault::{OrFault, classify};
+use super::fault::OrFault;
+use super::fault_codes::classify;
 use super::kind::{AwsKind, Birth, Change, Found, Search, added, in_chunks};
 use super::policy;
 use super::tagging::Type;

@@ -312,8 +312,7 @@ async fn a_group_lives_through_the_engine() {
     };
     s.account.delay("autoscaling_ending", 0.5);
     let replaced = s.run(renamed).await;
-    assert_eq!(replaced.len(), 1);
-    assert!(replaced[0].starts_with("replace aws::autoscaling_group.app name"), "{replaced:?}");
+    assert_eq!(replaced, ["replace aws::autoscaling_group.app launch_template max_size min_size name"]);
     assert_eq!(s.destroy().await.len(), 4);
 }
 
@@ -346,7 +345,12 @@ async fn what_has_the_name_is_adopted() {
         ]
     };
     let conflict = format!("{:?}", s.try_plan(items(None)).await.err().expect("the names are taken"));
-    assert!(conflict.matches("adopt it").count() == 2, "{conflict}");
+    assert!(conflict.contains(&format!("adopt: \\\"{id}")), "{conflict}");
+    let template = json!({ "id": id });
+    let alone = json!({ "min_size": 1, "max_size": 2, "vpc_zone_identifier": [subnet], "launch_template": template });
+    let taken = s.try_plan(vec![item("aws::autoscaling_group.app", alone)]).await;
+    let conflict = format!("{:?}", taken.err().expect("the name is taken"));
+    assert!(conflict.contains("adopt it"), "{conflict}");
     let adopted = s.run(|| items(Some((&id, "app")))).await;
     let both = ["update aws::launch_template.app instance_type", "update aws::autoscaling_group.app launch_template"];
     assert_eq!(adopted, both);

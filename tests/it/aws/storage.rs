@@ -1,6 +1,7 @@
 //! What is kept: container images, objects, parameters.
 
 use aws_config::{Region, SdkConfig};
+use runner::providers::aws::Settings;
 use runner::resource::{Class, Provider, Value};
 use serde_json::json;
 
@@ -233,6 +234,19 @@ async fn s3_bucket() {
     let stranger = World::new().try_create(k, &name, json!({})).await.unwrap_err();
     assert_eq!((stranger.class, stranger.hint.is_some()), (Class::Exists, true));
     w.delete(&live, k).await;
+}
+
+/// There AWS takes a second create for a success.
+#[tokio::test]
+async fn a_bucket_is_not_made_twice_where_that_would_succeed() {
+    let mut w = World::new();
+    w.aws = w.account.aws_with(Settings { region: Some("us-east-1".into()), ..w.account.settings() });
+    let k = "aws::s3_bucket";
+    let name = format!("east-{}", w.account.number);
+    let live = w.create(k, &name, json!({ "versioning": { "enabled": true } })).await;
+    let again = w.try_create(k, &name, json!({ "versioning": { "enabled": false } })).await;
+    assert_eq!(again.unwrap_err().class, Class::Exists);
+    assert_eq!(w.read(k, &name).await, live);
 }
 
 #[tokio::test]

@@ -95,6 +95,16 @@ fn a_lookup_reads_and_its_fault_is_told_at_the_call() {
     );
 }
 
+/// A kind is called with inputs, a lookup without.
+#[test]
+fn one_name_can_be_a_kind_and_a_lookup() {
+    let play = Play::new(
+        "let found = aws::ecr_repository(\"known\");\nlet app = aws::ecr_repository(\"app\", #{ name: found });\n\
+         output(\"found\", found); output(\"name\", app.name);",
+    );
+    assert_eq!(play.outputs(), r#"{"found":"found","name":"found"}"#);
+}
+
 #[test]
 fn the_inventory_is_the_scripts_own_copy() {
     let play = Play::new("let a = inventory(); a.name = \"x\"; a.more = 1; output(\"n\", inventory().name + a.name);");

@@ -101,7 +101,11 @@ pub fn lookups() -> Vec<Lookup> {
     };
     let lookup =
         |name: &str, parameters| Lookup { name: name.into(), doc: "Reads.".into(), parameters, returns: vec![] };
-    vec![lookup("aws::zones", vec![field("region", false)]), lookup("aws::parameter", vec![field("name", true)])]
+    vec![
+        lookup("aws::zones", vec![field("region", false)]),
+        lookup("aws::parameter", vec![field("name", true)]),
+        lookup("aws::ecr_repository", vec![field("name", true)]),
+    ]
 }
 
 /// Knows what it is told, by the text of the reference.

@@ -8,6 +8,7 @@ from moto.autoscaling.models import InstanceState, autoscaling_backends
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import ec2_backends
+from moto.ec2.models.instances import Instance
 from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.ec2.utils import parse_user_data
 from wire import DELAYS, RESETS, TAKES_TOKEN, Over, Refusal, after, before, is_young, refuse_as_told
@@ -42,6 +43,20 @@ def refuse_unknown_templates(self):
         if id not in known:
             raise Refusal("InvalidLaunchTemplateId.NotFound", f"The specified launch template, with template ID {id}, does not exist.")
 
+
+# 85. Instances that end.
+
+ORIGINAL_TERMINATE = Instance.terminate
+
+
+def terminate(self, *arguments, **named):
+    state = ORIGINAL_TERMINATE(self, *arguments, **named)
+    for interface in self.nics.values():
+        self.ec2_backend.enis.pop(interface.id, None)
+    return state
+
+
+Instance.terminate = terminate
 
 # 79 to 83. Auto Scaling groups.
 
