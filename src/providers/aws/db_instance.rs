@@ -90,7 +90,8 @@ pub struct Inputs {
     /// Name of that snapshot; left out, one that is used only once. Kept in a tag (DeleteDBInstance).
     #[schemars(extend("remembered" = true))]
     pub final_snapshot_identifier: Option<String>,
-    /// Whether changes are made at once instead of at the next maintenance; some interrupt it (ModifyDBInstance).
+    /// Whether changes are made at once instead of at the next maintenance; some interrupt it. What waits already is
+    /// not hurried by it (ModifyDBInstance).
     #[schemars(extend("write_only" = true))]
     pub apply_immediately: Option<bool>,
     /// Whether AWS brings in new minor versions; left out, it does (ModifyDBInstance).
