@@ -13,6 +13,7 @@ use super::certificates::{self, failure, is_pending};
 use super::client::Region;
 use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, each, value_of};
+use super::lower_case;
 use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
@@ -113,6 +114,8 @@ impl AwsKind for AcmCertificate {
                 ("subject_alternative_names", Value::List(names)) => names.iter().map(lower_case).collect(),
                 _ => value.clone(),
             },
+            // Records are looked up by the names as they were written.
+            check: |inputs| lower_case::check(inputs, &["domain_name", "subject_alternative_names"]),
             // AWS adds the first name to the others.
             fits: |field, wanted, live| {
                 field == "subject_alternative_names" && others(wanted).is_some_and(|names| Some(names) == others(live))

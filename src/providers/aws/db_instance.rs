@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::client::Region;
-use super::db_subnet_group::check_lower_case;
 use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, each, if_there};
+use super::lower_case;
 use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
@@ -90,7 +90,8 @@ pub struct Inputs {
     /// Name of that snapshot; left out, one that is used only once. Kept in a tag (DeleteDBInstance).
     #[schemars(extend("remembered" = true))]
     pub final_snapshot_identifier: Option<String>,
-    /// Whether changes are made at once instead of at the next maintenance; some interrupt it (ModifyDBInstance).
+    /// Whether changes are made at once instead of at the next maintenance; some interrupt it. What waits already is
+    /// not hurried by it (ModifyDBInstance).
     #[schemars(extend("write_only" = true))]
     pub apply_immediately: Option<bool>,
     /// Whether AWS brings in new minor versions; left out, it does (ModifyDBInstance).
@@ -440,7 +441,7 @@ fn fits(field: &str, wanted: &Map, live: &Map) -> bool {
 }
 
 fn check(inputs: &Map) -> Vec<Mistake> {
-    let mut mistakes = check_lower_case(inputs, "identifier");
+    let mut mistakes = lower_case::check(inputs, &["identifier"]);
     let given = inputs.get("password").is_some_and(|password| !password.is_null());
     let managed = match inputs.get("manage_master_user_password") {
         None | Some(Value::Null | Value::Bool(false)) => Some(false),

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::client::Region;
 use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, each, if_there};
+use super::lower_case;
 use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
-use crate::resource::schema::Mistake;
-use crate::resource::{Fault, Map, Status, Value};
+use crate::resource::{Fault, Status, Value};
 
 pub struct DbSubnetGroup;
 
@@ -62,7 +62,7 @@ impl AwsKind for DbSubnetGroup {
                 ("name", Value::String(name)) => name.to_lowercase().into(),
                 _ => value.clone(),
             },
-            check: |inputs| check_lower_case(inputs, "name"),
+            check: |inputs| lower_case::check(inputs, &["name"]),
             ..Nature::default()
         }
     }
@@ -128,17 +128,5 @@ impl AwsKind for DbSubnetGroup {
     async fn delete(region: &Region, id: &str, _: Inputs) -> Result<(), Fault> {
         let call = region.rds.delete_db_subnet_group().db_subnet_group_name(id);
         call.send().await.or_fault("rds:DeleteDBSubnetGroup").map(drop)
-    }
-}
-
-/// AWS turns names into lower case without a word; what is called one thing in a playbook shall be called so everywhere.
-pub fn check_lower_case(inputs: &Map, field: &str) -> Vec<Mistake> {
-    match inputs.get(field) {
-        Some(Value::String(name)) if name.to_lowercase() != *name => vec![Mistake {
-            path: field.to_owned(),
-            what: "must be in lower case".into(),
-            hint: Some(format!("write \"{}\"", name.to_lowercase())),
-        }],
-        _ => vec![],
     }
 }

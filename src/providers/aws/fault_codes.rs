@@ -182,6 +182,10 @@ pub fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
              to make a new one"
                 .into()
         }
+        "InvalidVPCNetworkStateFault" if operation.ends_with(":ModifyDBInstance") => {
+            "a database goes over to another subnet group only in another VPC: change `subnet_ids` of the group it has"
+                .into()
+        }
         "DBSnapshotAlreadyExists" => {
             "choose another `final_snapshot_identifier`, or delete the snapshot that has it".into()
         }
@@ -291,6 +295,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_protected_is_not_waited_for() {
+        let message = "Load balancer 'x' cannot be deleted because deletion protection is enabled";
+        assert_eq!(in_context("OperationNotPermitted", message), Some(Class::Invalid));
+        let attachments = "You are not allowed to manage 'ela-attach' attachments.";
+        assert_eq!(in_context("OperationNotPermitted", attachments), None);
+    }
+
+    #[test]
     fn a_missing_permission_is_named() {
         let message = "You are not authorized to perform this operation. User: arn:aws:iam::111122223333:user/ci is not \
                        authorized to perform: ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:111122223333:vpc/*";
@@ -309,5 +321,7 @@ mod tests {
             "a service control policy forbids iam:PassRole, whatever else allows it"
         );
         assert!(hint("VpcLimitExceeded", "", "ec2:CreateVpc").unwrap().contains("Service Quotas"));
+        let listeners = hint("TooManyListeners", "", "elasticloadbalancing:CreateListener");
+        assert!(listeners.unwrap().contains("Service Quotas"));
     }
 }

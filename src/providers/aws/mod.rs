@@ -46,6 +46,7 @@ mod lb_listener;
 mod lb_target_group;
 mod load_balancing;
 mod lookups;
+mod lower_case;
 mod nat_gateway;
 mod route_table;
 mod s3_bucket;

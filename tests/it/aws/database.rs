@@ -93,6 +93,20 @@ async fn instance() {
     let now = w.update_once(&live, k, json!({ "instance_class": "db.m7g.xlarge" })).await;
     let live = w.update(&now, k, json!({ "backup_retention_period": 14, "copy_tags_to_snapshot": true })).await;
     let live = w.update(&live, k, json!({ "max_allocated_storage": 100, "publicly_accessible": true })).await;
+    let live = w.update(&live, k, json!({ "storage_type": "io2", "iops": 3000 })).await;
+    let live = w.update(&live, k, json!({ "port": 5434, "license_model": "postgresql-license" })).await;
+    let live = w
+        .update(&live, k, json!({ "backup_window": "04:00-05:00", "maintenance_window": "mon:01:00-mon:02:00" }))
+        .await;
+    let live = w.update(&live, k, json!({ "auto_minor_version_upgrade": false })).await;
+    let live = w.update(&live, k, json!({ "ca_cert_identifier": "rds-ca-rsa2048-g1" })).await;
+    let parameters = rds(&w.account).await.create_db_parameter_group().db_parameter_group_name("slow-queries");
+    let parameters = parameters.db_parameter_group_family("postgres16").description("Told by hand");
+    parameters.send().await.unwrap();
+    let live = w.update(&live, k, json!({ "parameter_group_name": "slow-queries" })).await;
+    let other = w.create("aws::security_group", "other", json!({ "vpc_id": vpc })).await.id;
+    let live = w.update(&live, k, json!({ "vpc_security_group_ids": [other] })).await;
+    let live = w.update(&live, k, json!({ "final_snapshot_identifier": "the-end" })).await;
     let live = w.update(&live, k, json!({ "deletion_protection": true })).await;
     let refused = w.try_delete(&live, k).await.unwrap_err();
     assert_eq!(refused.class, Class::Invalid);

@@ -198,6 +198,11 @@ async fn application_load_balancer() {
     let live = w.create(k, "web", inputs).await;
     assert_eq!(live.inputs["load_balancer_type"], "application".into());
     let live = w.update(&live, k, json!({ "security_groups": [api, web], "idle_timeout": 30 })).await;
+    let network = json!({ "load_balancer_type": "network", "internal": true, "subnets": subnets,
+                          "security_groups": [web] });
+    let network = w.create(k, "tcp", network).await;
+    let network = w.update(&network, k, json!({ "security_groups": [api] })).await;
+    w.try_delete(&network, k).await.unwrap();
     let taken = json!({ "name": "web", "subnets": subnets });
     assert_eq!(w.try_create(k, "other", taken).await.unwrap_err().class, Class::Exists);
     w.delete(&live, k).await;
