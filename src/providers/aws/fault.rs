@@ -58,7 +58,7 @@ fn answered(meta: &ErrorMetadata, raw: &HttpResponse, operation: &str) -> Fault 
     let message = meta.message().unwrap_or_default().trim().trim_end_matches('.');
     let status = raw.status().as_u16();
     let mut fault = Fault::new(
-        classify(code, status),
+        in_context(code, message, operation).unwrap_or_else(|| classify(code, status)),
         if message.is_empty() { format!("AWS answered with status {status}") } else { lower_first(message) },
     );
     fault.code = Some(code.to_owned()).filter(|code| !code.is_empty());
@@ -160,6 +160,27 @@ pub fn classify(code: &str, status: u16) -> Class {
     }
 }
 
+/// What a code means where the operation, or the message, says more than the code does.
+fn in_context(code: &str, message: &str, operation: &str) -> Option<Class> {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    match (operation.split_once(':')?, code) {
+        (("eks", name), "ResourceInUseException") if name.starts_with("Create") => Some(Class::Exists),
+        // Also for what is being made, or updated, at the moment.
+        (("eks", _), "InvalidRequestException")
+            if says(&["in progress", "not in ACTIVE status", "is currently in", "is currently not in"]) =>
+        {
+            Some(Class::Busy)
+        }
+        // A role that was just made is not known everywhere yet.
+        (("eks", _), "InvalidParameterException")
+            if says(&["does not exist", "could not be assumed", "Error in role params", "invalid principal"]) =>
+        {
+            Some(Class::NotFound)
+        }
+        _ => None,
+    }
+}
+
 fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
     let text = match code {
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
@@ -178,7 +199,13 @@ fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
         "RouteTableLimitExceeded" | "RouteLimitExceeded" | "RulesPerSecurityGroupLimitExceeded" => {
             "raise the VPC quota in Service Quotas, or use fewer".into()
         }
-        _ if code.ends_with("LimitExceeded") || code.ends_with("QuotaExceeded") => {
+        "UnsupportedAvailabilityZoneException" => {
+            "EKS has no room in one of these availability zones: choose subnets in others, as the message says".into()
+        }
+        _ if message.to_lowercase().contains("deletion protection") => {
+            "set `deletion_protection` to false and apply that first".into()
+        }
+        _ if ["LimitExceeded", "QuotaExceeded", "LimitExceededException"].iter().any(|end| code.ends_with(end)) => {
             "the account's quota is used up: delete what is not needed, or raise it in Service Quotas".into()
         }
         _ => return None,
@@ -258,6 +285,21 @@ mod tests {
         ] {
             assert_eq!(classify(code, status), class, "{code}");
         }
+    }
+
+    #[test]
+    fn a_code_of_eks_means_what_the_operation_says() {
+        let of = |code, message, operation| in_context(code, message, operation);
+        let taken = "Cluster already exists with name: prod";
+        assert_eq!(of("ResourceInUseException", taken, "eks:CreateCluster"), Some(Class::Exists));
+        assert_eq!(of("ResourceInUseException", "has nodegroups attached", "eks:DeleteCluster"), None);
+        assert_eq!(classify("ResourceInUseException", 409), Class::Busy);
+        let young = "Cluster 'prod' is not in ACTIVE status";
+        assert_eq!(of("InvalidRequestException", young, "eks:CreateAddon"), Some(Class::Busy));
+        assert_eq!(of("InvalidRequestException", "nothing to do", "eks:UpdateAddon"), None);
+        let role = "Role with arn: x, could not be assumed because it does not exist";
+        assert_eq!(of("InvalidParameterException", role, "eks:CreateCluster"), Some(Class::NotFound));
+        assert!(hint("ResourceLimitExceededException", "", "eks:CreateCluster").unwrap().contains("Service Quotas"));
     }
 
     #[test]

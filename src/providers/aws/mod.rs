@@ -10,6 +10,12 @@ mod tagging;
 mod tags;
 
 mod eip;
+mod eks;
+mod eks_access_entry;
+mod eks_addon;
+mod eks_cluster;
+mod eks_cluster_update;
+mod eks_node_group;
 mod internet_gateway;
 mod lookups;
 mod nat_gateway;
@@ -44,6 +50,10 @@ fn all() -> Vec<Box<dyn AnyKind>> {
         any::<route_table::RouteTable>(),
         any::<vpc_endpoint::VpcEndpoint>(),
         any::<security_group::SecurityGroup>(),
+        any::<eks_cluster::EksCluster>(),
+        any::<eks_access_entry::EksAccessEntry>(),
+        any::<eks_addon::EksAddon>(),
+        any::<eks_node_group::EksNodeGroup>(),
     ]
 }
 

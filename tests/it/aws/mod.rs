@@ -1,5 +1,7 @@
 //! The full life of each AWS kind over the wire: create, the same again, every update, adopt, delete. What they share.
 
+mod eks;
+mod eks_parts;
 mod network;
 pub mod stack;
 

@@ -1,0 +1,581 @@
+"""EKS: what moto's does otherwise than AWS."""
+
+import base64
+import datetime
+import time
+import uuid
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from moto.core.responses import ActionResult, EmptyResult
+from moto.ec2.models import ec2_backends
+from moto.eks import urls
+from moto.eks.models import eks_backends
+from moto.eks.responses import EKSResponse
+from wire import DELAYS, LOCK, TAGGED, TAKES_TOKEN, Refusal, is_young
+
+TAKES_TOKEN.update({f"eks:Create{name}": "clientRequestToken" for name in ("Cluster", "Nodegroup", "Addon", "AccessEntry")})
+
+CLUSTER = "{0}/clusters/(?P<name>[^/]+)"
+for path in ("/access-entries", "/access-entries/.+", "/addons", "/addons/.+", "/updates", "/updates/[^/]+", "/node-groups/[^/]+/update-version"):
+    urls.url_paths[f"{CLUSTER}{path}$"] = urls.response.dispatch
+
+SUPPORTED = ("1.30", "1.31", "1.32", "1.33")
+ADDONS = {
+    "vpc-cni": "v1.19.5-eksbuild.1",
+    "coredns": "v1.11.4-eksbuild.2",
+    "kube-proxy": "v1.33.0-eksbuild.2",
+    "aws-ebs-csi-driver": "v1.44.0-eksbuild.1",
+    "eks-pod-identity-agent": "v1.3.4-eksbuild.1",
+}
+LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+MODES = ("CONFIG_MAP", "API_AND_CONFIG_MAP", "API")
+
+
+def operation(function):
+    setattr(EKSResponse, function.__name__, function)
+    return function
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def delay(account, kind):
+    with LOCK:
+        return DELAYS.get(account, {}).get(kind, 0)
+
+
+def invalid(message):
+    raise Refusal("InvalidParameterException", message)
+
+
+def not_found(message):
+    raise Refusal("ResourceNotFoundException", message, 404)
+
+
+def in_use(message):
+    raise Refusal("ResourceInUseException", message, 409)
+
+
+def certificate():
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kubernetes")])
+    start = datetime.datetime(2024, 1, 1)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    made = made.not_valid_before(start).not_valid_after(start + datetime.timedelta(days=3650)).sign(key, hashes.SHA256())
+    return base64.b64encode(made.public_bytes(serialization.Encoding.PEM)).decode()
+
+
+CERTIFICATE = certificate()
+
+
+# 30 to 32. Clusters: their fields, their states, one update at a time.
+
+
+def find(self, name=None):
+    """The cluster as it is by now."""
+    name = name or self._get_param("name")
+    backend = eks_backends[self.current_account][self.region]
+    cluster = backend.clusters.get(name)
+    if cluster and cluster.status == "DELETING" and time.time() >= cluster.until:
+        remove(self, backend, cluster)
+        cluster = None
+    if not cluster:
+        not_found(f"No cluster found for name: {name}.")
+    if cluster.update and time.time() >= cluster.update["until"]:
+        cluster.update["apply"]()
+        cluster.updates[cluster.update["id"]]["status"] = "Successful"
+        cluster.update = None
+    if cluster.status != "DELETING":
+        young = is_young(self.current_account, "eks_cluster", cluster.key)
+        cluster.status = "CREATING" if young else "UPDATING" if cluster.update else "ACTIVE"
+    return cluster
+
+
+def active(self):
+    cluster = find(self)
+    if cluster.status != "ACTIVE":
+        raise Refusal("InvalidRequestException", f"Cluster '{cluster.name}' is not in ACTIVE status")
+    return cluster
+
+
+def remove(self, backend, cluster):
+    backend.clusters.pop(cluster.name, None)
+    ec2 = ec2_backends[self.current_account][self.region]
+    for groups in ec2.groups.values():
+        groups.pop(cluster.security_group, None)
+
+
+def shown(cluster):
+    ready = cluster.status != "CREATING"
+    return {
+        **cluster.fields,
+        "name": cluster.name,
+        "arn": cluster.arn,
+        "createdAt": cluster.created_at,
+        "roleArn": cluster.role_arn,
+        "status": cluster.status,
+        "tags": cluster.tags,
+        "platformVersion": "eks.4",
+        "health": {"issues": []},
+        "endpoint": cluster.endpoint if ready else None,
+        "certificateAuthority": {"data": CERTIFICATE} if ready else {},
+        "identity": {"oidc": {"issuer": cluster.issuer}} if ready else None,
+    }
+
+
+@operation
+def create_cluster(self):
+    name, vpc = self._get_param("name"), dict(self._get_param("resourcesVpcConfig") or {})
+    try:
+        find(self, name)
+        in_use(f"Cluster already exists with name: {name}")
+    except Refusal as refusal:
+        if refusal.code != "ResourceNotFoundException":
+            raise
+    version = self._get_param("version") or "1.32"
+    if version not in SUPPORTED:
+        invalid(f"unsupported Kubernetes version {version}")
+    ec2 = ec2_backends[self.current_account][self.region]
+    subnets = [ec2.get_subnet(id) for id in vpc.get("subnetIds", [])]
+    if len({subnet.availability_zone for subnet in subnets}) < 2:
+        invalid("Subnets specified must be in at least two different AZs")
+    access = self._get_param("accessConfig") or {}
+    network = self._get_param("kubernetesNetworkConfig") or {}
+    ip = {"ipFamily": network.get("ipFamily", "ipv4")}
+    ip.update({"serviceIpv6Cidr": "fd12:3456:789a::/108"} if ip["ipFamily"] == "ipv6" else {"serviceIpv4Cidr": network.get("serviceIpv4Cidr", "172.20.0.0/16")})
+    backend = eks_backends[self.current_account][self.region]
+    cluster = backend.create_cluster(
+        name=name, role_arn=self._get_param("roleArn"), resources_vpc_config=vpc, version=version, tags=dict(self._get_param("tags") or {})
+    )
+    unique = uuid.uuid4().hex.upper()
+    cluster.endpoint = f"https://{unique}.gr7.{self.region}.eks.amazonaws.com"
+    cluster.issuer = f"https://oidc.eks.{self.region}.amazonaws.com/id/{unique}"
+    cluster.update, cluster.updates, cluster.entries, cluster.addons = None, {}, {}, {}
+    cluster.bootstrapped = self._get_param("bootstrapSelfManagedAddons") is not False
+    cluster.key = f"{cluster.arn}/{unique}"
+    cluster.security_group = ec2.create_security_group(f"eks-cluster-sg-{name}-{unique[:10].lower()}", "EKS created security group", subnets[0].vpc_id).id
+    public = vpc.get("endpointPublicAccess", True)
+    cluster.fields = {
+        "version": version,
+        "resourcesVpcConfig": {
+            "subnetIds": vpc["subnetIds"],
+            "securityGroupIds": vpc.get("securityGroupIds", []),
+            "endpointPublicAccess": public,
+            "endpointPrivateAccess": vpc.get("endpointPrivateAccess", False),
+            "publicAccessCidrs": (vpc.get("publicAccessCidrs") or ["0.0.0.0/0"]) if public else [],
+            "vpcId": subnets[0].vpc_id,
+            "clusterSecurityGroupId": cluster.security_group,
+        },
+        # AWS says nothing of `bootstrapClusterCreatorAdminPermissions` afterwards.
+        "accessConfig": {"authenticationMode": access.get("authenticationMode", "CONFIG_MAP")},
+        "kubernetesNetworkConfig": ip,
+        "logging": logging_of(self._get_param("logging"), set()),
+        "encryptionConfig": self._get_param("encryptionConfig") or [],
+        "upgradePolicy": self._get_param("upgradePolicy") or {"supportType": "EXTENDED"},
+        "deletionProtection": bool(self._get_param("deletionProtection")),
+    }
+    return ActionResult({"cluster": shown(find(self, name))})
+
+
+def enabled_logs(logging):
+    return {one for setup in logging["clusterLogging"] if setup["enabled"] for one in setup["types"]}
+
+
+def logging_of(asked, enabled):
+    for setup in (asked or {}).get("clusterLogging", []):
+        (enabled.update if setup.get("enabled") else enabled.difference_update)(setup["types"])
+    setups = ((True, [one for one in LOGS if one in enabled]), (False, [one for one in LOGS if one not in enabled]))
+    return {"clusterLogging": [{"types": types, "enabled": on} for on, types in setups if types]}
+
+
+@operation
+def describe_cluster(self):
+    return ActionResult({"cluster": shown(find(self))})
+
+
+@operation
+def delete_cluster(self):
+    cluster = find(self)
+    refuse_second_update(cluster, "delete")
+    if cluster.nodegroups:
+        in_use("Cluster has nodegroups attached")
+    if cluster.fields["deletionProtection"]:
+        raise Refusal("InvalidRequestException", f"Cluster {cluster.name} has deletion protection enabled. Disable deletion protection to delete it.")
+    cluster.status, cluster.until = "DELETING", time.time() + delay(self.current_account, "eks_delete")
+    answer = shown(cluster)
+    if time.time() >= cluster.until:
+        remove(self, eks_backends[self.current_account][self.region], cluster)
+    return ActionResult({"cluster": answer})
+
+
+def refuse_second_update(cluster, what):
+    if cluster.status == "DELETING":
+        in_use(f"Cannot {what} because cluster {cluster.name} is being deleted")
+    if cluster.update:
+        in_use(f"Cannot {what} because cluster {cluster.name} currently has update {cluster.update['id']} in progress")
+
+
+def begin(self, cluster, kind, apply):
+    """Takes effect at the end of the update, as far as a reader sees."""
+    update = {"id": str(uuid.uuid4()), "status": "InProgress", "type": kind, "params": [], "createdAt": now(), "errors": []}
+    cluster.updates[update["id"]] = update
+    cluster.update = {"id": update["id"], "until": time.time() + delay(self.current_account, "eks_update"), "apply": apply}
+    find(self, cluster.name)
+    return ActionResult({"update": update})
+
+
+@operation
+def update_cluster_config(self):
+    cluster = find(self)
+    vpc = self._get_param("resourcesVpcConfig") or {}
+    fields = {
+        "access": {key: vpc[key] for key in ("endpointPublicAccess", "endpointPrivateAccess", "publicAccessCidrs") if key in vpc},
+        "subnets": {key: vpc[key] for key in ("subnetIds",) if key in vpc},
+        "groups": {key: vpc[key] for key in ("securityGroupIds",) if key in vpc},
+        **{key: self._get_param(key) for key in ("logging", "accessConfig", "upgradePolicy", "deletionProtection")},
+    }
+    asked = [(key, value) for key, value in fields.items() if value not in (None, {})]
+    if len(asked) != 1:
+        invalid("Only one type of update can be made at a time")
+    kind, value = asked[0]
+    refuse_second_update(cluster, f"{kind} update")
+    fields = cluster.fields
+    if kind in ("access", "subnets", "groups"):
+        current, new = fields["resourcesVpcConfig"], {**fields["resourcesVpcConfig"], **value}
+        if not new["endpointPublicAccess"] and not new["endpointPrivateAccess"]:
+            invalid("Private and public endpoint access cannot be false at the same time")
+        new["publicAccessCidrs"] = (new["publicAccessCidrs"] or ["0.0.0.0/0"]) if new["endpointPublicAccess"] else []
+        name = "resourcesVpcConfig"
+    elif kind == "logging":
+        name, current, new = kind, fields[kind], logging_of(value, enabled_logs(fields[kind]))
+    elif kind == "accessConfig":
+        name, current, new = kind, fields[kind], {"authenticationMode": value["authenticationMode"]}
+        if MODES.index(new["authenticationMode"]) < MODES.index(current["authenticationMode"]):
+            invalid(f"Unsupported authentication mode update from {current['authenticationMode']} to {new['authenticationMode']}")
+    else:
+        name, current, new = kind, fields[kind], value
+    if new == current:
+        invalid(f"Cluster is already at the desired configuration with {kind}")
+    return begin(self, cluster, "ConfigUpdate", lambda: fields.update({name: new}))
+
+
+@operation
+def update_cluster_version(self):
+    cluster, version = find(self), self._get_param("version")
+    before = cluster.fields["version"]
+    if version not in SUPPORTED or SUPPORTED.index(version) != SUPPORTED.index(before) + 1:
+        invalid(f"Unsupported Kubernetes minor version update from {before} to {version}")
+    refuse_second_update(cluster, "VersionUpdate")
+    return begin(self, cluster, "VersionUpdate", lambda: cluster.fields.update(version=version))
+
+
+@operation
+def describe_update(self):
+    cluster, id = find(self), self._get_param("updateId")
+    return ActionResult({"update": cluster.updates.get(id) or not_found(f"No update found for ID: {id}")})
+
+
+@operation
+def list_updates(self):
+    return paged(self, "updateIds", find(self).updates)
+
+
+def paged(self, key, items):
+    items, size, start = list(items), int(self._get_param("maxResults") or 100), int(self._get_param("nextToken") or 0)
+    more = {"nextToken": str(start + size)} if start + size < len(items) else {}
+    return ActionResult({key: items[start : start + size], **more})
+
+
+# 33. Access entries.
+
+
+@operation
+def create_access_entry(self):
+    cluster, principal = active(self), self._get_param("principalArn")
+    if cluster.fields["accessConfig"]["authenticationMode"] == "CONFIG_MAP":
+        raise Refusal("InvalidRequestException", "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation.")
+    if principal in cluster.entries:
+        in_use("The specified access entry resource is already in use on this cluster.")
+    kind, (_, _, _, _, account, name) = self._get_param("type") or "STANDARD", principal.split(":", 5)
+    groups = self._get_param("kubernetesGroups") or []
+    if kind != "STANDARD" and groups:
+        invalid("The kubernetesGroups can only be set for access entries of type STANDARD")
+    identity, last = name.split("/", 1)[0], name.rsplit("/", 1)[-1]
+    arn = f"arn:aws:eks:{self.region}:{self.current_account}:access-entry/{cluster.name}/{identity}/{account}/{last}/{uuid.uuid4()}"
+    username = self._get_param("username") or (principal if kind == "STANDARD" else "system:node:{{EC2PrivateDNSName}}")
+    cluster.entries[principal] = {
+        "clusterName": cluster.name,
+        "principalArn": principal,
+        "kubernetesGroups": groups if kind == "STANDARD" else ["system:nodes"],
+        "accessEntryArn": arn,
+        "createdAt": now(),
+        "modifiedAt": now(),
+        "tags": dict(self._get_param("tags") or {}),
+        "username": username,
+        "type": kind,
+        "policies": {},
+    }
+    return ActionResult({"accessEntry": cluster.entries[principal]})
+
+
+def entry(self):
+    principal = self._get_param("principalArn")
+    return find(self).entries.get(principal) or not_found(f"The specified principalArn could not be found: {principal}.")
+
+
+@operation
+def describe_access_entry(self):
+    return ActionResult({"accessEntry": entry(self)})
+
+
+@operation
+def update_access_entry(self):
+    one = entry(self)
+    one["kubernetesGroups"] = self._get_param("kubernetesGroups", one["kubernetesGroups"])
+    one["username"] = self._get_param("username") or one["username"]
+    return ActionResult({"accessEntry": one})
+
+
+@operation
+def delete_access_entry(self):
+    find(self).entries.pop(entry(self)["principalArn"])
+    return EmptyResult()
+
+
+@operation
+def list_access_entries(self):
+    return paged(self, "accessEntries", find(self).entries)
+
+
+@operation
+def associate_access_policy(self):
+    one, policy = entry(self), self._get_param("policyArn")
+    if one["type"] != "STANDARD":
+        raise Refusal("InvalidRequestException", "The access policies can only be associated with access entries of type STANDARD")
+    scope = self._get_param("accessScope")
+    one["policies"][policy] = {"policyArn": policy, "accessScope": {"namespaces": [], **scope}, "associatedAt": now(), "modifiedAt": now()}
+    return ActionResult({"clusterName": one["clusterName"], "principalArn": one["principalArn"], "associatedAccessPolicy": one["policies"][policy]})
+
+
+@operation
+def disassociate_access_policy(self):
+    policy = self._get_param("policyArn")
+    if not entry(self)["policies"].pop(policy, None):
+        not_found(f"The specified policyArn could not be found: {policy}.")
+    return EmptyResult()
+
+
+@operation
+def list_associated_access_policies(self):
+    return paged(self, "associatedAccessPolicies", entry(self)["policies"].values())
+
+
+# 34. Add-ons.
+
+
+@operation
+def create_addon(self):
+    cluster, name = active(self), self._get_param("addonName")
+    if name not in ADDONS:
+        invalid(f"Addon {name} specified is not supported")
+    if name in cluster.addons:
+        in_use("Addon already exists.")
+    conflict = cluster.bootstrapped and name in ("vpc-cni", "coredns", "kube-proxy") and self._get_param("resolveConflicts") == "NONE"
+    cluster.addons[name] = {
+        "addonName": name,
+        "clusterName": cluster.name,
+        "addonVersion": self._get_param("addonVersion") or ADDONS[name],
+        "addonArn": f"arn:aws:eks:{self.region}:{self.current_account}:addon/{cluster.name}/{name}/{uuid.uuid4()}",
+        "createdAt": now(),
+        "modifiedAt": now(),
+        "tags": dict(self._get_param("tags") or {}),
+        "configurationValues": self._get_param("configurationValues"),
+        "serviceAccountRoleArn": self._get_param("serviceAccountRoleArn"),
+        "conflict": conflict,
+        "update": None,
+    }
+    return ActionResult({"addon": addon(self)})
+
+
+def addon(self):
+    name, account = self._get_param("addonName"), self.current_account
+    one = find(self).addons.get(name) or not_found(f"No addon: {name} found in cluster: {self._get_param('name')}")
+    if one["update"] and time.time() >= one["update"][0]:
+        one.update({**one["update"][1], "update": None})
+    issues = []
+    if is_young(account, "eks_addon", one["addonArn"]):
+        one["status"] = "CREATING"
+    elif one["conflict"]:
+        one["status"] = "CREATE_FAILED"
+        issues = [{"code": "ConfigurationConflict", "message": "Conflicts found when trying to apply. Will not continue due to resolve conflicts mode."}]
+    elif is_young(account, "eks_addon_without_nodes", one["addonArn"]):
+        one["status"] = "DEGRADED"
+        issues = [{"code": "InsufficientNumberOfReplicas", "message": "The add-on is unhealthy because it doesn't have the desired number of replicas."}]
+    else:
+        one["status"] = "UPDATING" if one["update"] else "ACTIVE"
+    one["health"] = {"issues": issues}
+    return one
+
+
+@operation
+def describe_addon(self):
+    return ActionResult({"addon": addon(self)})
+
+
+@operation
+def list_addons(self):
+    return paged(self, "addons", find(self).addons)
+
+
+@operation
+def update_addon(self):
+    one = addon(self)
+    if one["status"] in ("CREATING", "UPDATING"):
+        raise Refusal("InvalidRequestException", f"Addon {one['addonName']} cannot be updated as it is currently in {one['status']} state")
+    new = {key: self._get_param(key) for key in ("addonVersion", "configurationValues", "serviceAccountRoleArn")}
+    one["update"] = (time.time() + delay(self.current_account, "eks_update"), {key: value for key, value in new.items() if value is not None})
+    addon(self)
+    return ActionResult({"update": {"id": str(uuid.uuid4()), "status": "InProgress", "type": "AddonUpdate", "createdAt": now()}})
+
+
+@operation
+def delete_addon(self):
+    one = addon(self)
+    find(self).addons.pop(one["addonName"])
+    return ActionResult({"addon": {**one, "status": "DELETING"}})
+
+
+# 35. Managed node groups.
+
+
+def node_group(self):
+    name = self._get_param("nodegroupName")
+    group = find(self).nodegroups.get(name) or not_found(f"No node group found for name: {name}.")
+    if group.update and time.time() >= group.update[0]:
+        group.update[1]()
+        group.update = None
+    young = is_young(self.current_account, "eks_node_group", group.arn)
+    group.status = "CREATING" if young else "UPDATING" if group.update else "ACTIVE"
+    return group
+
+
+ORIGINAL_CREATE_GROUP = EKSResponse.create_nodegroup
+
+
+@operation
+def create_nodegroup(self):
+    cluster = active(self)
+    if self._get_param("nodegroupName") in cluster.nodegroups:
+        in_use(f"NodeGroup already exists with name {self._get_param('nodegroupName')} and cluster name {cluster.name}")
+    ORIGINAL_CREATE_GROUP(self)
+    group = cluster.nodegroups[self._get_param("nodegroupName")]
+    group.update = None
+    group.version = self._get_param("version") or cluster.fields["version"]
+    group.release_version = self._get_param("releaseVersion") or f"{group.version}.3-20250715"
+    group.scaling_config = dict(group.scaling_config)
+    group.update_config = self._get_param("updateConfig") or {"maxUnavailable": 1}
+    group.remote_access = None
+    if group.launch_template:
+        group.disk_size, group.instance_types = None, self._get_param("instanceTypes")
+        group.launch_template.setdefault("version", "1")
+    else:
+        group.disk_size = int(group.disk_size)
+        group.ami_type = self._get_param("amiType") or "AL2023_x86_64_STANDARD"
+    return ActionResult({"nodegroup": node_group(self)})
+
+
+@operation
+def describe_nodegroup(self):
+    return ActionResult({"nodegroup": node_group(self)})
+
+
+def idle_group(self):
+    group = node_group(self)
+    if group.status != "ACTIVE":
+        in_use(f"Nodegroup cannot be updated as it is currently not in Active State")
+    return group
+
+
+def begin_group(self, group, kind, apply):
+    group.update = (time.time() + delay(self.current_account, "eks_update"), apply)
+    node_group(self)
+    return ActionResult({"update": {"id": str(uuid.uuid4()), "status": "InProgress", "type": kind, "createdAt": now()}})
+
+
+@operation
+def update_nodegroup_config(self):
+    group = idle_group(self)
+    names = {"labels": "labels", "taints": "taints", "scaling_config": "scalingConfig", "update_config": "updateConfig"}
+    asked = {name: self._get_param(param) for name, param in names.items()}
+    size = {**group.scaling_config, **(asked["scaling_config"] or {})}
+    if not size["minSize"] <= size["desiredSize"] <= size["maxSize"]:
+        invalid("desiredSize must be between minSize and maxSize")
+    backend, cluster, name = self.eks_backend, self._get_param("name"), group.nodegroup_name
+    return begin_group(self, group, "ConfigUpdate", lambda: backend.update_nodegroup_config(cluster, name, **asked))
+
+
+@operation
+def update_nodegroup_version(self):
+    group = idle_group(self)
+    template = self._get_param("launchTemplate")
+    if template and (not group.launch_template or template.get("id", group.launch_template["id"]) != group.launch_template["id"]):
+        invalid("You cannot specify a different launch template than the one that is used by the node group")
+    version = self._get_param("version") or group.version
+    if SUPPORTED.index(version) > SUPPORTED.index(find(self).fields["version"]):
+        invalid(f"Nodegroup Kubernetes version {version} should be equal to or less than the cluster's")
+    release = self._get_param("releaseVersion") or f"{version}.3-20250715"
+
+    def apply():
+        group.version, group.release_version = version, release
+        if template:
+            group.launch_template["version"] = template["version"]
+
+    return begin_group(self, group, "VersionUpdate", apply)
+
+
+# 36, 37. Tags of all of them.
+
+
+def tagged(account, region):
+    """(ARN, tags, type in the tagging API)."""
+    for cluster in list(eks_backends[account][region].clusters.values()):
+        yield cluster.arn, cluster.tags, "eks:cluster"
+        for one in list(cluster.entries.values()):
+            yield one["accessEntryArn"], one["tags"], "eks:access-entry"
+        for one in list(cluster.addons.values()):
+            yield one["addonArn"], one["tags"], "eks:addon"
+        for one in list(cluster.nodegroups.values()):
+            yield one.arn, one.tags, "eks:nodegroup"
+
+
+TAGGED.append(tagged)
+
+
+def tags_of(self):
+    wanted = self._extract_arn_from_path()
+    for arn, tags, _ in tagged(self.current_account, self.region):
+        if arn == wanted:
+            return tags
+    raise Refusal("NotFoundException", f"Resource {wanted} was not found", 404)
+
+
+@operation
+def tag_resource(self):
+    tags_of(self).update(self._get_param("tags"))
+    return EmptyResult()
+
+
+@operation
+def untag_resource(self):
+    tags = tags_of(self)
+    for key in self.querystring.get("tagKeys", []):
+        tags.pop(key, None)
+    return EmptyResult()
+
+
+@operation
+def list_tags_for_resource(self):
+    return ActionResult({"tags": tags_of(self)})
