@@ -61,6 +61,16 @@ where
     Ok(found.await?.into_iter().flatten().collect())
 }
 
+/// A name that is taken: by what may be adopted.
+pub fn taken<T>(id: &str, result: Result<T, Fault>) -> Result<T, Fault> {
+    result.map_err(|fault| match fault.class {
+        Class::Exists => {
+            fault.hint(format!("adopt it with the option `adopt: \"{id}\"`, or give this one another name"))
+        }
+        _ => fault,
+    })
+}
+
 /// EKS takes one update of a thing at a time: the engine looks again, and goes on with what is left.
 pub fn one_at_a_time(what: &str) -> Fault {
     Fault::new(Class::Busy, format!("{what} is being updated, and EKS takes one change at a time"))

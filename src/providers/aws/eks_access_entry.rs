@@ -1,5 +1,5 @@
-//! `aws::eks_access_entry`, with its access policies. Reads: one GetResources, 100 a page; one ListAccessEntries for each
-//! cluster that it names, 100 a page; one DescribeAccessEntry for each entry of these, and one
+//! `aws::eks_access_entry`, with its access policies. Reads: one GetResources, 100 a page; one ListAccessEntries for
+//! each cluster that it names, 100 a page; one DescribeAccessEntry for each entry of these, and one
 //! ListAssociatedAccessPolicies for each of ours, eight at a time.
 
 use std::collections::BTreeSet;
@@ -112,7 +112,7 @@ impl AwsKind for EksAccessEntry {
     }
 
     async fn list(region: &Region, search: &Search<'_>) -> Result<Vec<Found<Self>>, Fault> {
-        // An entry's ARN holds the principal's name, and not its path: the entries of these clusters are looked through.
+        // An entry's ARN holds the principal's name without its path: all entries of these clusters are looked at.
         let (ids, stack) = match search.select() {
             Select::Ids(ids) => (ids.clone(), None),
             Select::Named(clusters) => (within(region, clusters.clone()).await?, None),
@@ -136,8 +136,9 @@ impl AwsKind for EksAccessEntry {
             .set_username(inputs.user_name.clone())
             .client_request_token(&birth.token)
             .set_tags(Some(birth.tags.clone().into_iter().collect()));
-        call.send().await.or_fault("eks:CreateAccessEntry")?;
-        Ok(Some(format!("{}:{}", inputs.cluster_name, inputs.principal_arn)))
+        let id = format!("{}:{}", inputs.cluster_name, inputs.principal_arn);
+        eks::taken(&id, call.send().await.or_fault("eks:CreateAccessEntry"))?;
+        Ok(Some(id))
     }
 
     async fn complete(region: &Region, id: &str, inputs: &Inputs) -> Result<(), Fault> {

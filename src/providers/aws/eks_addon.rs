@@ -95,8 +95,9 @@ impl AwsKind for EksAddon {
             .set_resolve_conflicts(inputs.resolve_conflicts_on_create.as_deref().map(ResolveConflicts::from))
             .client_request_token(&birth.token)
             .set_tags(Some(birth.tags.clone().into_iter().collect()));
-        call.send().await.or_fault("eks:CreateAddon")?;
-        Ok(Some(format!("{}:{}", inputs.cluster_name, inputs.addon_name)))
+        let id = format!("{}:{}", inputs.cluster_name, inputs.addon_name);
+        eks::taken(&id, call.send().await.or_fault("eks:CreateAddon"))?;
+        Ok(Some(id))
     }
 
     /// One UpdateAddon with all that is known: what it is not told may go back to AWS's default.

@@ -190,8 +190,9 @@ impl AwsKind for EksNodeGroup {
             .set_release_version(inputs.release_version.clone())
             .client_request_token(&birth.token)
             .set_tags(Some(birth.tags.clone().into_iter().collect()));
-        call.send().await.or_fault("eks:CreateNodegroup")?;
-        Ok(Some(format!("{}:{name}", inputs.cluster_name)))
+        let id = format!("{}:{name}", inputs.cluster_name);
+        eks::taken(&id, call.send().await.or_fault("eks:CreateNodegroup"))?;
+        Ok(Some(id))
     }
 
     /// UpdateNodegroupConfig or UpdateNodegroupVersion; if both, the fault makes the engine look again after the first.

@@ -61,6 +61,7 @@ async fn access_entry() {
     let live = w.update(&live, ENTRY, json!({ "policy_association": [] })).await;
     let taken = w.try_create(ENTRY, "again", inputs).await.unwrap_err();
     assert_eq!(taken.class, Class::Exists);
+    assert!(taken.hint.unwrap().contains(&format!("`adopt: \"main:{principal}\"`")));
     w.delete(&live, ENTRY).await;
     let nowhere = json!({ "cluster_name": "nowhere", "principal_arn": principal });
     assert_eq!(w.try_create(ENTRY, "lost", nowhere).await.unwrap_err().class, Class::NotFound);
@@ -76,10 +77,8 @@ async fn an_access_entry_of_nodes() {
     let inputs = json!({ "cluster_name": "main", "principal_arn": w.role("nodes"), "type": "EC2_LINUX" });
     w.create(ENTRY, "nodes", inputs).await;
     let scope = |of: Json| json!({ "policy_arn": VIEW, "access_scope": of });
-    let wrong = json!({
-        "type": "EC2_WINDOWS", "kubernetes_groups": ["a"],
-        "policy_association": [scope(json!({ "type": "cluster", "namespaces": ["a"] })), scope(json!({ "type": "namespace" }))],
-    });
+    let scopes = [scope(json!({ "type": "cluster", "namespaces": ["a"] })), scope(json!({ "type": "namespace" }))];
+    let wrong = json!({ "type": "EC2_WINDOWS", "kubernetes_groups": ["a"], "policy_association": scopes });
     assert_eq!(
         w.mistakes(ENTRY, wrong),
         [
@@ -169,7 +168,9 @@ async fn node_group() {
         "update_config": { "max_unavailable_percentage": 33 },
         "instance_types": ["m7i.large", "m6i.large"], "ami_type": "BOTTLEROCKET_x86_64", "capacity_type": "SPOT",
         "disk_size": 50, "labels": { "pool": "system", "tier": "a" }, "version": "1.31",
-        "taint": [{ "key": "only", "value": "system", "effect": "NO_SCHEDULE" }, { "key": "gpu", "effect": "NO_EXECUTE" }],
+        "taint": [
+            { "key": "only", "value": "system", "effect": "NO_SCHEDULE" }, { "key": "gpu", "effect": "NO_EXECUTE" },
+        ],
     });
     let live = w.create(GROUP, "system", inputs.clone()).await;
     assert_eq!((live.id.as_str(), &live.status), ("main:system", &Status::Pending("creating".into())));
@@ -199,17 +200,9 @@ async fn node_group() {
     let template = json!({ "launch_template": { "id": "lt-0a1b2c3d4e5f60718", "version": "1" } });
     let refused = w.try_update(&live, GROUP, template).await.unwrap_err();
     assert!(refused.class == Class::Invalid && refused.hint.unwrap().contains("`node_group_name`"));
-    assert_eq!(
-        w.try_create(GROUP, "again", {
-            let mut again = inputs;
-            again["node_group_name"] = json!("system");
-            again
-        })
-        .await
-        .unwrap_err()
-        .class,
-        Class::Exists
-    );
+    let mut again = inputs;
+    again["node_group_name"] = json!("system");
+    assert_eq!(w.try_create(GROUP, "again", again).await.unwrap_err().class, Class::Exists);
 
     assert_eq!(w.try_delete(&cluster, "aws::eks_cluster").await.unwrap_err().class, Class::Busy);
     w.delete(&w.read(GROUP, &live.id).await, GROUP).await;
@@ -334,7 +327,9 @@ async fn what_is_in_a_cluster_is_adopted() {
         call.send().await.unwrap();
         ids.push(live.id);
     }
-    let wrong = s.try_plan(full(&number, "1.31", json!({}))).await.unwrap_err();
+    let by_name = json!({ "cluster_name": "prod" });
+    let by_name = json!({ "entry": by_name, "addon": by_name, "group": by_name });
+    let wrong = s.try_plan(full(&number, "1.31", by_name)).await.unwrap_err();
     assert_eq!(wrong.len(), 3, "{wrong:#?}");
     for id in &ids {
         assert!(wrong.iter().any(|one| one.hint.as_ref().unwrap().contains(&format!("adopt: \"{id}\""))), "{wrong:#?}");

@@ -18,8 +18,10 @@ from wire import DELAYS, LOCK, TAGGED, TAKES_TOKEN, Refusal, is_young
 TAKES_TOKEN.update({f"eks:Create{name}": "clientRequestToken" for name in ("Cluster", "Nodegroup", "Addon", "AccessEntry")})
 
 CLUSTER = "{0}/clusters/(?P<name>[^/]+)"
-for path in ("/access-entries", "/access-entries/.+", "/addons", "/addons/.+", "/updates", "/updates/[^/]+", "/node-groups/[^/]+/update-version"):
+for path in ("/access-entries", "/addons", "/updates"):
     urls.url_paths[f"{CLUSTER}{path}$"] = urls.response.dispatch
+    urls.url_paths[f"{CLUSTER}{path}/(?P<rest>.+)$"] = urls.response.dispatch
+urls.url_paths[f"{CLUSTER}/node-groups/(?P<nodegroupName>[^/]+)/update-version$"] = urls.response.dispatch
 
 SUPPORTED = ("1.30", "1.31", "1.32", "1.33")
 ADDONS = {
@@ -71,7 +73,7 @@ def certificate():
 CERTIFICATE = certificate()
 
 
-# 30 to 32. Clusters: their fields, their states, one update at a time.
+# 30 to 33. Clusters: their fields, their states, one update at a time.
 
 
 def find(self, name=None):
@@ -289,7 +291,7 @@ def paged(self, key, items):
     return ActionResult({key: items[start : start + size], **more})
 
 
-# 33. Access entries.
+# 34. Access entries.
 
 
 @operation
@@ -373,7 +375,7 @@ def list_associated_access_policies(self):
     return paged(self, "associatedAccessPolicies", entry(self)["policies"].values())
 
 
-# 34. Add-ons.
+# 35. Add-ons.
 
 
 @operation
@@ -448,7 +450,7 @@ def delete_addon(self):
     return ActionResult({"addon": {**one, "status": "DELETING"}})
 
 
-# 35. Managed node groups.
+# 36. Managed node groups.
 
 
 def node_group(self):
@@ -492,10 +494,15 @@ def describe_nodegroup(self):
     return ActionResult({"nodegroup": node_group(self)})
 
 
+@operation
+def list_nodegroups(self):
+    return paged(self, "nodegroups", find(self).nodegroups)
+
+
 def idle_group(self):
     group = node_group(self)
     if group.status != "ACTIVE":
-        in_use(f"Nodegroup cannot be updated as it is currently not in Active State")
+        in_use("Nodegroup cannot be updated as it is currently not in Active State")
     return group
 
 
@@ -536,7 +543,7 @@ def update_nodegroup_version(self):
     return begin_group(self, group, "VersionUpdate", apply)
 
 
-# 36, 37. Tags of all of them.
+# 37, 38. Tags of all of them.
 
 
 def tagged(account, region):
