@@ -192,19 +192,7 @@ impl AwsKind for EksCluster {
     type Outputs = Outputs;
 
     fn nature() -> Nature {
-        Nature {
-            natural_key: &["name"],
-            named_by: Some("name"),
-            normalise,
-            check,
-            timeout: 1800,
-            made_up: |output, inputs| match output {
-                "status" => Some("ACTIVE".into()),
-                "id" => inputs.get("name").cloned(),
-                _ => None,
-            },
-            ..Nature::default()
-        }
+        Nature { natural_key: &["name"], named_by: Some("name"), normalise, check, timeout: 1800, ..Nature::default() }
     }
 
     async fn list(region: &Region, search: &Search<'_>) -> Result<Vec<Found<Self>>, Fault> {

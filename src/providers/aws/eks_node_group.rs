@@ -139,7 +139,6 @@ impl AwsKind for EksNodeGroup {
             named_by: Some("node_group_name"),
             check,
             timeout: 3600,
-            made_up: |output, _| (output == "status").then(|| "ACTIVE".into()),
             ..Nature::default()
         }
     }

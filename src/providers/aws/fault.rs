@@ -202,6 +202,9 @@ fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
         "UnsupportedAvailabilityZoneException" => {
             "EKS has no room in one of these availability zones: choose subnets in others, as the message says".into()
         }
+        "InvalidRequestException" if message.contains("authentication mode must be set") => {
+            "set `authentication_mode` in the cluster's `access_config` to API_AND_CONFIG_MAP or API".into()
+        }
         _ if message.to_lowercase().contains("deletion protection") => {
             "set `deletion_protection` to false and apply that first".into()
         }

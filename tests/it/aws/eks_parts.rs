@@ -91,6 +91,20 @@ async fn an_access_entry_of_nodes() {
 }
 
 #[tokio::test]
+async fn a_cluster_with_a_config_map_only_has_no_access_entries() {
+    let w = World::new();
+    let inputs = json!({ "role_arn": w.role("eks"), "vpc_config": { "subnet_ids": w.two_subnets().await } });
+    let cluster = w.create("aws::eks_cluster", "main", inputs).await;
+    let inputs = json!({ "cluster_name": "main", "principal_arn": w.role("ops") });
+    let refused = w.try_create(ENTRY, "ops", inputs.clone()).await.unwrap_err();
+    assert_eq!(refused.class, Class::Invalid);
+    assert!(refused.hint.unwrap().contains("`access_config`"));
+    let mode = json!({ "access_config": { "authentication_mode": "API_AND_CONFIG_MAP" } });
+    w.update(&cluster, "aws::eks_cluster", mode).await;
+    w.create(ENTRY, "ops", inputs).await;
+}
+
+#[tokio::test]
 async fn an_access_entry_that_was_half_made_is_completed() {
     let w = World::new();
     w.cluster().await;
