@@ -120,6 +120,22 @@ What it adds to moto 5.2, and why:
 62. DetachInternetGateway of a VPC in which an instance has a public address: DependencyViolation. (moto: accepted.)
 85. The network interfaces of an instance go with it. (moto: they stay, and so must the subnet.)
 
+30. EKS clusters: accessConfig, upgradePolicy, deletionProtection, vpcId, the cluster's own security group, an issuer of
+    their own, a certificate that can be read, serviceIpv4Cidr and ipFamily, no endpoint before they are active; two
+    availability zones and a supported version are required. (moto: left out, or the same for all clusters.)
+31. Delays: `eks_cluster`, `eks_node_group` and `eks_addon` are being created, `eks_update` is under way, a cluster is
+    being deleted (`eks_delete`), and `eks_addon_without_nodes` is DEGRADED for so long. (moto: done at once.)
+32. UpdateClusterConfig: one type of change, which is one; not while another update is in progress. Logging is merged.
+    UpdateClusterVersion, DescribeUpdate, ListUpdates. (moto: replaces what is given, and has no updates or versions.)
+33. DeleteCluster is refused with deletion protection and during an update; it, and creates in it, are refused with the
+    codes that AWS gives. Client tokens of the creates. (moto: accepted, or with other codes; makes another one.)
+34. Access entries and their policies. (moto: not implemented.)
+35. Add-ons, with the conflict that makes a create fail. (moto: not implemented.)
+36. Node groups: updateConfig, the cluster's version as default, a disk size that is a number, UpdateNodegroupVersion,
+    sizes that fit, ListNodegroups of a cluster that is not there. (moto: left out, or an error 500.)
+37. TagResource and UntagResource for all of EKS, with all the keys. (moto: of clusters, and only the first key.)
+38. `eks:cluster`, `eks:access-entry`, `eks:addon` and `eks:nodegroup` in the tagging API. (moto: nothing of EKS.)
+
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """
 

@@ -115,7 +115,11 @@ def seen(self, action, account):
     if not token:
         return None, None, None
     key = (account, self.region, operation(self), token)
-    digest = hashlib.sha256(self.raw_body if isinstance(self.raw_body, bytes) else str(self.raw_body).encode()).hexdigest()
+    body = self.raw_body if isinstance(self.raw_body, bytes) else str(self.raw_body).encode()
+    if body.startswith(b"{"):
+        # The order of keys in a map of tags means nothing.
+        body = json.dumps(json.loads(body), sort_keys=True).encode()
+    digest = hashlib.sha256(body).hexdigest()
     with LOCK:
         earlier = TOKENS.get(key)
     if not earlier:

@@ -59,7 +59,7 @@ fn answered(meta: &ErrorMetadata, raw: &HttpResponse, operation: &str) -> Fault 
     let message = meta.message().unwrap_or_default().trim().trim_end_matches('.');
     let status = raw.status().as_u16();
     let mut fault = Fault::new(
-        in_context(code, message).unwrap_or_else(|| classify(code, status)),
+        in_context(code, message, operation).unwrap_or_else(|| classify(code, status)),
         if message.is_empty() { format!("AWS answered with status {status}") } else { lower_first(message) },
     );
     fault.code = Some(code.to_owned()).filter(|code| !code.is_empty());

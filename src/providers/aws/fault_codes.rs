@@ -24,12 +24,25 @@ fn fresh(code: &str, message: &str) -> Option<Class> {
     unknown.then_some(Class::NotFound)
 }
 
-/// What a code allows that has several meanings, by what is said with it.
-pub fn in_context(code: &str, message: &str) -> Option<Class> {
-    match code {
+/// What a code means where the operation, or the message, says more than the code does.
+pub fn in_context(code: &str, message: &str, operation: &str) -> Option<Class> {
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    match (operation.split_once(':').unwrap_or_default(), code) {
+        (("eks", name), "ResourceInUseException") if name.starts_with("Create") => Some(Class::Exists),
+        // Also for what is being made, or updated, at the moment.
+        (("eks", _), "InvalidRequestException")
+            if says(&["in progress", "not in ACTIVE status", "is currently in", "is currently not in"]) =>
+        {
+            Some(Class::Busy)
+        }
+        (("eks", _), "InvalidParameterException")
+            if says(&["does not exist", "Error in role params", "invalid principal"]) =>
+        {
+            Some(Class::NotFound)
+        }
         // Nothing that passes by itself.
-        "OperationNotPermitted" if message.contains("deletion protection") => Some(Class::Invalid),
-        "ValidationError" if message.contains("AutoScalingGroup name not found") => Some(Class::NotFound),
+        (_, "OperationNotPermitted") if says(&["deletion protection"]) => Some(Class::Invalid),
+        (_, "ValidationError") if says(&["AutoScalingGroup name not found"]) => Some(Class::NotFound),
         _ => fresh(code, message),
     }
 }
@@ -166,6 +179,12 @@ pub fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
         "LimitExceeded" | "LimitExceededException" => {
             "a quota is used up: delete what is not needed, make a document shorter, or raise it in Service Quotas".into()
         }
+        "UnsupportedAvailabilityZoneException" => {
+            "EKS has no room in one of these availability zones: choose subnets in others, as the message says".into()
+        }
+        "InvalidRequestException" if message.contains("authentication mode must be set") => {
+            "set `authentication_mode` in the cluster's `access_config` to API_AND_CONFIG_MAP or API".into()
+        }
         "UnsupportedCertificate" => {
             "the certificate is not issued yet: refer to `certificate_arn` of an aws::acm_certificate_validation, which \
              waits for that"
@@ -188,6 +207,9 @@ pub fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
         }
         "DBSnapshotAlreadyExists" => {
             "choose another `final_snapshot_identifier`, or delete the snapshot that has it".into()
+        }
+        _ if operation.starts_with("eks:") && message.to_lowercase().contains("deletion protection") => {
+            "apply `deletion_protection: false` first".into()
         }
         _ if code.starts_with("TooMany") || code.ends_with("LimitExceededException") => {
             "the account's quota is used up: delete what is not needed, or raise it in Service Quotas".into()
@@ -290,16 +312,31 @@ mod tests {
     #[test]
     fn one_code_of_auto_scaling_is_told_apart_by_its_message() {
         let missing = "AutoScalingGroup name not found - null";
-        assert_eq!(in_context("ValidationError", missing), Some(Class::NotFound));
-        assert_eq!(in_context("ValidationError", "At least one Availability Zone is required"), None);
+        assert_eq!(in_context("ValidationError", missing, ""), Some(Class::NotFound));
+        assert_eq!(in_context("ValidationError", "At least one Availability Zone is required", ""), None);
     }
 
     #[test]
     fn what_is_protected_is_not_waited_for() {
         let message = "Load balancer 'x' cannot be deleted because deletion protection is enabled";
-        assert_eq!(in_context("OperationNotPermitted", message), Some(Class::Invalid));
+        assert_eq!(in_context("OperationNotPermitted", message, ""), Some(Class::Invalid));
         let attachments = "You are not allowed to manage 'ela-attach' attachments.";
-        assert_eq!(in_context("OperationNotPermitted", attachments), None);
+        assert_eq!(in_context("OperationNotPermitted", attachments, ""), None);
+    }
+
+    #[test]
+    fn a_code_of_eks_means_what_the_operation_says() {
+        let of = |code, message, operation| in_context(code, message, operation);
+        let taken = "Cluster already exists with name: prod";
+        assert_eq!(of("ResourceInUseException", taken, "eks:CreateCluster"), Some(Class::Exists));
+        assert_eq!(of("ResourceInUseException", "has nodegroups attached", "eks:DeleteCluster"), None);
+        assert_eq!(classify("ResourceInUseException", 409), Class::Busy);
+        let young = "Cluster 'prod' is not in ACTIVE status";
+        assert_eq!(of("InvalidRequestException", young, "eks:CreateAddon"), Some(Class::Busy));
+        assert_eq!(of("InvalidRequestException", "nothing to do", "eks:UpdateAddon"), None);
+        let role = "Role with arn: x, could not be assumed because it does not exist";
+        assert_eq!(of("InvalidParameterException", role, "eks:CreateCluster"), Some(Class::NotFound));
+        assert!(hint("ResourceLimitExceededException", "", "eks:CreateCluster").unwrap().contains("Service Quotas"));
     }
 
     #[test]

@@ -1,58 +1,64 @@
 //! AWS: the list of its kinds and lookups, behind the provider's verbs.
 
+mod ami;
 mod batches;
 mod block_storage;
 mod census;
+mod certificates;
 mod cidr;
 pub mod client;
+mod dlm_policy_details;
+mod document;
+mod eks;
+mod eks_cluster_update;
 pub mod fault;
 mod fault_codes;
+mod iam_name;
+mod iam_role_policies;
+mod instance_read;
+mod instance_refresh;
+mod instance_update;
 mod kind;
+mod launch_template_data;
+mod load_balancing;
+mod lookups;
 mod policy;
+mod s3_bucket_emptying;
 mod secrets;
+mod security_group_rules;
 mod tagging;
 mod tags;
 mod users;
 
 mod acm_certificate;
 mod acm_certificate_validation;
-mod ami;
 mod autoscaling_group;
-mod certificates;
 mod db_instance;
 mod db_subnet_group;
 mod dlm_lifecycle_policy;
-mod dlm_policy_details;
-mod document;
 mod ebs_volume;
 mod ecr_repository;
 mod eip;
+mod eks_access_entry;
+mod eks_addon;
+mod eks_cluster;
+mod eks_node_group;
 mod iam_instance_profile;
-mod iam_name;
 mod iam_openid_connect_provider;
 mod iam_policy;
 mod iam_role;
-mod iam_role_policies;
 mod instance;
-mod instance_read;
-mod instance_refresh;
-mod instance_update;
 mod internet_gateway;
 mod key_pair;
 mod launch_template;
-mod launch_template_data;
 mod lb;
 mod lb_listener;
 mod lb_target_group;
-mod load_balancing;
-mod lookups;
 mod lower_case;
 mod nat_gateway;
 mod route_table;
 mod s3_bucket;
-mod s3_bucket_emptying;
 mod security_group;
-mod security_group_rules;
 mod ssm_parameter;
 mod subnet;
 mod vpc;
@@ -103,6 +109,10 @@ fn all() -> Vec<Box<dyn AnyKind>> {
         any::<key_pair::KeyPair>(),
         any::<instance::Instance>(),
         any::<ebs_volume::EbsVolume>(),
+        any::<eks_cluster::EksCluster>(),
+        any::<eks_access_entry::EksAccessEntry>(),
+        any::<eks_addon::EksAddon>(),
+        any::<eks_node_group::EksNodeGroup>(),
     ]
 }
 

@@ -2,6 +2,8 @@
 
 mod database;
 mod edge;
+mod eks;
+mod eks_parts;
 pub mod hosts;
 mod iam;
 pub mod launch;
