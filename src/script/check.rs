@@ -44,7 +44,8 @@ fn qualified(script: &Script) -> Known {
     }
     for lookup in script.lookups {
         let required = lookup.parameters.iter().take_while(|field| field.required).count();
-        known.insert(lookup.name.to_string(), (required..=lookup.parameters.len()).collect());
+        // A kind may have the same name: it is called with inputs.
+        known.entry(lookup.name.to_string()).or_default().extend(required..=lookup.parameters.len());
     }
     known
 }

@@ -57,10 +57,15 @@ struct Nothing {}
 
 /// The name of what is looked up.
 #[derive(JsonSchema)]
-#[allow(dead_code)]
-struct Named {
+pub struct Named {
     /// Its name.
-    name: String,
+    pub name: String,
+}
+
+impl From<&[Value]> for Named {
+    fn from(arguments: &[Value]) -> Self {
+        Named { name: arguments.first().and_then(Value::as_str).unwrap_or_default().to_owned() }
+    }
 }
 
 /// The fields of `Parameters` are passed in the order of their names.

@@ -210,8 +210,8 @@ impl Provider for Aws {
             lookups::CALLER => Ok(lookups::caller(self.client.identity().await?)),
             lookups::AVAILABILITY_ZONES => lookups::availability_zones(&*self.client.region(None).await?).await,
             lookups::SSM_PARAMETER => {
-                let parameter = arguments.first().and_then(Value::as_str).unwrap_or_default();
-                ssm_parameter::look_up(&*self.client.region(None).await?, parameter).await
+                let lookups::Named { name } = arguments.into();
+                ssm_parameter::look_up(&*self.client.region(None).await?, &name).await
             }
             ami::NAME => ami::find(&*self.client.region(None).await?, arguments).await,
             _ => Err(Fault::new(Class::Invalid, format!("{name} is not a lookup of AWS"))),

@@ -344,12 +344,12 @@ async fn what_has_the_name_is_adopted() {
             item("aws::autoscaling_group.app", group).with(|o| o.adopt = adopt.map(|(_, name)| name.into())),
         ]
     };
-    let conflict = format!("{:?}", s.try_plan(items(None)).await.err().expect("the names are taken"));
+    let conflict = format!("{:?}", s.try_plan(items(None)).await.expect_err("the names are taken"));
     assert!(conflict.contains(&format!("adopt: \\\"{id}")), "{conflict}");
     let template = json!({ "id": id });
     let alone = json!({ "min_size": 1, "max_size": 2, "vpc_zone_identifier": [subnet], "launch_template": template });
     let taken = s.try_plan(vec![item("aws::autoscaling_group.app", alone)]).await;
-    let conflict = format!("{:?}", taken.err().expect("the name is taken"));
+    let conflict = format!("{:?}", taken.expect_err("the name is taken"));
     assert!(conflict.contains("adopt it"), "{conflict}");
     let adopted = s.run(|| items(Some((&id, "app")))).await;
     let both = ["update aws::launch_template.app instance_type", "update aws::autoscaling_group.app launch_template"];

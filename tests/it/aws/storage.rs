@@ -90,7 +90,7 @@ async fn a_repository_lives_through_the_engine() {
     // Another's of that name.
     let ecr = aws_sdk_ecr::Client::new(&sdk(&s.account).await);
     ecr.create_repository().repository_name("app").send().await.unwrap();
-    let conflict = format!("{:?}", s.try_plan(items(true, "")).await.err().expect("the name is taken"));
+    let conflict = format!("{:?}", s.try_plan(items(true, "")).await.expect_err("the name is taken"));
     assert!(conflict.contains("adopt"), "{conflict}");
     let adopting = || items(true, "").into_iter().map(|item| item.with(|o| o.adopt = Some("app".into()))).collect();
     let adopted = s.run(adopting).await;
@@ -157,7 +157,7 @@ async fn a_parameter_lives_through_the_engine() {
     let ssm = aws_sdk_ssm::Client::new(&sdk(&s.account).await);
     let write = |value: &str| ssm.put_parameter().name("/app/token").value(value).overwrite(true);
     write("other").r#type("String".into()).send().await.unwrap();
-    let conflict = format!("{:?}", s.try_plan(of("String", "a")).await.err().expect("the name is taken"));
+    let conflict = format!("{:?}", s.try_plan(of("String", "a")).await.expect_err("the name is taken"));
     assert!(conflict.contains("adopt"), "{conflict}");
     let adopting =
         || of("String", "a").into_iter().map(|item| item.with(|o| o.adopt = Some("/app/token".into()))).collect();
@@ -282,7 +282,7 @@ async fn a_bucket_lives_through_the_engine() {
     let s3 = aws_sdk_s3::Client::new(&sdk(&s.account).await);
     let place = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(REGION.into()).build();
     s3.create_bucket().bucket(&first).create_bucket_configuration(place).send().await.unwrap();
-    let conflict = format!("{:?}", s.try_plan(items(&first, true)).await.err().expect("the name is taken"));
+    let conflict = format!("{:?}", s.try_plan(items(&first, true)).await.expect_err("the name is taken"));
     assert!(conflict.contains("adopt"), "{conflict}");
     let adopting =
         || items(&first, true).into_iter().map(|item| item.with(|o| o.adopt = Some(first.as_str().into()))).collect();
