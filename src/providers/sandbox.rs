@@ -266,12 +266,21 @@ impl State {
                     let record = self.records.get(&key(&kind.name, text));
                     record.is_some_and(|record| record.live.status != Status::Deleting)
                 };
-                if of.is_some_and(|kind| !there(&kind)) {
+                if of.is_some_and(|kind| !there(&kind)) && !self.is_output(text) {
                     found = Some(text.to_owned());
                 }
             })
         });
         found
+    }
+
+    /// What comes with another resource (a cluster's own security group) exists, and has no record.
+    fn is_output(&self, id: &str) -> bool {
+        self.records.values().any(|record| {
+            let mut named = false;
+            record.live.outputs.values().for_each(|value| value.strings(&mut |text| named |= text == id));
+            named && record.live.id != id
+        })
     }
 
     /// Holds that the provider drops when what they name goes: an association, a route.

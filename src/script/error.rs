@@ -112,6 +112,10 @@ fn explain(
             say(format!("there is no bit {index} in a number of {length} bits"))
         }
         E::ErrorFor(_) => say("`for` needs a list, a map's keys or values, a range, or a text".into()),
+        E::ErrorDataRace(name, _) if name.is_empty() => {
+            say("a closure uses the very variable that it is called on".into())
+                .hint("put what the closure needs into a variable of its own first: `let id = front.id;`")
+        }
         E::ErrorDataRace(name, _) => say(format!("`{name}` is changed while it is in use")),
         E::ErrorNonPureMethodCallOnConstant(name, _) => {
             say(format!("`{}` would change a constant", plain(&name))).hint("make a copy of it with `let`")

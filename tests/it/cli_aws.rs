@@ -113,7 +113,7 @@ for i in 0..50 {
 "#;
 
 #[test]
-fn a_plan_of_a_hundred_resources_costs_ten_calls() {
+fn a_plan_of_a_hundred_resources_costs_fifteen_calls() {
     let account = Account::new();
     let inventory = format!("[aws]\nregion = \"eu-central-1\"\naccount = \"{}\"\n", account.number);
     let project = reaching(Project::new(&inventory).file("playbooks/prod.rhai", MANY), &account);
@@ -127,6 +127,10 @@ fn a_plan_of_a_hundred_resources_costs_ten_calls() {
         [
             // Which kinds the stack owns anything of, so that what is no longer declared is found.
             "ec2:DescribeTags 1",
+            "autoscaling:DescribeTags 1",
+            "iam:GetAccountAuthorizationDetails 1",
+            // In the region, in the one that knows IAM, and for certificates that are waited for.
+            "tagging:GetResources 3",
             // Those of the stack; and the defaults of its VPCs, as for the next two.
             "ec2:DescribeSecurityGroups 2",
             "ec2:DescribeNetworkAcls 1",

@@ -39,19 +39,9 @@ pub async fn owned_kinds(
         Type::AutoScalingGroup => groups,
         Type::Role => roles,
         Type::CertificateValidation => !awaited.is_empty(),
-        other => other.indexed().is_some_and(|name| arns.iter().any(|arn| is_of(arn, name))),
+        other => other.indexed().is_some_and(|name| arns.iter().any(|arn| tagging::is_of(arn, name))),
     });
     Ok(owned.map(|(name, _)| name.clone()).collect())
-}
-
-/// Whether an ARN is of a type as the tagging API names it: `rds:db` for `arn:aws:rds:eu-west-1:111122223333:db:main`.
-fn is_of(arn: &str, name: &str) -> bool {
-    let (service, of) = name.split_once(':').unwrap_or((name, ""));
-    let mut parts = arn.splitn(6, ':');
-    let (service_of, rest) = (parts.nth(2), parts.nth(2));
-    let rest = rest.unwrap_or_default();
-    let ends = rest.strip_prefix(of).is_some_and(|rest| of.is_empty() || rest.starts_with(['/', ':']));
-    service_of == Some(service) && ends
 }
 
 async fn ec2_types(region: &Region, stack: &str) -> Result<BTreeSet<String>, Fault> {
@@ -83,24 +73,4 @@ async fn owns_roles(region: &Region, stack: &str) -> Result<bool, Fault> {
         }
     }
     Ok(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_arn_tells_its_type() {
-        for (arn, of) in [
-            ("arn:aws:ecr:eu-west-1:111122223333:repository/team/app", "ecr:repository"),
-            ("arn:aws:rds:eu-west-1:111122223333:db:main", "rds:db"),
-            ("arn:aws:s3:::assets", "s3"),
-            ("arn:aws:iam::111122223333:oidc-provider/oidc.eks", "iam:oidc-provider"),
-            ("arn:aws:acm:eu-west-1:111122223333:certificate/0a1b", "acm:certificate"),
-        ] {
-            assert!(is_of(arn, of), "{arn}");
-        }
-        assert!(!is_of("arn:aws:rds:eu-west-1:111122223333:db-cluster:main", "rds:db"));
-        assert!(!is_of("arn:aws:iam::111122223333:policy/x", "iam:oidc-provider"));
-    }
 }

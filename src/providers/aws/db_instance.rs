@@ -167,6 +167,8 @@ impl AwsKind for DbInstance {
             fits,
             check,
             made_up,
+            // Whatever state it is in, nobody wants an empty one in its place.
+            mended: true,
             timeout: 3600,
             ..Nature::default()
         }

@@ -73,6 +73,8 @@ impl AwsKind for EksAddon {
                 _ => value.clone(),
             },
             check,
+            // An update that failed is done again; the network of running pods is not taken away for it.
+            mended: true,
             timeout: 1200,
             ..Nature::default()
         }

@@ -192,7 +192,15 @@ impl AwsKind for EksCluster {
     type Outputs = Outputs;
 
     fn nature() -> Nature {
-        Nature { natural_key: &["name"], named_by: Some("name"), normalise, check, timeout: 1800, ..Nature::default() }
+        Nature {
+            natural_key: &["name"],
+            named_by: Some("name"),
+            normalise,
+            check,
+            made_up,
+            timeout: 1800,
+            ..Nature::default()
+        }
     }
 
     async fn list(region: &Region, search: &Search<'_>) -> Result<Vec<Found<Self>>, Fault> {
@@ -388,4 +396,14 @@ fn check(inputs: &Map) -> Vec<Mistake> {
         }
     }
     mistakes
+}
+
+/// No two clusters have one issuer.
+fn made_up(output: &str, inputs: &Map) -> Option<Value> {
+    let name = inputs.get("name")?.as_str()?.to_uppercase();
+    match output {
+        "identity_oidc_issuer" => Some(format!("https://oidc.eks.eu-west-1.amazonaws.com/id/{name}").into()),
+        "endpoint" => Some(format!("https://{name}.gr7.eu-west-1.eks.amazonaws.com").into()),
+        _ => None,
+    }
 }

@@ -103,18 +103,34 @@ pub async fn arns_with(
 ) -> Result<BTreeSet<String>, Fault> {
     let mut found = BTreeSet::new();
     for (client, global) in [(&region.tagging, false), (&region.global_tagging, true)] {
-        let names: Vec<String> =
-            types.iter().filter(|of| of.is_global() == global).filter_map(|of| of.indexed()).map(Into::into).collect();
-        if names.is_empty() {
+        let names: Vec<&str> =
+            types.iter().filter(|of| of.is_global() == global).filter_map(|of| of.indexed()).collect();
+        // By service only: which types of a service it takes as a filter is not documented.
+        let services: BTreeSet<&str> = names.iter().filter_map(|name| name.split(':').next()).collect();
+        if services.is_empty() {
             continue;
         }
         let filter = TagFilter::builder().key(key).set_values(value.map(|value| vec![value.into()])).build();
-        let call = client.get_resources().tag_filters(filter).set_resource_type_filters(Some(names));
+        let call = client
+            .get_resources()
+            .tag_filters(filter)
+            .set_resource_type_filters(Some(services.into_iter().map(Into::into).collect()));
         let pages = call.into_paginator().page_size(100).items().send();
         let resources = pages.collect::<Result<Vec<_>, _>>().await.or_fault("tag:GetResources")?;
-        found.extend(resources.into_iter().filter_map(|resource| resource.resource_arn));
+        let arns = resources.into_iter().filter_map(|resource| resource.resource_arn);
+        found.extend(arns.filter(|arn| names.iter().any(|name| is_of(arn, name))));
     }
     Ok(found)
+}
+
+/// Whether an ARN is of a type as the tagging API names it: `rds:db` for `arn:aws:rds:eu-west-1:111122223333:db:main`.
+pub fn is_of(arn: &str, name: &str) -> bool {
+    let (service, of) = name.split_once(':').unwrap_or((name, ""));
+    let mut parts = arn.splitn(6, ':');
+    let (service_of, rest) = (parts.nth(2), parts.nth(2));
+    let rest = rest.unwrap_or_default();
+    let ends = rest.strip_prefix(of).is_some_and(|rest| of.is_empty() || rest.starts_with(['/', ':']));
+    service_of == Some(service) && ends
 }
 
 /// Adds and removes tags of one resource, in at most two calls.
@@ -344,5 +360,25 @@ impl SdkTag for aws_sdk_acm::types::Tag {
 impl TagPair for aws_sdk_autoscaling::types::TagDescription {
     fn pair(&self) -> (&str, &str) {
         (self.key().unwrap_or_default(), self.value().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_tells_its_type() {
+        for (arn, of) in [
+            ("arn:aws:ecr:eu-west-1:111122223333:repository/team/app", "ecr:repository"),
+            ("arn:aws:rds:eu-west-1:111122223333:db:main", "rds:db"),
+            ("arn:aws:s3:::assets", "s3"),
+            ("arn:aws:iam::111122223333:oidc-provider/oidc.eks", "iam:oidc-provider"),
+            ("arn:aws:acm:eu-west-1:111122223333:certificate/0a1b", "acm:certificate"),
+        ] {
+            assert!(is_of(arn, of), "{arn}");
+        }
+        assert!(!is_of("arn:aws:rds:eu-west-1:111122223333:db-cluster:main", "rds:db"));
+        assert!(!is_of("arn:aws:iam::111122223333:policy/x", "iam:oidc-provider"));
     }
 }
