@@ -130,7 +130,7 @@ fn a_plan_of_a_hundred_resources_costs_fifteen_calls() {
             "autoscaling:DescribeTags 1",
             "iam:GetAccountAuthorizationDetails 1",
             // In the region, in the one that knows IAM, and for certificates that are waited for.
-            "tagging:GetResources 3",
+            "resourcegroupstaggingapi:GetResources 3",
             // Those of the stack; and the defaults of its VPCs, as for the next two.
             "ec2:DescribeSecurityGroups 2",
             "ec2:DescribeNetworkAcls 1",

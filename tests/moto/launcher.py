@@ -144,10 +144,14 @@ import os
 import pathlib
 import sys
 import threading
+import warnings
 
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 from wire import Front
+
+# moto warns of codes that botocore's models do not list; AWS sends such codes too.
+warnings.simplefilter("ignore")
 
 for gap in sorted(pathlib.Path(__file__).parent.glob("gaps/[a-z]*.py")):
     importlib.import_module(f"gaps.{gap.stem}")

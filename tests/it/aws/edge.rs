@@ -383,7 +383,7 @@ async fn an_entry_lives_through_the_engine() {
         s.run(|| entry(&names, 60)).await,
         [
             "update aws::lb.main enable_cross_zone_load_balancing",
-            "update aws::lb_target_group.web health_check",
+            "update aws::lb_target_group.web health_check.path",
             "update aws::lb_listener.web port",
         ]
     );

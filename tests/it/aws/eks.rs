@@ -108,7 +108,7 @@ async fn a_cluster_takes_its_time() {
     assert_eq!(taken.class, Class::Exists);
     let refused = w.try_delete(&live, K).await.unwrap_err();
     assert_eq!(refused.class, Class::Invalid);
-    assert!(refused.hint.unwrap().contains("`deletion_protection` to false"));
+    assert!(refused.hint.unwrap().contains("`deletion_protection: false`"));
     let live = w.update(&live, K, json!({ "deletion_protection": false })).await;
     w.account.delay("eks_delete", 0.3);
     w.try_delete(&live, K).await.unwrap();
@@ -219,7 +219,10 @@ async fn a_cluster_lives_through_the_engine() {
         )
     };
     let changed = s.run(all).await;
-    assert_eq!(changed, ["update aws::eks_cluster.main enabled_cluster_log_types version vpc_config"]);
+    assert_eq!(
+        changed,
+        ["update aws::eks_cluster.main enabled_cluster_log_types version vpc_config.endpoint_private_access"]
+    );
     assert_eq!(s.attribute("aws::eks_cluster.main", "version").await, json!("1.32"));
     let calls = s.account.calls();
     assert_eq!((calls["eks:UpdateClusterConfig"], calls["eks:UpdateClusterVersion"]), (2, 1), "{calls:?}");

@@ -302,7 +302,7 @@ async fn what_is_in_a_cluster_lives_through_the_engine() {
         [
             "update aws::eks_access_entry.ops policy_association",
             "update aws::eks_addon.dns configuration_values",
-            "update aws::eks_node_group.system scaling_config",
+            "update aws::eks_node_group.system scaling_config.desired_size scaling_config.max_size scaling_config.min_size",
         ]
     );
     s.run(|| full(&number, "1.31", more())).await;

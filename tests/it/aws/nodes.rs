@@ -225,7 +225,8 @@ async fn a_new_template_is_rolled_out() {
     // The version is not known before the template has it, and the group waits for its instances.
     s.account.delay("instance_refresh", 1.0);
     let rolled = s.run(|| items("t3.small", 4)).await;
-    let both = ["update aws::launch_template.app instance_type", "update aws::autoscaling_group.app launch_template"];
+    let both =
+        ["update aws::launch_template.app instance_type", "update aws::autoscaling_group.app launch_template.version"];
     assert_eq!(rolled, both);
     assert_eq!(versions(&s).await, ["2", "2"]);
     // A change of another field starts none.
@@ -246,7 +247,7 @@ async fn a_new_template_is_rolled_out() {
     assert!(failed.contains("instance refresh rollback successful") && failed.contains("tries again"), "{failed}");
     assert_eq!(versions(&s).await, ["3", "3"]);
     let again = s.run(|| items("t3.large", 5)).await;
-    assert_eq!(again, ["update aws::autoscaling_group.app launch_template"]);
+    assert_eq!(again, ["update aws::autoscaling_group.app launch_template.version"]);
     assert_eq!(versions(&s).await, ["4", "4"]);
 
     // One that failed is no news to a change of something else.
@@ -298,8 +299,10 @@ async fn a_group_lives_through_the_engine() {
     assert_eq!(s.plan(items(4)).await, [""; 0], "a version that is not the default counts for nothing");
     let default = ec2.modify_launch_template().launch_template_id(id.as_str().unwrap()).default_version("2");
     default.send().await.unwrap();
-    let both =
-        ["update aws::launch_template.app image_id instance_type", "update aws::autoscaling_group.app launch_template"];
+    let both = [
+        "update aws::launch_template.app image_id instance_type",
+        "update aws::autoscaling_group.app launch_template.version",
+    ];
     assert_eq!(s.run(|| items(4)).await, both);
 
     let renamed = || {
@@ -352,7 +355,8 @@ async fn what_has_the_name_is_adopted() {
     let conflict = format!("{:?}", taken.expect_err("the name is taken"));
     assert!(conflict.contains("adopt it"), "{conflict}");
     let adopted = s.run(|| items(Some((&id, "app")))).await;
-    let both = ["update aws::launch_template.app instance_type", "update aws::autoscaling_group.app launch_template"];
+    let both =
+        ["update aws::launch_template.app instance_type", "update aws::autoscaling_group.app launch_template.version"];
     assert_eq!(adopted, both);
     assert_eq!(s.run(|| items(None)).await, [""; 0]);
     assert_eq!(s.destroy().await.len(), 2);

@@ -94,7 +94,7 @@ async fn a_repository_lives_through_the_engine() {
     assert!(conflict.contains("adopt"), "{conflict}");
     let adopting = || items(true, "").into_iter().map(|item| item.with(|o| o.adopt = Some("app".into()))).collect();
     let adopted = s.run(adopting).await;
-    assert_eq!(adopted, ["update aws::ecr_repository.app image_scanning_configuration lifecycle_policy"]);
+    assert_eq!(adopted, ["update aws::ecr_repository.app image_scanning_configuration.scan_on_push lifecycle_policy"]);
     assert_eq!(s.run(|| items(false, "")).await, ["update aws::ecr_repository.app image_scanning_configuration"]);
     let text = EXPIRE.replace("14", "9");
     ecr.put_lifecycle_policy().repository_name("app").lifecycle_policy_text(text).send().await.unwrap();
@@ -286,7 +286,7 @@ async fn a_bucket_lives_through_the_engine() {
     assert!(conflict.contains("adopt"), "{conflict}");
     let adopting =
         || items(&first, true).into_iter().map(|item| item.with(|o| o.adopt = Some(first.as_str().into()))).collect();
-    assert_eq!(s.run(adopting).await, ["update aws::s3_bucket.logs lifecycle_rule versioning"]);
+    assert_eq!(s.run(adopting).await, ["update aws::s3_bucket.logs lifecycle_rule versioning.enabled"]);
     s3.delete_public_access_block().bucket(&first).send().await.unwrap();
     s3.delete_bucket_lifecycle().bucket(&first).send().await.unwrap();
     let drifted = s.run(|| items(&first, true)).await;
