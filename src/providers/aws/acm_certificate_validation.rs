@@ -4,7 +4,7 @@
 //! AWS knows no such thing. That a stack waits for a certificate is remembered in tags on the certificate, beside those
 //! of the certificate's own owner, which may be another stack.
 
-use aws_sdk_acm::types::{CertificateDetail, CertificateStatus, DomainStatus};
+use aws_sdk_acm::types::{CertificateDetail, CertificateStatus, DomainStatus, DomainValidation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -106,13 +106,17 @@ fn status(detail: &CertificateDetail) -> Status {
         _ if is_pending(detail) => {
             let names = detail.domain_validation_options().iter();
             let unseen = names.filter(|of_name| of_name.validation_status() != Some(&DomainStatus::Success));
-            let mut unseen: Vec<&str> = unseen.filter_map(|of_name| Some(of_name.resource_record()?.name())).collect();
+            let record = |of_name: &DomainValidation| {
+                let record = of_name.resource_record()?;
+                let bare = |name: &str| name.trim_end_matches('.').to_owned();
+                Some(format!("{} {} {}", bare(record.name()), record.r#type().as_str(), bare(record.value())))
+            };
+            let mut unseen: Vec<String> = unseen.filter_map(record).collect();
             unseen.sort_unstable();
             unseen.dedup();
-            let unseen: Vec<&str> = unseen.iter().map(|name| name.trim_end_matches('.')).collect();
             Status::Pending(match unseen.is_empty() {
                 true => "PENDING_VALIDATION".into(),
-                false => format!("PENDING_VALIDATION: waiting for {}", unseen.join(", ")),
+                false => format!("PENDING_VALIDATION: waiting for the record {}", unseen.join(", ")),
             })
         }
         Some(other) => Status::Failed(failure(detail).unwrap_or_else(|| other.as_str().to_owned())),

@@ -44,14 +44,15 @@ impl Shape {
 
 /// Brings a volume to a shape; done only once the volume shows it.
 pub async fn reshape(region: &Region, id: &str, wanted: &Shape) -> Result<(), Fault> {
+    let being_modified = || Fault::new(Class::Busy, format!("{id} is being modified"));
+    // Perhaps to this very shape: to ask again could count as one change too many. Asked before the volume is read, which
+    // then shows what has come of it.
+    if is_modifying(region, id).await? {
+        return Err(being_modified());
+    }
     let missing = wanted.beyond(&Shape::of(&volume(region, id).await?));
     if missing == Shape::default() {
         return Ok(());
-    }
-    let being_modified = || Fault::new(Class::Busy, format!("{id} is being modified"));
-    // Perhaps to this very shape: to ask again could count as one change too many.
-    if is_modifying(region, id).await? {
-        return Err(being_modified());
     }
     let call = region
         .ec2

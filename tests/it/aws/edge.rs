@@ -91,7 +91,10 @@ async fn waiting_for_a_certificate_leaves_its_owner_alone() {
     let live = w.create_waiting(k, "seen", inputs.clone()).await;
     assert_eq!(live.id, certificate.id);
     let Status::Pending(why) = &live.status else { panic!("{:?}", live.status) };
-    assert!(why.starts_with("PENDING_VALIDATION: waiting for _") && why.ends_with(".example.com"), "{why}");
+    assert!(
+        why.starts_with("PENDING_VALIDATION: waiting for the record _") && why.contains(".example.com CNAME _"),
+        "{why}"
+    );
     assert_eq!(w.read(of, &certificate.id).await, certificate);
     assert_eq!(w.owned(k).await, std::slice::from_ref(&live));
     assert!(w.aws.owned_kinds(None, "prod").await.unwrap().contains(k));

@@ -232,12 +232,15 @@ async fn a_cluster_lives_through_the_engine() {
     let vpc = aws_sdk_eks::types::VpcConfigRequest::builder().endpoint_private_access(false).build();
     let client = sdk(&s.account).await;
     client.update_cluster_config().name("prod").resources_vpc_config(vpc).send().await.unwrap();
-    assert_eq!(s.plan(all()).await, ["update aws::eks_cluster.main vpc_config"]);
+    assert_eq!(s.plan(all()).await, ["update aws::eks_cluster.main vpc_config.endpoint_private_access"]);
     s.run(all).await;
 
     let other_role = || items(&number, json!({ "role_arn": format!("arn:aws:iam::{number}:role/other") }));
     s.account.delay("eks_delete", 0.4);
-    assert_eq!(s.run(other_role).await, ["replace aws::eks_cluster.main role_arn version vpc_config"]);
+    assert_eq!(
+        s.run(other_role).await,
+        ["replace aws::eks_cluster.main role_arn version vpc_config.endpoint_private_access"]
+    );
     assert_eq!(s.destroy().await.len(), 4);
 }
 

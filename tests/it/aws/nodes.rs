@@ -315,7 +315,7 @@ async fn a_group_lives_through_the_engine() {
     };
     s.account.delay("autoscaling_ending", 0.5);
     let replaced = s.run(renamed).await;
-    assert_eq!(replaced, ["replace aws::autoscaling_group.app launch_template max_size min_size name"]);
+    assert_eq!(replaced, ["replace aws::autoscaling_group.app launch_template.version max_size min_size name"]);
     assert_eq!(s.destroy().await.len(), 4);
 }
 

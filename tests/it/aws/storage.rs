@@ -95,13 +95,19 @@ async fn a_repository_lives_through_the_engine() {
     let adopting = || items(true, "").into_iter().map(|item| item.with(|o| o.adopt = Some("app".into()))).collect();
     let adopted = s.run(adopting).await;
     assert_eq!(adopted, ["update aws::ecr_repository.app image_scanning_configuration.scan_on_push lifecycle_policy"]);
-    assert_eq!(s.run(|| items(false, "")).await, ["update aws::ecr_repository.app image_scanning_configuration"]);
+    assert_eq!(
+        s.run(|| items(false, "")).await,
+        ["update aws::ecr_repository.app image_scanning_configuration.scan_on_push"]
+    );
     let text = EXPIRE.replace("14", "9");
     ecr.put_lifecycle_policy().repository_name("app").lifecycle_policy_text(text).send().await.unwrap();
     assert_eq!(s.run(|| items(false, "")).await, ["update aws::ecr_repository.app lifecycle_policy"]);
     let key = "arn:aws:kms:eu-west-1:111122223333:key/0a1b";
     let replaced = s.run(|| items(false, key)).await;
-    assert_eq!(replaced, ["replace aws::ecr_repository.app encryption_configuration"]);
+    assert_eq!(
+        replaced,
+        ["replace aws::ecr_repository.app encryption_configuration.encryption_type encryption_configuration.kms_key"]
+    );
     assert_eq!(s.destroy().await, ["delete aws::ecr_repository.app"]);
     // The answer to the create is lost: there is one, and all of it is set.
     s.account.lose_answer("CreateRepository", 1);
@@ -290,8 +296,10 @@ async fn a_bucket_lives_through_the_engine() {
     s3.delete_public_access_block().bucket(&first).send().await.unwrap();
     s3.delete_bucket_lifecycle().bucket(&first).send().await.unwrap();
     let drifted = s.run(|| items(&first, true)).await;
-    assert_eq!(drifted, ["update aws::s3_bucket.logs lifecycle_rule public_access_block"]);
-    assert_eq!(s.run(|| items(&first, false)).await, ["update aws::s3_bucket.logs versioning"]);
+    let all = ["block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"];
+    let lines = all.map(|name| format!("public_access_block.{name}")).join(" ");
+    assert_eq!(drifted, [format!("update aws::s3_bucket.logs lifecycle_rule {lines}")]);
+    assert_eq!(s.run(|| items(&first, false)).await, ["update aws::s3_bucket.logs versioning.enabled"]);
     s.account.lose_answer("CreateBucket", 1);
     let second = format!("second-{}", s.account.number);
     assert_eq!(s.run(|| items(&second, false)).await, ["replace aws::s3_bucket.logs bucket"]);
