@@ -153,7 +153,9 @@ impl Events {
     fn masked(&self, event: Event) -> Event {
         let mut json = serde_json::to_value(&event).expect("an event is plain data");
         mask(&mut json, &self.secrets);
-        serde_json::from_value(json).unwrap_or(event)
+        serde_json::from_value(json).unwrap_or_else(|_| Event::Told {
+            diagnostic: Box::new(Diagnostic::warning("something happened that cannot be told without a secret")),
+        })
     }
 }
 

@@ -55,6 +55,9 @@ impl std::fmt::Display for Source {
 /// Shorter ones are in every other text, and could be guessed anyway.
 const SHORTEST: usize = 4;
 
+/// Shorter lines of a secret are in other texts too.
+const LINE: usize = 8;
+
 /// Which secrets there are, and the values that this run has learned. Cheap to clone; all clones know the same.
 #[derive(Clone, Default)]
 pub struct Secrets(Arc<RwLock<State>>);
@@ -71,6 +74,10 @@ impl Secrets {
     /// Says which there are.
     pub fn name(&self, sources: BTreeMap<String, Source>) {
         self.0.write().expect("no holder panics").sources = sources;
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.0.read().expect("no holder panics").sources.keys().cloned().collect()
     }
 
     pub fn source(&self, name: &str) -> Option<Source> {
@@ -94,7 +101,9 @@ impl Secrets {
             STANDARD.encode(value),
             urlencoding::encode(value).into_owned(),
         ];
-        for form in forms {
+        // A text of several lines may be shown line by line.
+        let lines = value.lines().filter(|line| line.len() >= LINE && *line != value).map(str::to_owned);
+        for form in forms.into_iter().chain(lines) {
             if !state.masks.iter().any(|(known, _)| *known == form) {
                 state.masks.push((form, format!("(secret {name})")));
             }
@@ -143,6 +152,13 @@ mod tests {
         }
         assert_eq!(secrets.mask("as a whole"), "as a whole");
         assert_eq!(format!("{secrets:?}"), r#"{"db", "tiny"}"#);
+    }
+
+    #[test]
+    fn no_line_of_a_secret_is_shown_by_itself() {
+        let secrets = Secrets::default();
+        secrets.learn("key", "-----BEGIN\nNOTAREALKEYLINE\nend\n");
+        assert_eq!(secrets.mask("  | NOTAREALKEYLINE\n  | end"), "  | (secret key)\n  | end");
     }
 
     #[test]

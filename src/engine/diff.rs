@@ -81,6 +81,19 @@ fn compare(kind: &Kind, field: &Field, found: Option<&Value>, written: &Value, c
     }
 }
 
+/// Lines of what holds a secret say only that it differs.
+pub fn hide(fields: &mut [FieldChange], inputs: &Map) {
+    for field in fields {
+        // A line is a whole input, or one key of a map.
+        let key = || field.path.split_once('.').and_then(|(name, key)| inputs.get(name)?.as_map()?.get(key));
+        if let Some(input) = inputs.get(&field.path).or_else(key).filter(|input| input.holds_secret()) {
+            field.sensitive = true;
+            field.before = field.before.as_ref().map(|_| Value::Null);
+            field.after = Some(input.clone());
+        }
+    }
+}
+
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use super::diff;
 use super::plan::{Action, Change, FieldChange, Reason};
 use super::refresh::{Listing, Range, World, cannot_read};
-use super::refusals::{cannot_adopt, looked_at_secret, protected, unknown_kind};
+use super::refusals::{cannot_adopt, cannot_rename, looked_at_secret, protected, unknown_kind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::declaration;
 use crate::resource::{
@@ -148,8 +148,15 @@ impl Forecast {
             Some(live) => {
                 let revealed = inputs.iter().map(|(name, value)| (name.clone(), self.reveal(value))).collect();
                 let (action, mut fields) = decide(kind, declaration, &revealed, live, reason.as_ref());
-                hide(&mut fields, &inputs);
-                (action, fields)
+                diff::hide(&mut fields, &inputs);
+                match self.goes_with(kind, declaration, live) {
+                    moved if moved.is_empty() => (action, fields),
+                    moved => {
+                        fields.retain(|field| !moved.iter().any(|other| other.path == field.path));
+                        fields.extend(moved);
+                        (Action::Replace, fields)
+                    }
+                }
             }
         };
         let reason = reason.or_else(|| match live.as_ref().map(|live| &live.status) {
@@ -161,6 +168,13 @@ impl Forecast {
             && let Some(Reason::Adopted { id }) = &reason
         {
             return Err(Box::new(cannot_adopt(declaration, id, &fields)));
+        }
+        if action == Action::Replace
+            && let Some(Reason::Renamed { from }) = &reason
+            && let Some(named) = kind.nature.named_by.filter(|name| fields.iter().any(|field| field.path == *name))
+        {
+            let old = live.as_ref().and_then(|live| live.inputs.get(named)).cloned().unwrap_or_default();
+            return Err(Box::new(cannot_rename(declaration, from, named, &old)));
         }
         if action == Action::Replace && declaration.options.protect {
             return Err(Box::new(protected(declaration, &fields)));
@@ -190,6 +204,25 @@ impl Forecast {
         }
         self.changes.lock().expect("no holder panics").insert(declaration.address.clone(), change.clone());
         Ok(change)
+    }
+
+    /// What is in something that is replaced goes with it, also if the new one has the same name.
+    fn goes_with(&self, kind: &Kind, declaration: &Declaration, live: &Live) -> Vec<FieldChange> {
+        let inside = kind.inputs.iter().filter(|field| field.immutable && field.names.is_some());
+        let moved = inside.filter_map(|field| {
+            let written = declaration.inputs.get(&field.name)?;
+            let Value::Reference(reference) = written else { return None };
+            let replaced = self.known_change(&reference.address)?.action == Action::Replace;
+            replaced.then(|| FieldChange {
+                path: field.name.clone(),
+                before: live.inputs.get(&field.name).cloned(),
+                after: Some(written.clone()),
+                forces_replace: true,
+                restarts: false,
+                sensitive: field.sensitive,
+            })
+        });
+        moved.collect()
     }
 
     /// With the values of secrets, which nothing but the comparison may have.
@@ -417,24 +450,12 @@ fn decide(
 ) -> (Action, Vec<FieldChange>) {
     let (action, fields) = diff::diff(kind, &declaration.options.ignore, inputs, live);
     match (&live.status, action) {
-        (Status::Failed(_), _) if !kind.nature.mended => (Action::Replace, fields),
+        (Status::Failed(_), _) if kind.nature.mended_by.is_none() => (Action::Replace, fields),
+        (Status::Failed(_), Action::None) => (Action::Update, fields),
         // Nothing differs, but it is not ready, or not ours yet: an update of no field.
         (Status::Pending(_), Action::None) => (Action::Update, fields),
         (_, Action::None) if reason.is_some() => (Action::Update, fields),
         _ => (action, fields),
-    }
-}
-
-/// Lines of what holds a secret say only that it differs.
-fn hide(fields: &mut [FieldChange], inputs: &Map) {
-    for field in fields {
-        // A line is a whole input, or one key of a map.
-        let key = || field.path.split_once('.').and_then(|(name, key)| inputs.get(name)?.as_map()?.get(key));
-        if let Some(input) = inputs.get(&field.path).or_else(key).filter(|input| input.holds_secret()) {
-            field.sensitive = true;
-            field.before = field.before.as_ref().map(|_| Value::Null);
-            field.after = Some(input.clone());
-        }
     }
 }
 

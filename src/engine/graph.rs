@@ -100,6 +100,10 @@ impl Order<'_> {
                 let before = match (self.removes[index], self.makes[index]) {
                     // Gone anyway, or let go of by the provider.
                     (Some(_), _) if used.hold == Hold::LetsGo => continue,
+                    (Some(gone), _) if used.hold == Hold::Outlives => {
+                        steps[gone].after.push(removal);
+                        continue;
+                    }
                     (Some(gone), _) => gone,
                     // It can be changed only once the new one is there.
                     (None, Some(_)) if deletes_first(&self.plan.changes[target]) => continue,

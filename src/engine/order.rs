@@ -94,7 +94,13 @@ fn add_uses(world: &World, plan: &mut Plan) {
             unmistakable.insert(live.id.clone(), key.clone());
         }
         if let Some(arn) = live.outputs.get("arn").and_then(Value::as_str) {
-            unmistakable.insert(arn.to_owned(), key);
+            unmistakable.insert(arn.to_owned(), key.clone());
+        }
+        let along = world.kind(&change.address.kind).into_iter().flat_map(|kind| &kind.outputs);
+        for output in along.filter(|output| output.comes_along) {
+            if let Some(id) = live.outputs.get(&output.name).and_then(Value::as_str) {
+                unmistakable.insert(id.to_owned(), key.clone());
+            }
         }
         of_kind.entry(change.address.kind.clone()).or_default().push((live.region.clone(), live.id.clone()));
     }
@@ -115,6 +121,7 @@ fn add_uses(world: &World, plan: &mut Plan) {
         for field in &kind.inputs {
             let hold = match (field.immutable, field.lets_go) {
                 (true, _) => Hold::Firm,
+                (false, true) if field.outlives => Hold::Outlives,
                 (false, true) => Hold::LetsGo,
                 (false, false) => Hold::Loose,
             };

@@ -124,6 +124,8 @@ impl Change {
 pub enum Hold {
     /// The provider drops it by itself when what is used goes.
     LetsGo,
+    /// The same; and where both go, it goes after what is used: a disk after the host that writes on it.
+    Outlives,
     /// It can be changed to use something else, and until then what is used cannot go.
     Loose,
     /// It was made on it.

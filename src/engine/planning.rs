@@ -43,6 +43,7 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
             changes.iter().filter_map(Change::key).map(|(kind, id)| (kind.to_owned(), id.to_owned())).collect();
         for live in owned(&forecast.world, evaluation, wish).await? {
             if !declared.contains(&key(&live)) {
+                forecast.world.learn_secrets().await;
                 changes.push(undeclared(&forecast.world, &live, wish.prune));
             }
         }
@@ -69,6 +70,7 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
 /// The plan that removes everything the stack owns, declared or not.
 pub async fn plan_destroy(world: &World, evaluation: &Evaluation, wish: &Wish) -> Result<Plan, Diagnostics> {
     let lives = owned(world, evaluation, wish).await?;
+    world.learn_secrets().await;
     let mut changes = vec![];
     for live in lives {
         let mut change = undeclared(world, &live, true);

@@ -80,6 +80,14 @@ impl World {
         self
     }
 
+    /// Learns what can be learned of all secrets, so that none is shown of what is deleted. What cannot be had now is not
+    /// needed for that.
+    pub async fn learn_secrets(&self) {
+        for name in self.secrets.names() {
+            drop(self.learn_secret(&name).await);
+        }
+    }
+
     /// Learns the value of a secret, once in a run. Of one that is empty or not to be had, why.
     pub async fn learn_secret(&self, name: &str) -> Result<(), Diagnostic> {
         if self.secrets.get(name).is_some() {

@@ -2,7 +2,7 @@
 
 use super::plan::FieldChange;
 use crate::diagnostic::Diagnostic;
-use crate::resource::Declaration;
+use crate::resource::{Address, Declaration, Value};
 
 pub fn looked_at_secret(name: &str) -> Diagnostic {
     Diagnostic::error(format!("the secret `{name}` cannot be looked at"))
@@ -36,4 +36,12 @@ pub fn protected(declaration: &Declaration, fields: &[FieldChange]) -> Diagnosti
         })
         .at(&declaration.site, "protected here")
         .hint("take the change back, or remove `protect` for this one apply")
+}
+
+/// `was` changes the name in the playbook; where the provider's own name follows it, that would make a new one.
+pub fn cannot_rename(declaration: &Declaration, from: &Address, named: &str, old: &Value) -> Diagnostic {
+    Diagnostic::error(format!("{} was {from}, and would have to be replaced for its new name", declaration.address))
+        .because(format!("`{named}` was left out, so it follows the name in the playbook"))
+        .at(&declaration.site, "declared here")
+        .hint(format!("write `{named}: \"{old}\"` to keep what is there"))
 }

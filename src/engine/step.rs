@@ -3,7 +3,10 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::diff;
 use super::plan::Reason;
@@ -11,6 +14,9 @@ use super::wait::{Backoff, Pace};
 use super::work::{Ending, Work};
 use crate::event::Operation;
 use crate::resource::{Class, Create, Delete, Fault, Live, Map, ReplaceOrder, Select, Status, Update, Value};
+
+/// For how long an update that was taken may show nothing.
+const SETTLING: Duration = Duration::from_secs(90);
 
 impl Work<'_> {
     /// Does it; what exists afterwards, if anything does.
@@ -163,7 +169,7 @@ impl Work<'_> {
             self.change.reason,
             Some(Reason::Adopted { .. } | Reason::Renamed { .. } | Reason::Protection { .. })
         );
-        if unowned || !self.differing(&live).is_empty() {
+        if unowned || !self.to_send(&live).is_empty() {
             let token = self.intend(Some(&id))?;
             self.bring_about(live, &token, unowned).await?;
             let outcome = self.tools.journal.outcome(&self.change.address, self.operation, Ok(Some(&id)));
@@ -174,9 +180,10 @@ impl Work<'_> {
 
     /// Updates what differs until nothing does; each attempt goes on from what is there by then.
     async fn bring_about(&self, mut live: Arc<Live>, token: &str, unowned: bool) -> Result<(), Ending> {
-        let mut changed = self.differing(&live);
+        let mut changed = self.to_send(&live);
         let mut backoff = Backoff::new(&self.change.address);
         while unowned || !changed.is_empty() {
+            self.wrote.fetch_or(changed.iter().any(|field| field != "tags"), Ordering::Relaxed);
             let request = Update {
                 live: (*live).clone(),
                 owner: self.owner(false),
@@ -274,16 +281,57 @@ impl Work<'_> {
         diff::changed_fields(&diff::diff(self.kind, &self.change.options.ignore, &self.inputs, live).1)
     }
 
+    /// The fields to send: those that differ, or those by which what has failed is mended.
+    fn to_send(&self, live: &Live) -> Vec<String> {
+        let differing = self.differing(live);
+        match (&live.status, self.kind.nature.mended_by) {
+            (Status::Failed(_), Some(fields)) if differing.is_empty() && self.operation == Operation::Update => {
+                let set = fields.iter().filter(|field| self.inputs.get(**field).is_some_and(|value| !value.is_null()));
+                set.map(|field| (*field).to_owned()).collect()
+            }
+            _ => differing,
+        }
+    }
+
     async fn wait_ready(&self, id: &str) -> Result<Arc<Live>, Ending> {
         let mut told = None;
         let pace = Pace::begin();
+        let begun = Instant::now();
+        // Whether anything has come of the update yet.
+        let mut moved = false;
+        let update = self.operation == Operation::Update;
+        let before = self.change.live.as_ref().map(|live| &live.status).filter(|_| update);
+        let wrote = self.wrote.load(Ordering::Relaxed);
         loop {
             let status = match self.read(id).await? {
                 Some(live) => match &live.status {
+                    Status::Ready
+                        if update && wrote && self.kind.nature.settles && !self.differing(&live).is_empty() =>
+                    {
+                        if moved || begun.elapsed() > SETTLING {
+                            return Err(self.not_made(id, &self.differing(&live)).into());
+                        }
+                        "taken, and not begun".into()
+                    }
                     Status::Ready => return Ok(live),
+                    // As it was before: no reason to stop for who changed something else, and not yet one for who
+                    // changed what it failed for.
+                    status @ Status::Failed(_)
+                        if before == Some(status) && !wrote && !self.change.fields.is_empty() =>
+                    {
+                        return Ok(live);
+                    }
+                    status @ Status::Failed(why)
+                        if before == Some(status) && wrote && !moved && begun.elapsed() < SETTLING =>
+                    {
+                        why.clone()
+                    }
                     Status::Failed(why) => return Err(self.broken(id, why).into()),
                     Status::Deleting => return Err(self.lost(format!("`{id}` is being deleted")).into()),
-                    Status::Pending(status) => status.clone(),
+                    Status::Pending(status) => {
+                        moved = true;
+                        status.clone()
+                    }
                 },
                 None => "not visible yet".into(),
             };
@@ -295,7 +343,13 @@ impl Work<'_> {
     async fn wait_gone(&self, id: &str) -> Result<(), Ending> {
         let mut told = None;
         let pace = Pace::begin();
-        while self.read(id).await?.is_some() {
+        let before = self.change.live.as_ref().map(|live| &live.status);
+        while let Some(live) = self.read(id).await? {
+            if let status @ Status::Failed(why) = &live.status
+                && before != Some(status)
+            {
+                return Err(self.broken(id, why).into());
+            }
             self.tell(&mut told, "deleting".into());
             self.pace(&pace, &told).await?;
         }

@@ -1,6 +1,7 @@
 //! What every step of an apply works with: reading, pausing, writing down, and telling what went wrong.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ pub struct Work<'a> {
     pub removed: Arc<HashSet<String>>,
     until: Instant,
     limit: Duration,
+    /// An update has sent something besides tags.
+    pub(super) wrote: AtomicBool,
     /// Bounds how many write at a time; held while writing, not while waiting for anything.
     slots: Arc<Semaphore>,
     slot: Mutex<Option<OwnedSemaphorePermit>>,
@@ -73,8 +76,8 @@ impl<'a> Work<'a> {
         let limit = change.options.timeout.unwrap_or(Duration::from_secs(kind.nature.timeout));
         let (inputs, until) = (change.inputs.clone(), Instant::now() + limit);
         let (removed, slot) = (Arc::default(), Mutex::new(Some(slot)));
-        let (fresh, room_is_made) = (false, false);
-        Work { tools, kind, change, operation, inputs, fresh, room_is_made, removed, until, limit, slots, slot }
+        let (fresh, room_is_made, wrote) = (false, false, AtomicBool::new(false));
+        Work { tools, kind, change, operation, inputs, fresh, room_is_made, removed, until, limit, wrote, slots, slot }
     }
 
     /// Says what is waited for: when that changes, and every half a minute.
@@ -138,7 +141,7 @@ impl<'a> Work<'a> {
             Class::Throttled | Class::Busy => true,
             Class::NotFound => self.fresh,
             // What takes the name, or the range, may be on its way out by this very plan.
-            Class::Exists => self.room_is_made,
+            Class::Exists => self.room_is_made && self.operation != Operation::Delete,
             _ => false,
         }
     }
@@ -250,12 +253,21 @@ impl<'a> Work<'a> {
             .hint("run again for a plan of what is there now")
     }
 
+    /// The provider took an update and is ready again without it.
+    pub(super) fn not_made(&self, id: &str, fields: &[String]) -> Diagnostic {
+        let fields: Vec<String> = fields.iter().map(|field| format!("`{field}`")).collect();
+        self.diagnostic(format!("{} was not changed", self.change.address))
+            .because(format!("the provider took the change of {} of `{id}`, and did not make it", fields.join(", ")))
+            .hint("its console or event history says why; mend that, then run again")
+    }
+
     pub(super) fn broken(&self, id: &str, why: &str) -> Diagnostic {
         self.diagnostic(format!("{} has failed on the provider's side", self.change.address))
             .because(format!("`{id}`: {why}"))
-            .hint(match self.kind.nature.mended {
-                true => "mend the cause; the next run tries again",
-                false => "mend the cause; the next run replaces it",
+            .hint(match self.kind.nature.mended_by {
+                Some([]) => "mend the cause; runner never replaces it for that",
+                Some(_) => "mend the cause; the next run tries again",
+                None => "mend the cause; the next run replaces it",
             })
     }
 }

@@ -41,8 +41,11 @@ pub struct Nature {
     pub foreign_key: fn(&str) -> bool,
     /// How the provider's ids begin (`vpc-`). Empty if its id is its natural key, or if ids have no common beginning.
     pub id_prefix: &'static str,
-    /// Whether what failed is brought right by an update: the last change of it failed, and not the thing itself.
-    pub mended: bool,
+    /// What failed is never replaced for that, but brought right by an update: its last change failed, or it is too
+    /// precious. The inputs to send again where nothing differs; none if only a person can help.
+    pub mended_by: Option<&'static [&'static str]>,
+    /// An update is taken before it is begun, and forgotten if it fails: ready alone does not say that it was made.
+    pub settles: bool,
     /// What an output of one with these inputs looks like, where its example does not say: for the sandbox.
     pub made_up: fn(output: &str, inputs: &Map) -> Option<Value>,
     /// The default for the option `timeout`, in seconds.
@@ -60,7 +63,8 @@ impl Default for Nature {
             check: |_| vec![],
             foreign_key: |_| false,
             id_prefix: "",
-            mended: false,
+            mended_by: None,
+            settles: false,
             made_up: |_, _| None,
             timeout: 600,
         }

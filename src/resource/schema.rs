@@ -38,6 +38,8 @@ pub struct Field {
     pub sensitive: bool,
     /// The provider drops this hold by itself when what it names is deleted.
     pub lets_go: bool,
+    /// Where both go, what it names goes first, and this after it.
+    pub outlives: bool,
     /// The kind whose resources it names, where their ids are names that could mean anything.
     pub names: Option<String>,
     /// It goes out and never comes back: nothing tells what it is now, so it is not compared.
@@ -54,6 +56,8 @@ pub struct Field {
 pub struct Output {
     pub name: String,
     pub ty: Type,
+    /// It is the id of something that comes and goes with the resource: who names that uses the resource.
+    pub comes_along: bool,
     /// Inputs whose change gives it a new value; otherwise it stays for the resource's life.
     pub changes_with: Vec<String>,
     /// What a value looks like; the sandbox makes its own in this image.
@@ -106,6 +110,7 @@ pub fn outputs<T: JsonSchema>() -> Vec<Output> {
         .map(|(name, property)| Output {
             name: name.clone(),
             ty: type_of(property),
+            comes_along: property["comes_along"] == true,
             changes_with: property["changes_with"]
                 .as_array()
                 .map(|names| names.iter().filter_map(|n| n.as_str().map(str::to_owned)).collect())
@@ -144,6 +149,7 @@ fn fields(schema: &Json) -> Vec<Field> {
             restarts: property["restarts"] == true,
             sensitive: property["sensitive"] == true,
             lets_go: property["lets_go"] == true,
+            outlives: property["outlives"] == true,
             names: property["names"].as_str().map(str::to_owned),
             write_only: property["write_only"] == true,
             remembered: property["remembered"] == true,

@@ -9,6 +9,7 @@ mod docs;
 mod engine;
 mod engine_crash;
 mod engine_faults;
+mod engine_holds;
 mod engine_scale;
 mod moto;
 mod project;

@@ -21,6 +21,9 @@ use tokio::sync::watch;
 struct Outputs {
     id: String,
     arn: String,
+    /// Something that comes and goes with it.
+    #[schemars(example = "own-0a1b", extend("comes_along" = true))]
+    own_id: String,
     /// Changes with every change of the size.
     #[schemars(extend("changes_with" = ["size"]))]
     revision: String,
@@ -58,11 +61,25 @@ struct Named {
     size: Option<i64>,
 }
 
+#[derive(JsonSchema)]
+#[allow(dead_code)]
+struct Inside {
+    #[schemars(extend("immutable" = true, "names" = "t::named"))]
+    parent: String,
+    /// Written on by what it names.
+    #[schemars(extend("lets_go" = true, "outlives" = true))]
+    disk_of: Option<String>,
+    size: Option<i64>,
+    tags: Option<HashMap<String, String>>,
+}
+
 pub fn kinds() -> Vec<Arc<Kind>> {
     let nature = |id_prefix| Nature { id_prefix, ..Nature::default() };
     let gate = Nature { follows: &["t::gate"], ..nature("late-") };
     let named = Nature { natural_key: &["name"], named_by: Some("name"), ..nature("named-") };
+    let precious = Nature { mended_by: Some(&["size"]), ..nature("inside-") };
     [
+        Kind::of::<Inside, Outputs>("t::inside", precious),
         Kind::of::<Network, Outputs>("t::network", nature("net-")),
         Kind::of::<Part, Outputs>("t::part", nature("part-")),
         Kind::of::<Part, Outputs>("t::gate", nature("gate-")),

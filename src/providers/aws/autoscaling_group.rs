@@ -127,7 +127,7 @@ impl AwsKind for AutoScalingGroup {
         Nature {
             natural_key: &["name"],
             named_by: Some("name"),
-            mended: true,
+            mended_by: Some(&[]),
             check,
             timeout: 3600,
             ..Nature::default()

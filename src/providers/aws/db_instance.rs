@@ -168,7 +168,7 @@ impl AwsKind for DbInstance {
             check,
             made_up,
             // Whatever state it is in, nobody wants an empty one in its place.
-            mended: true,
+            mended_by: Some(&[]),
             timeout: 3600,
             ..Nature::default()
         }

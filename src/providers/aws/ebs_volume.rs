@@ -49,7 +49,7 @@ pub struct Inputs {
     pub snapshot_id: Option<String>,
     /// The instance that uses it: at most one (AttachVolume, DetachVolume). Unmount it before it is taken from a running
     /// instance.
-    #[schemars(extend("lets_go" = true, "maxItems" = 1))]
+    #[schemars(extend("lets_go" = true, "outlives" = true, "maxItems" = 1))]
     pub attachment: Option<Vec<Attachment>>,
     /// Whether to make a snapshot before it is deleted, which then stays (CreateSnapshot).
     #[schemars(extend("remembered" = true))]

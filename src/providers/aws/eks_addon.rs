@@ -74,7 +74,7 @@ impl AwsKind for EksAddon {
             },
             check,
             // An update that failed is done again; the network of running pods is not taken away for it.
-            mended: true,
+            mended_by: Some(&["addon_version", "configuration_values", "service_account_role_arn"]),
             timeout: 1200,
             ..Nature::default()
         }

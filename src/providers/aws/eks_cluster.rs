@@ -162,7 +162,7 @@ pub struct Outputs {
     #[schemars(example = "https://oidc.eks.eu-west-1.amazonaws.com/id/0A1B2C3D4E5F60718")]
     identity_oidc_issuer: Option<String>,
     /// Security group that AWS makes for the control plane and the nodes.
-    #[schemars(example = "sg-0a1b2c3d4e5f60718")]
+    #[schemars(example = "sg-0a1b2c3d4e5f60718", extend("comes_along" = true))]
     cluster_security_group_id: Option<String>,
     /// VPC of its subnets.
     #[schemars(example = "vpc-0a1b2c3d4e5f60718")]
@@ -198,6 +198,8 @@ impl AwsKind for EksCluster {
             normalise,
             check,
             made_up,
+            mended_by: Some(&[]),
+            settles: true,
             timeout: 1800,
             ..Nature::default()
         }

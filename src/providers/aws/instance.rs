@@ -170,7 +170,7 @@ pub struct Outputs {
     #[schemars(example = &"eu-west-1a")]
     pub availability_zone: String,
     /// Its first network interface.
-    #[schemars(example = "eni-0a1b2c3d4e5f60718")]
+    #[schemars(example = "eni-0a1b2c3d4e5f60718", extend("comes_along" = true))]
     pub primary_network_interface_id: Option<String>,
     /// `running` or `stopped`.
     #[schemars(example = &"running")]

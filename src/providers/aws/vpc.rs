@@ -67,13 +67,13 @@ pub struct Outputs {
     #[schemars(example = "2001:db8:1234:1a00::/56", extend("changes_with" = ["assign_generated_ipv6_cidr_block"]))]
     ipv6_cidr_block: Option<String>,
     /// Security group that instances get if none is named.
-    #[schemars(example = "sg-0a1b2c3d4e5f60718")]
+    #[schemars(example = "sg-0a1b2c3d4e5f60718", extend("comes_along" = true))]
     default_security_group_id: Option<String>,
     /// Network ACL of subnets for which none is named.
-    #[schemars(example = "acl-0a1b2c3d4e5f60718")]
+    #[schemars(example = "acl-0a1b2c3d4e5f60718", extend("comes_along" = true))]
     default_network_acl_id: Option<String>,
     /// Route table of subnets for which none is named.
-    #[schemars(example = "rtb-0a1b2c3d4e5f60718")]
+    #[schemars(example = "rtb-0a1b2c3d4e5f60718", extend("comes_along" = true))]
     main_route_table_id: Option<String>,
 }
 

@@ -93,6 +93,7 @@ pub fn lookups() -> Vec<Lookup> {
         restarts: false,
         sensitive: false,
         lets_go: false,
+        outlives: false,
         names: None,
         write_only: false,
         remembered: false,
