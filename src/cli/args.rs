@@ -55,8 +55,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub phase: Vec<String>,
 
-    /// Also delete what the stack owns and the playbook no longer declares
-    #[arg(long)]
+    /// Also delete what the stack owns and the playbook no longer declares; not with --phase, since only the whole
+    /// playbook tells that
+    #[arg(long, conflicts_with = "phase")]
     pub prune: bool,
 
     /// With --dry-run: exit with 2 if there are changes

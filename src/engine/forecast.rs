@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use super::diff;
 use super::plan::{Action, Change, FieldChange, Reason};
 use super::refresh::{Listing, Range, World, cannot_read};
-use super::refusals::{cannot_adopt, cannot_rename, looked_at_secret, protected, unknown_kind};
+use super::refusals::{self, looked_at_secret, unknown_kind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::declaration;
 use crate::resource::{
@@ -164,24 +164,15 @@ impl Forecast {
             Some(Status::Pending(status)) => Some(Reason::Unfinished { status: status.clone() }),
             _ => None,
         });
-        if action == Action::Replace
-            && let Some(Reason::Adopted { id }) = &reason
+        if selected
+            && let Some(live) = &live
+            && let Some(refused) = refusals::refused(kind, declaration, action, reason.as_ref(), &fields, &inputs, live)
         {
-            return Err(Box::new(cannot_adopt(declaration, id, &fields)));
-        }
-        if action == Action::Replace
-            && let Some(Reason::Renamed { from }) = &reason
-            && let Some(named) = kind.nature.named_by.filter(|name| fields.iter().any(|field| field.path == *name))
-        {
-            let old = live.as_ref().and_then(|live| live.inputs.get(named)).cloned().unwrap_or_default();
-            return Err(Box::new(cannot_rename(declaration, from, named, &old)));
-        }
-        if action == Action::Replace && declaration.options.protect {
-            return Err(Box::new(protected(declaration, &fields)));
+            return Err(Box::new(refused));
         }
         let (action, reason) = match (&live, action) {
             // Whether it is protected is remembered on the resource itself.
-            (Some(live), Action::None) if selected && !remembers(live, declaration) => {
+            (Some(live), Action::None | Action::Update) if selected && !remembers(live, declaration) => {
                 (Action::Update, reason.or(Some(Reason::Protection { on: declaration.options.protect })))
             }
             _ => (action, reason),

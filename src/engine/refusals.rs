@@ -1,8 +1,8 @@
 //! Why a declaration cannot be planned, in its author's terms.
 
-use super::plan::FieldChange;
+use super::plan::{Action, FieldChange, Reason};
 use crate::diagnostic::Diagnostic;
-use crate::resource::{Address, Declaration, Value};
+use crate::resource::{Address, Declaration, Kind, Live, Map, Value};
 
 pub fn looked_at_secret(name: &str) -> Diagnostic {
     Diagnostic::error(format!("the secret `{name}` cannot be looked at"))
@@ -13,8 +13,36 @@ pub fn unknown_kind(name: &str) -> Diagnostic {
     Diagnostic::error(format!("no provider knows the kind `{name}`"))
 }
 
+/// Why a change of what exists is not to be made at all.
+pub fn refused(
+    kind: &Kind,
+    declaration: &Declaration,
+    action: Action,
+    reason: Option<&Reason>,
+    fields: &[FieldChange],
+    inputs: &Map,
+    live: &Live,
+) -> Option<Diagnostic> {
+    let remembered = live.owner.as_ref().is_some_and(|owner| owner.protect);
+    match (action, reason) {
+        (Action::Replace, Some(Reason::Adopted { id })) => Some(cannot_adopt(declaration, id, fields)),
+        (Action::Replace, Some(Reason::Renamed { from })) => {
+            let named = kind.nature.named_by.filter(|name| fields.iter().any(|field| field.path == *name))?;
+            let old = live.inputs.get(named).cloned().unwrap_or_default();
+            Some(cannot_rename(declaration, from, named, &old))
+        }
+        (Action::Replace, _) if declaration.options.protect || remembered => Some(protected(declaration, fields)),
+        (Action::Update, _) => {
+            let mistake = (kind.nature.forbids)(inputs, &live.inputs)?;
+            let told = Diagnostic::error(format!("{}: `{}`: {}", declaration.address, mistake.path, mistake.what));
+            Some(told.at(&declaration.site, "declared here").maybe_hint(mistake.hint))
+        }
+        _ => None,
+    }
+}
+
 /// To adopt is to keep; what would have to be replaced is not what was declared.
-pub fn cannot_adopt(declaration: &Declaration, id: &str, fields: &[FieldChange]) -> Diagnostic {
+fn cannot_adopt(declaration: &Declaration, id: &str, fields: &[FieldChange]) -> Diagnostic {
     let differing = fields.iter().filter(|field| field.forces_replace).map(|field| format!("`{}`", field.path));
     let differing: Vec<String> = differing.collect();
     Diagnostic::error(format!("cannot adopt `{id}` as {}: it would have to be replaced", declaration.address))
@@ -26,7 +54,7 @@ pub fn cannot_adopt(declaration: &Declaration, id: &str, fields: &[FieldChange])
         .hint("declare it as it is, or leave `adopt` out to make a new one")
 }
 
-pub fn protected(declaration: &Declaration, fields: &[FieldChange]) -> Diagnostic {
+fn protected(declaration: &Declaration, fields: &[FieldChange]) -> Diagnostic {
     let forcing: Vec<String> =
         fields.iter().filter(|field| field.forces_replace).map(|field| format!("`{}`", field.path)).collect();
     Diagnostic::error(format!("{} is protected, and this change would replace it", declaration.address))
@@ -35,11 +63,11 @@ pub fn protected(declaration: &Declaration, fields: &[FieldChange]) -> Diagnosti
             fields => format!("{} cannot be changed in place", fields.join(", ")),
         })
         .at(&declaration.site, "protected here")
-        .hint("take the change back, or remove `protect` for this one apply")
+        .hint("take the change back; or apply without `protect` first, and then this")
 }
 
 /// `was` changes the name in the playbook; where the provider's own name follows it, that would make a new one.
-pub fn cannot_rename(declaration: &Declaration, from: &Address, named: &str, old: &Value) -> Diagnostic {
+fn cannot_rename(declaration: &Declaration, from: &Address, named: &str, old: &Value) -> Diagnostic {
     Diagnostic::error(format!("{} was {from}, and would have to be replaced for its new name", declaration.address))
         .because(format!("`{named}` was left out, so it follows the name in the playbook"))
         .at(&declaration.site, "declared here")

@@ -133,7 +133,7 @@ async fn protect_refuses_replace_and_destroy() {
     assert_eq!(
         wrong[0].to_string(),
         "test.rhai:1:1: t::network.main is protected, and this change would replace it: `cidr_block` cannot be changed \
-         in place (hint: take the change back, or remove `protect` for this one apply)"
+         in place (hint: take the change back; or apply without `protect` first, and then this)"
     );
     let wrong = cloud.plan_destroy(guarded("10.0.0.0/16")).await.unwrap_err();
     assert!(wrong[0].to_string().starts_with("test.rhai:1:1: t::network.main is protected"), "{}", wrong[0]);

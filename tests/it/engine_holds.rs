@@ -1,5 +1,6 @@
 //! What holds on to what beyond ids in inputs, and what is too precious to be replaced.
 
+use runner::engine::Reason;
 use runner::resource::Status;
 use serde_json::json;
 
@@ -102,4 +103,21 @@ async fn an_old_failure_does_not_stop_another_change() {
     assert_eq!(lines(&plan), ["update t::inside.a"]);
     let outcome = cloud.apply(&plan).await;
     assert!(outcome.failures[0].diagnostic.to_string().contains("has failed on the provider's side"));
+}
+
+#[tokio::test]
+async fn protection_is_taken_off_by_an_apply_of_its_own() {
+    let cloud = Cloud::new();
+    let items = |cidr: &str, team: &str, protect: bool| {
+        let inputs = json!({ "cidr_block": cidr, "tags": { "team": team } });
+        vec![item("t::network.main", inputs).with(|options| options.protect = protect)]
+    };
+    cloud.run(items("10.0.0.0/16", "a", true)).await;
+    let wrong = cloud.try_plan(items("10.1.0.0/16", "a", false)).await.unwrap_err();
+    assert!(wrong[0].summary.contains("is protected"), "{}", wrong[0]);
+    // Together with another change it is said, and done.
+    let plan = cloud.run(items("10.0.0.0/16", "b", false)).await;
+    assert_eq!(plan.changes[0].reason, Some(Reason::Protection { on: false }));
+    assert!(!cloud.live("t::network.main").owner.unwrap().protect);
+    cloud.run(items("10.1.0.0/16", "b", false)).await;
 }

@@ -88,6 +88,14 @@ impl AwsKind for EbsVolume {
     fn nature() -> Nature {
         Nature {
             check,
+            forbids: |wanted, live| match (wanted.get("size")?, live.get("size")?) {
+                (Value::Int(wanted), Value::Int(live)) if wanted < live => Some(Mistake {
+                    path: "size".into(),
+                    what: format!("a volume cannot shrink from {live} to {wanted} GiB"),
+                    hint: Some("make another volume, and copy what is on this one".into()),
+                }),
+                _ => None,
+            },
             normalise: |field, value| match field {
                 "kms_key_id" => block_storage::key_meaning(value),
                 _ => value.clone(),

@@ -198,6 +198,14 @@ impl AwsKind for EksCluster {
             normalise,
             check,
             made_up,
+            forbids: |wanted, live| {
+                let version = |inputs: &Map| inputs.get("version").and_then(Value::as_str).map(str::to_owned);
+                updates::refuse_impossible(&version(live)?, &version(wanted)?).err().map(|fault| Mistake {
+                    path: "version".into(),
+                    what: fault.message,
+                    hint: fault.hint,
+                })
+            },
             mended_by: Some(&[]),
             settles: true,
             timeout: 1800,

@@ -171,7 +171,7 @@ pub fn minor(version: &str) -> Option<u32> {
     version.strip_prefix("1.")?.parse().ok()
 }
 
-fn refuse_impossible(now: &str, wanted: &str) -> Result<(), Fault> {
+pub fn refuse_impossible(now: &str, wanted: &str) -> Result<(), Fault> {
     let (Some(from), Some(to)) = (minor(now), minor(wanted)) else { return Ok(()) };
     if to < from {
         let fault = Fault::new(Class::Invalid, format!("a cluster's version cannot go back from {now} to {wanted}"));

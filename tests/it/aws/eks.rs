@@ -253,6 +253,8 @@ async fn a_jump_of_versions_fails_with_the_next_step() {
     let w = World { account: Account { number: number.clone() }, aws: s.account.aws() };
     let fault = w.try_update(&live, K, json!({ "version": "1.33" })).await.unwrap_err();
     assert_eq!(fault.hint.as_deref(), Some("go to 1.32 first"));
+    let wrong = s.try_plan(items(&number, json!({ "version": "1.33" }))).await.unwrap_err();
+    assert_eq!(wrong[0].hint.as_deref(), Some("go to 1.32 first"), "{}", wrong[0]);
     s.account.lose_answer("UpdateClusterVersion", 1);
     s.run(|| items(&number, json!({ "version": "1.32" }))).await;
     assert_eq!(s.account.calls()["eks:UpdateClusterVersion"], 1);
