@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::client::Region;
 use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, each, if_there};
+use super::kms_key;
 use super::lower_case;
 use super::tagging::Type;
 use super::tags::{self, Tags};
@@ -165,6 +166,7 @@ impl AwsKind for DbInstance {
                 _ => value.clone(),
             },
             fits,
+            forbids,
             check,
             made_up,
             // Whatever state it is in, nobody wants an empty one in its place.
@@ -270,7 +272,8 @@ impl AwsKind for DbInstance {
             .set_db_instance_class(changed!("instance_class", Some(inputs.instance_class.clone())))
             // I/O operations are changed together with the storage they are for.
             .set_allocated_storage(match change.of("allocated_storage") || change.of("iops") || io {
-                true => inputs.allocated_storage.map(small),
+                // What AWS has let grow does not shrink again.
+                true => inputs.allocated_storage.max(change.live.allocated_storage).map(small),
                 false => None,
             })
             .set_iops(if change.of("iops") || io { inputs.iops.map(small) } else { None })
@@ -427,6 +430,11 @@ fn status(status: &str) -> Status {
 }
 
 fn fits(field: &str, wanted: &Map, live: &Map) -> bool {
+    if let (Some(Value::Int(asked)), Some(Value::Int(now))) = (wanted.get(field), live.get(field)) {
+        // AWS lets it grow by itself up to a limit, and rounds an increase up to a tenth; it never shrinks.
+        let grows = live.get("max_allocated_storage").is_some_and(|limit| !limit.is_null());
+        return field == "allocated_storage" && now >= asked && (grows || *now <= asked + asked / 10 + 1);
+    }
     let text = |inputs: &Map, field: &str| inputs.get(field).and_then(Value::as_str).map(str::to_owned);
     let (Some(asked), Some(now)) = (text(wanted, field), text(live, field)) else { return false };
     match field {
@@ -442,8 +450,22 @@ fn fits(field: &str, wanted: &Map, live: &Map) -> bool {
     }
 }
 
+/// Storage only grows; to be told before anything is sent.
+fn forbids(wanted: &Map, live: &Map) -> Option<Mistake> {
+    let (Value::Int(asked), Value::Int(now)) = (wanted.get("allocated_storage")?, live.get("allocated_storage")?)
+    else {
+        return None;
+    };
+    (asked < now && !fits("allocated_storage", wanted, live)).then(|| Mistake {
+        path: "allocated_storage".into(),
+        what: format!("a database cannot shrink from {now} to {asked} GiB"),
+        hint: Some("make another one, and bring the data over".into()),
+    })
+}
+
 fn check(inputs: &Map) -> Vec<Mistake> {
     let mut mistakes = lower_case::check(inputs, &["identifier"]);
+    mistakes.extend(kms_key::alias("kms_key_id", inputs.get("kms_key_id")));
     let given = inputs.get("password").is_some_and(|password| !password.is_null());
     let managed = match inputs.get("manage_master_user_password") {
         None | Some(Value::Null | Value::Bool(false)) => Some(false),
@@ -531,6 +553,19 @@ mod tests {
         assert_eq!(told(serde_json::json!({ "identifier": "Main" })), ["identifier", "password"]);
         let both = serde_json::json!({ "password": "not-a-real-password", "manage_master_user_password": true });
         assert_eq!(told(both), ["password"]);
+    }
+
+    #[test]
+    fn storage_that_aws_has_grown_fits_and_none_shrinks() {
+        let live = |limit| map(serde_json::json!({ "allocated_storage": 150, "max_allocated_storage": limit }));
+        let wanted = |size| map(serde_json::json!({ "allocated_storage": size }));
+        let limit = || serde_json::json!(500);
+        assert!(fits("allocated_storage", &wanted(100), &live(limit())));
+        assert!(!fits("allocated_storage", &wanted(100), &live(serde_json::Value::Null)));
+        assert!(fits("allocated_storage", &wanted(140), &live(serde_json::Value::Null)), "rounded up");
+        assert!(!fits("allocated_storage", &wanted(200), &live(limit())));
+        assert_eq!(forbids(&wanted(100), &live(serde_json::Value::Null)).unwrap().path, "allocated_storage");
+        assert!(forbids(&wanted(100), &live(limit())).is_none());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::eks;
 use super::eks_cluster_update as updates;
 use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, each, if_there};
+use super::kms_key;
 use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
@@ -64,20 +65,18 @@ pub struct VpcConfig {
     /// Subnets for the control plane's network interfaces, in at least two availability zones of one VPC.
     #[schemars(extend("uniqueItems" = true))]
     pub subnet_ids: Vec<String>,
-    /// Security groups of these interfaces, besides the cluster's own.
-    #[serde(default)]
+    /// Security groups of these interfaces, besides the cluster's own; left out, none at first, and then as they are.
     #[schemars(extend("uniqueItems" = true))]
-    pub security_group_ids: Vec<String>,
+    pub security_group_ids: Option<Vec<String>>,
     /// Whether the VPC reaches the API server without the internet.
     #[serde(default)]
     pub endpoint_private_access: bool,
     /// Whether the internet reaches the API server.
     #[serde(default = "yes")]
     pub endpoint_public_access: bool,
-    /// From where on the internet; left out, from everywhere.
-    #[serde(default)]
+    /// From where on the internet; left out, from everywhere at first, and then as it is.
     #[schemars(extend("uniqueItems" = true))]
-    pub public_access_cidrs: Vec<String>,
+    pub public_access_cidrs: Option<Vec<String>>,
 }
 
 fn yes() -> bool {
@@ -303,10 +302,10 @@ pub fn inputs(cluster: &Cluster) -> Inputs {
         version: cluster.version().map(str::to_owned),
         vpc_config: VpcConfig {
             subnet_ids: vpc.map(|vpc| vpc.subnet_ids().to_vec()).unwrap_or_default(),
-            security_group_ids: vpc.map(|vpc| vpc.security_group_ids().to_vec()).unwrap_or_default(),
+            security_group_ids: vpc.map(|vpc| vpc.security_group_ids().to_vec()),
             endpoint_private_access: vpc.is_some_and(|vpc| vpc.endpoint_private_access()),
             endpoint_public_access: vpc.is_none_or(|vpc| vpc.endpoint_public_access()),
-            public_access_cidrs: vpc.map(|vpc| vpc.public_access_cidrs().to_vec()).unwrap_or_default(),
+            public_access_cidrs: vpc.map(|vpc| vpc.public_access_cidrs().to_vec()),
         },
         access_config: mode.map(|mode| AccessConfig {
             authentication_mode: mode.as_str().to_owned(),
@@ -375,7 +374,9 @@ fn normalise(field: &str, value: &Value) -> Value {
 }
 
 fn check(inputs: &Map) -> Vec<Mistake> {
-    let mut mistakes = vec![];
+    let provider = inputs.get("encryption_config").and_then(Value::as_map).and_then(|config| config.get("provider"));
+    let key = provider.and_then(Value::as_map).and_then(|provider| provider.get("key_arn"));
+    let mut mistakes: Vec<Mistake> = kms_key::alias("encryption_config.provider.key_arn", key).into_iter().collect();
     let mut mistake = |path: &str, what: &str, hint: &str| {
         mistakes.push(Mistake { path: path.into(), what: what.into(), hint: Some(hint.into()) });
     };

@@ -92,8 +92,14 @@ fn configs(
     Ok(calls)
 }
 
-/// Access, subnets and security groups are three types of change.
+/// Access, subnets and security groups are three types of change. What the author left out is as it is: a change of
+/// another part must not open the API server to the world, nor take security groups away.
 fn vpc_parts(now: &VpcConfig, wanted: &VpcConfig) -> Vec<VpcConfigRequest> {
+    let wanted = &VpcConfig {
+        public_access_cidrs: wanted.public_access_cidrs.clone().or_else(|| now.public_access_cidrs.clone()),
+        security_group_ids: wanted.security_group_ids.clone().or_else(|| now.security_group_ids.clone()),
+        ..wanted.clone()
+    };
     let set = |list: &[String]| -> BTreeSet<String> { list.iter().cloned().collect() };
     let mut parts = vec![];
     let access = |of: &VpcConfig| (of.endpoint_private_access, of.endpoint_public_access, set(&allowed(of)));
@@ -107,8 +113,9 @@ fn vpc_parts(now: &VpcConfig, wanted: &VpcConfig) -> Vec<VpcConfigRequest> {
     if set(&now.subnet_ids) != set(&wanted.subnet_ids) {
         parts.push(VpcConfigRequest::builder().set_subnet_ids(Some(wanted.subnet_ids.clone())).build());
     }
-    if set(&now.security_group_ids) != set(&wanted.security_group_ids) {
-        let groups = Some(wanted.security_group_ids.clone());
+    let groups = |of: &VpcConfig| set(of.security_group_ids.as_deref().unwrap_or_default());
+    if groups(now) != groups(wanted) {
+        let groups = wanted.security_group_ids.clone();
         parts.push(VpcConfigRequest::builder().set_security_group_ids(groups).build());
     }
     parts
@@ -116,23 +123,24 @@ fn vpc_parts(now: &VpcConfig, wanted: &VpcConfig) -> Vec<VpcConfigRequest> {
 
 /// From where on the internet the API server is reached.
 fn allowed(vpc: &VpcConfig) -> Vec<String> {
-    let cidrs = &vpc.public_access_cidrs;
+    let cidrs = vpc.public_access_cidrs.as_deref().unwrap_or_default();
     match vpc.endpoint_public_access {
         false => vec![],
         true if cidrs.is_empty() || cidrs.iter().any(|cidr| cidr == EVERYWHERE) => vec![EVERYWHERE.into()],
-        true => cidrs.clone(),
+        true => cidrs.to_vec(),
     }
 }
 
 /// All of it, for the create call.
 pub fn vpc(config: &VpcConfig) -> VpcConfigRequest {
     let some = |list: &[String]| Some(list.to_vec()).filter(|list| !list.is_empty());
+    let cidrs = some(config.public_access_cidrs.as_deref().unwrap_or_default());
     VpcConfigRequest::builder()
         .set_subnet_ids(some(&config.subnet_ids))
-        .set_security_group_ids(some(&config.security_group_ids))
+        .set_security_group_ids(some(config.security_group_ids.as_deref().unwrap_or_default()))
         .endpoint_private_access(config.endpoint_private_access)
         .endpoint_public_access(config.endpoint_public_access)
-        .set_public_access_cidrs(some(&config.public_access_cidrs).filter(|_| config.endpoint_public_access))
+        .set_public_access_cidrs(cidrs.filter(|_| config.endpoint_public_access))
         .build()
 }
 

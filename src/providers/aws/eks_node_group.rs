@@ -290,7 +290,8 @@ fn status(group: &Nodegroup) -> Status {
         std::iter::once(state.as_str().to_lowercase()).chain(issues).collect::<Vec<_>>().join(": ")
     };
     match group.status() {
-        Some(NodegroupStatus::Active) | None => Status::Ready,
+        // One that is made is CREATING; DEGRADED is what has lost some of its hosts, or finds no room for more.
+        Some(NodegroupStatus::Active | NodegroupStatus::Degraded) | None => Status::Ready,
         Some(NodegroupStatus::Deleting) => Status::Deleting,
         Some(state @ (NodegroupStatus::CreateFailed | NodegroupStatus::DeleteFailed)) => Status::Failed(told(state)),
         Some(state) => Status::Pending(told(state)),

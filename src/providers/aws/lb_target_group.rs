@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::client::Region;
 use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, each, if_there};
-use super::load_balancing::{Asked, asked, check_name, in_batches, part_fits, suffix, tags_of};
+use super::load_balancing::{Asked, asked, check_name, in_batches, suffix, tags_of};
 use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
@@ -125,9 +125,6 @@ impl AwsKind for LbTargetGroup {
             natural_key: &["name"],
             named_by: Some("name"),
             check: check_name,
-            fits: |field, wanted, live| {
-                matches!(field, "health_check" | "stickiness") && part_fits(wanted.get(field), live.get(field))
-            },
             id_prefix: "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/",
             ..Nature::default()
         }

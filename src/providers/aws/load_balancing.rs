@@ -89,12 +89,6 @@ pub fn check_name(inputs: &Map) -> Vec<Mistake> {
     if fits { vec![] } else { vec![mistake] }
 }
 
-/// Whether each part of a map that was written is live so.
-pub fn part_fits(wanted: Option<&Value>, live: Option<&Value>) -> bool {
-    let (Some(Value::Map(wanted)), Some(Value::Map(live))) = (wanted, live) else { return false };
-    wanted.iter().all(|(key, value)| value.is_null() || live.get(key) == Some(value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -244,6 +244,23 @@ async fn a_cluster_lives_through_the_engine() {
     assert_eq!(s.destroy().await.len(), 4);
 }
 
+/// What the author left out of a block stays as others set it.
+#[tokio::test]
+async fn an_update_of_a_part_leaves_the_other_parts_alone() {
+    let w = World::new();
+    let subnets = w.two_subnets().await;
+    let inputs = json!({ "role_arn": w.role_arn("eks"), "vpc_config": {
+        "subnet_ids": subnets, "public_access_cidrs": ["192.0.2.0/24"], "endpoint_private_access": false } });
+    let live = w.create(K, "main", inputs).await;
+    w.account.forget_calls();
+    let private = json!({ "vpc_config": { "subnet_ids": subnets, "endpoint_private_access": true } });
+    w.try_update(&live, K, private).await.unwrap();
+    let after = Json::from(&w.ready(K, "main").await.inputs["vpc_config"]);
+    assert_eq!(after["endpoint_private_access"], true);
+    assert_eq!(after["public_access_cidrs"], json!(["192.0.2.0/24"]), "it is not opened to the world");
+    assert_eq!(w.account.calls()["eks:UpdateClusterConfig"], 1);
+}
+
 #[tokio::test]
 async fn a_jump_of_versions_fails_with_the_next_step() {
     let s = Stack::new();

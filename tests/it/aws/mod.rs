@@ -155,9 +155,8 @@ impl World {
         for (name, value) in named.as_ref().unwrap_or(wanted).iter().filter(|(name, _)| wanted.contains_key(*name)) {
             let field = kind.input(name).unwrap_or_else(|| panic!("{kind:?} has no input {name}"));
             let now = live.inputs.get(name).cloned().unwrap_or_default();
-            let (now, value) = (kind.canonical(field, &now), kind.canonical(field, value));
-            let empty = |value: &Value| value.is_null() || value.as_list().is_some_and(<[Value]>::is_empty);
-            let fits = now == value || empty(&now) && empty(&value) || (kind.nature.fits)(name, wanted, &live.inputs);
+            let fits = !runner::engine::diff::differs(&kind, field, &Some(now.clone()), &Some(value.clone()))
+                || (kind.nature.fits)(name, wanted, &live.inputs);
             assert!(fits, "{kind:?}.{name}: {now} is not {value}");
         }
     }
