@@ -31,7 +31,15 @@ New-NetFirewallRule -DisplayName 'SQL Server' -Direction Inbound -Protocol TCP -
 Restart-Service $instance -Force
 
 # The applications' login. Its password is read here, by the host's role, and is in no image and no user data.
-$password = (Get-SSMParameter -Region '{{ region }}' -Name '{{ password_parameter }}' -WithDecryption $true).Value
+# Permissions of a new role may come a moment after the host.
+for ($try = 1; -not $password; $try++) {
+    try {
+        $password = (Get-SSMParameter -Region '{{ region }}' -Name '{{ password_parameter }}' -WithDecryption $true).Value
+    } catch {
+        if ($try -ge 60) { throw }
+        Start-Sleep 10
+    }
+}
 $quoted = $password.Replace("'", "''")
 $login = '{{ login }}'
 $sql = @"
@@ -42,7 +50,9 @@ ELSE
 ALTER SERVER ROLE dbcreator ADD MEMBER [$login];
 "@
 $sql | Out-File -Encoding utf8 "$env:TEMP\login.sql"
-sqlcmd -S localhost -E -b -i "$env:TEMP\login.sql"
+sqlcmd -S localhost -E -b -l 60 -i "$env:TEMP\login.sql"
+$failed = $LASTEXITCODE
 Remove-Item "$env:TEMP\login.sql"
+if ($failed) { throw "sqlcmd ended with ${failed}: the login was not made" }
 </powershell>
 <persist>false</persist>

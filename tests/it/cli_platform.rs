@@ -48,7 +48,7 @@ print('\\n'.join(sorted(found)))
 }
 
 /// Calls of a plan that finds everything as declared.
-const NO_CHANGE: u64 = 95;
+const NO_CHANGE: u64 = 97;
 
 fn is_read(call: &str) -> bool {
     let operation = call.split(':').nth(1).unwrap_or_default();
@@ -65,15 +65,15 @@ fn the_platform_comes_stays_changes_and_goes() {
     let project = platform(&account);
     account.forget_calls();
     let plan = project.run("playbooks/prod.rhai --dry-run").code(0);
-    assert_eq!(last(&plan.out), "Plan: 60 to create, 0 to update, 0 to replace, 0 to delete, 0 unchanged.");
+    assert_eq!(last(&plan.out), "Plan: 63 to create, 0 to update, 0 to replace, 0 to delete, 0 unchanged.");
     assert_eq!(account.calls().keys().filter(|call| !is_read(call)).collect::<Vec<_>>(), [""; 0]);
     account.forget_calls();
     let first = project.run("playbooks/prod.rhai --yes").code(0);
-    assert!(first.err.contains("Done: 60 created"), "{}", first.err);
+    assert!(first.err.contains("Done: 63 created"), "{}", first.err);
     println!("made from nothing with {} calls, the plan among them", calls(&account));
     account.forget_calls();
     let second = project.run("playbooks/prod.rhai --detailed-exitcode").code(0);
-    assert!(second.out.contains("Nothing to do: 60 resources are as declared."), "{}", second.out);
+    assert!(second.out.contains("Nothing to do: 63 resources are as declared."), "{}", second.out);
     // A plan without changes; what each kind reads is in its file.
     assert_eq!(calls(&account), NO_CHANGE, "{:#?}", account.calls());
     for said in [&plan, &first, &second] {
@@ -86,14 +86,14 @@ fn the_platform_comes_stays_changes_and_goes() {
     project.edit("inventory/common.toml", "instance_type = \"m7i.large\"", "instance_type = \"m7i.2xlarge\"");
     project.edit("inventory/common.toml", "public_access_cidrs = []", "public_access_cidrs = [\"198.51.100.0/24\"]");
     let plan = project.run("playbooks/prod.rhai --dry-run").code(0).out;
-    assert_eq!(last(&plan), "Plan: 0 to create, 3 to update, 0 to replace, 0 to delete, 57 unchanged.");
+    assert_eq!(last(&plan), "Plan: 0 to create, 3 to update, 0 to replace, 0 to delete, 60 unchanged.");
     project.run("playbooks/prod.rhai --yes").code(0);
     assert_eq!(account.calls()["autoscaling:StartInstanceRefresh"], 1);
     project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
 
     // The smaller one beside it, from the same phases.
     let staging = project.run("playbooks/prod.rhai -i staging --yes").code(0);
-    assert!(staging.err.contains("Done: 52 created"), "{}", staging.err);
+    assert!(staging.err.contains("Done: 54 created"), "{}", staging.err);
     project.run("playbooks/prod.rhai -i staging --dry-run --detailed-exitcode").code(0);
     project.run("destroy playbooks/prod.rhai -i staging --yes").code(0);
     assert_eq!(tagged(&account, "staging"), [""; 0]);
@@ -106,7 +106,7 @@ fn the_platform_comes_stays_changes_and_goes() {
     project.run(&format!("playbooks/prod.rhai --yes {open}")).code(0);
     account.forget_calls();
     let gone = project.run(&format!("destroy playbooks/prod.rhai --yes {open}")).code(0);
-    assert!(gone.err.contains("Done: 60 deleted"), "{}", gone.err);
+    assert!(gone.err.contains("Done: 63 deleted"), "{}", gone.err);
     println!("destroyed with {} calls, the plan among them", calls(&account));
     assert_eq!(tagged(&account, "prod"), [""; 0]);
 }
