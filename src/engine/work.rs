@@ -265,7 +265,7 @@ impl<'a> Work<'a> {
         self.diagnostic(format!("{} has failed on the provider's side", self.change.address))
             .because(format!("`{id}`: {why}"))
             .hint(match self.kind.nature.mended_by {
-                Some([]) => "mend the cause; runner never replaces it for that",
+                Some([]) => "mend the cause, then run again; runner never replaces it for that",
                 Some(_) => "mend the cause; the next run tries again",
                 None => "mend the cause; the next run replaces it",
             })

@@ -138,6 +138,12 @@ pub fn final_snapshots(volume: &str) -> Vec<aws_sdk_ec2::types::Filter> {
     vec![filter("volume-id", [volume]), filter(&format!("tag:{FINAL}"), ["true"])]
 }
 
+/// Where the account encrypts every disk, `encrypted: false` cannot be had: another volume would be encrypted, too.
+pub fn is_encrypted_enough(wanted: &Map, live: &Map) -> bool {
+    let is = |inputs: &Map, on: bool| inputs.get("encrypted") == Some(&Value::Bool(on));
+    is(wanted, false) && is(live, true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -100,6 +100,7 @@ impl AwsKind for EbsVolume {
                 "kms_key_id" => block_storage::key_meaning(value),
                 _ => value.clone(),
             },
+            fits: |field, wanted, live| field == "encrypted" && block_storage::is_encrypted_enough(wanted, live),
             id_prefix: "vol-",
             timeout: 1200,
             ..Nature::default()

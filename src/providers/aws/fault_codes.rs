@@ -104,6 +104,8 @@ pub fn classify(code: &str, status: u16) -> Class {
         | "InvalidInstanceID"
         | "VolumeInUse" => Class::Busy,
         "InsufficientInstanceCapacity" | "InsufficientHostCapacity" => Class::Invalid,
+        // No plan makes images, so that none is yet to come.
+        "InvalidAMIID.NotFound" | "InvalidAMIID.Malformed" => Class::Invalid,
         _ if ends(&[".InUse", "InUseException", ".AlreadyAssociated"]) => Class::Busy,
         "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" | "RouteAlreadyExists" => Class::Exists,
         "DuplicateLoadBalancerName" | "DuplicateTargetGroupName" | "DuplicateListener" => Class::Exists,
@@ -272,6 +274,7 @@ mod tests {
             ("UnauthorizedOperation", 403, Class::Denied),
             ("ExpiredToken", 400, Class::Denied),
             ("VolumeInUse", 400, Class::Busy),
+            ("InvalidAMIID.NotFound", 400, Class::Invalid),
             ("IncorrectModificationState", 400, Class::Busy),
             ("VolumeModificationRateExceeded", 400, Class::Invalid),
             ("InsufficientInstanceCapacity", 500, Class::Invalid),

@@ -10,7 +10,7 @@ use aws_sdk_ec2::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::block_storage::{check_key, check_speed, key_meaning};
+use super::block_storage::{self, check_key, check_speed, key_meaning};
 use super::client::Region;
 use super::fault::OrFault;
 use super::instance_read as read;
@@ -189,6 +189,7 @@ impl AwsKind for Instance {
             follows: &["aws::internet_gateway"],
             check,
             normalise,
+            fits,
             id_prefix: "i-",
             timeout: 1200,
             made_up: |output, inputs| match output {
@@ -255,14 +256,20 @@ impl AwsKind for Instance {
                 .set_private_ip_address(inputs.private_ip.clone())
                 .set_security_group_ids(inputs.vpc_security_group_ids.clone()),
         };
-        let made = call.send().await.or_fault("ec2:RunInstances").map_err(update::profile_may_follow)?;
+        let made = call.send().await.or_fault("ec2:RunInstances")?;
         Ok(made.instances.unwrap_or_default().into_iter().next().and_then(|instance| instance.instance_id))
     }
 
     async fn complete(region: &Region, id: &str, inputs: &Inputs) -> Result<(), Fault> {
         match inputs.source_dest_check {
             true => Ok(()),
-            false => update::source_dest_check(region, id, false).await,
+            false => update::source_dest_check(region, id, false).await.map_err(|mut fault| {
+                // EC2 does not know everywhere at once what it has just started.
+                if fault.class == Class::NotFound {
+                    fault.class = Class::Busy;
+                }
+                fault
+            }),
         }
     }
 
@@ -292,7 +299,7 @@ async fn root_device(region: &Region, ami: &str) -> Result<String, Fault> {
     let images = answer.or_fault("ec2:DescribeImages")?.images.unwrap_or_default();
     let root = images.into_iter().next().and_then(|image| image.root_device_name);
     root.ok_or_else(|| {
-        Fault::new(Class::NotFound, format!("there is no image {ami} in {}", region.name))
+        Fault::new(Class::Invalid, format!("there is no image {ami} in {}", region.name))
             .hint("find one of this region with `aws::ami`; it must be shared with this account")
     })
 }
@@ -335,6 +342,17 @@ fn normalise(field: &str, value: &Value) -> Value {
         }
         _ => value.clone(),
     }
+}
+
+/// Where the account encrypts every disk, one that need not be is, too.
+fn fits(field: &str, wanted: &Map, live: &Map) -> bool {
+    let root = |inputs: &Map| inputs.get(field).and_then(Value::as_map).cloned();
+    let (Some(mut wanted), Some(live), "root_block_device") = (root(wanted), root(live), field) else { return false };
+    if !block_storage::is_encrypted_enough(&wanted, &live) {
+        return false;
+    }
+    wanted.remove("encrypted");
+    wanted.iter().all(|(name, value)| value.is_null() || live.get(name) == Some(value))
 }
 
 fn check(inputs: &Map) -> Vec<Mistake> {

@@ -83,11 +83,15 @@ async fn unlisted(region: &Region, id: String) -> Result<Option<Unlisted>, Fault
     }))
 }
 
+fn is_burstable(of: &str) -> bool {
+    matches!(of.split('.').next(), Some("t2" | "t3" | "t3a" | "t4g"))
+}
+
 /// By id; AWS refuses the question for types that are not burstable.
 async fn credits(region: &Region, instances: &[Ec2]) -> Result<BTreeMap<String, String>, Fault> {
-    let burstable = instances.iter().filter(|one| {
-        !update::is_terminated(one) && one.instance_type().is_some_and(|of| of.as_str().starts_with('t'))
-    });
+    let burstable = instances
+        .iter()
+        .filter(|one| !update::is_terminated(one) && one.instance_type().is_some_and(|of| is_burstable(of.as_str())));
     let ids: Vec<String> = burstable.filter_map(|one| one.instance_id().map(str::to_owned)).collect();
     let mut credits = BTreeMap::new();
     for ids in ids.chunks(1000) {

@@ -37,7 +37,7 @@ pub async fn update(region: &Region, id: &str, change: Change<'_, Inputs>) -> Re
     }
     if change.of("iam_instance_profile") {
         let name = wanted.iam_instance_profile.as_deref().filter(|name| !name.is_empty());
-        set_profile(region, id, name).await.map_err(profile_may_follow)?;
+        set_profile(region, id, name).await?;
     }
     if change.of("metadata_options")
         && let Some(options) = &wanted.metadata_options
@@ -103,14 +103,6 @@ pub fn specification(profile: &str) -> IamInstanceProfileSpecification {
     .build()
 }
 
-/// EC2 hears late of a profile that was just made, and calls it invalid until then.
-pub fn profile_may_follow(mut fault: Fault) -> Fault {
-    if fault.code.as_deref() == Some("InvalidParameterValue") && fault.message.contains("IAM Instance Profile") {
-        fault.class = Class::NotFound;
-    }
-    fault
-}
-
 async fn set_profile(region: &Region, id: &str, wanted: Option<&str>) -> Result<(), Fault> {
     let call = region.ec2.describe_iam_instance_profile_associations().filters(filter("instance-id", [id]));
     let call = call.filters(filter("state", ["associating", "associated"]));
@@ -156,7 +148,11 @@ async fn set_credits(region: &Region, id: &str, credits: &str) -> Result<(), Fau
 async fn set_root(region: &Region, id: &str, wanted: &RootBlockDevice) -> Result<(), Fault> {
     let instance = look(region, id).await?;
     let (Some(device), Some(volume)) = (instance.root_device_name(), root_volume(&instance)) else {
-        return Err(Fault::new(Class::Invalid, format!("{id} has no root volume")));
+        return Err(match state(&instance) {
+            // It is told of the volume only once it is under way.
+            Some(InstanceStateName::Pending) => Fault::new(Class::Busy, format!("{id} has no root volume yet")),
+            _ => Fault::new(Class::Invalid, format!("{id} has no root volume")),
+        });
     };
     let there = root_device(&instance).and_then(|ebs| ebs.delete_on_termination());
     if let Some(goes) = wanted.delete_on_termination.filter(|goes| Some(*goes) != there) {

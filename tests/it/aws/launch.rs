@@ -133,7 +133,7 @@ async fn what_cannot_be_launched_says_why() {
         inputs
     };
     let image = w.try_create(k, "a", with(json!({ "ami": "ami-0123" }))).await.unwrap_err();
-    assert_eq!((image.class, image.hint.is_some()), (Class::NotFound, true));
+    assert_eq!((image.class, image.hint.is_some()), (Class::Invalid, true));
     let root = json!({ "ami": "ami-0123", "root_block_device": { "volume_size": 9 } });
     assert!(w.try_create(k, "b", with(root)).await.unwrap_err().hint.unwrap().contains("aws::ami"));
     let key = w.try_create(k, "c", with(json!({ "key_name": "nobody" }))).await.unwrap_err();

@@ -244,7 +244,7 @@ async fn a_new_template_is_rolled_out() {
     s.account.fail("InstanceRefresh", "Failed", 400, 1);
     let plan = s.try_plan(items("t3.large", 5)).await.unwrap();
     let failed = s.try_apply(&plan).await;
-    assert!(failed.contains("instance refresh rollback successful") && failed.contains("tries again"), "{failed}");
+    assert!(failed.contains("instance refresh rollback successful") && failed.contains("run again"), "{failed}");
     assert_eq!(versions(&s).await, ["3", "3"]);
     let again = s.run(|| items("t3.large", 5)).await;
     assert_eq!(again, ["update aws::autoscaling_group.app launch_template.version"]);
