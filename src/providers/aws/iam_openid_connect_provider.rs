@@ -43,6 +43,9 @@ pub struct Outputs {
     /// ARN of the provider.
     #[schemars(example = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE")]
     arn: String,
+    /// The issuer without `https://`: the conditions of trust policies name its claims by it (`<issuer>:sub`).
+    #[schemars(example = &"oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE")]
+    issuer: String,
 }
 
 impl AwsKind for IamOpenidConnectProvider {
@@ -56,6 +59,10 @@ impl AwsKind for IamOpenidConnectProvider {
             natural_key: &["url"],
             normalise,
             check,
+            made_up: |output, inputs| match output {
+                "issuer" => Some(issuer(inputs.get("url")?.as_str()?).into()),
+                _ => None,
+            },
             // In the account of the examples, which is the sandbox's.
             id_prefix: "arn:aws:iam::111122223333:oidc-provider/",
             ..Nature::default()
@@ -148,7 +155,7 @@ async fn one(
                 thumbprint_list: Some(provider.thumbprint_list().to_vec()),
                 tags: tags::authored(&tags),
             },
-            outputs: Outputs { id: arn.clone(), arn: arn.clone() },
+            outputs: Outputs { id: arn.clone(), arn: arn.clone(), issuer: url.to_owned() },
             tags,
             status: Status::Ready,
             id: arn,

@@ -261,6 +261,7 @@ async fn openid_connect_provider() {
     let arn = format!("arn:aws:iam::{}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE", w.account.number);
     assert_eq!((live.id.as_str(), &live.inputs["url"]), (arn.as_str(), &url.into()));
     assert_eq!(live.inputs["thumbprint_list"].as_list().unwrap().len(), 1);
+    assert_eq!(live.outputs["issuer"], "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE".into());
     let live = w.common_life(PROVIDER, live).await;
     let live = w.update(&live, PROVIDER, json!({ "client_id_list": ["a", "b", "c"] })).await;
     let live = w.update(&live, PROVIDER, json!({ "client_id_list": ["c", "d"] })).await;
