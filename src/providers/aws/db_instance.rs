@@ -4,6 +4,7 @@ use aws_sdk_rds::types::{DbInstance as SdkInstance, PendingModifiedValues};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::block_storage::check_key;
 use super::client::Region;
 use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, each, if_there};
@@ -260,6 +261,15 @@ impl AwsKind for DbInstance {
             };
         }
         let io = change.of("storage_type") && inputs.storage_type.as_deref().is_some_and(|of| of.starts_with("io"));
+        let (asked, now) = (inputs.allocated_storage, change.live.allocated_storage);
+        if change.of("allocated_storage") && asked < now {
+            let what = format!("storage only grows, and is {} GiB now", now.unwrap_or_default());
+            return Err(Fault::new(Class::Invalid, what).hint("raise `allocated_storage`, or leave it out"));
+        }
+        // AWS takes larger storage of these kinds only with its I/O operations.
+        let of = inputs.storage_type.as_deref().unwrap_or_default();
+        let with_io = of.starts_with("io") || of == "gp3" && asked.is_some_and(|size| size >= 400);
+        let io = io || change.of("allocated_storage") && with_io;
         let call = region
             .rds
             .modify_db_instance()
@@ -270,7 +280,7 @@ impl AwsKind for DbInstance {
             .set_db_instance_class(changed!("instance_class", Some(inputs.instance_class.clone())))
             // I/O operations are changed together with the storage they are for.
             .set_allocated_storage(match change.of("allocated_storage") || change.of("iops") || io {
-                true => inputs.allocated_storage.map(small),
+                true => asked.max(now).map(small),
                 false => None,
             })
             .set_iops(if change.of("iops") || io { inputs.iops.map(small) } else { None })
@@ -427,6 +437,9 @@ fn status(status: &str) -> Status {
 }
 
 fn fits(field: &str, wanted: &Map, live: &Map) -> bool {
+    if field == "allocated_storage" {
+        return has_grown(wanted.get(field), live);
+    }
     let text = |inputs: &Map, field: &str| inputs.get(field).and_then(Value::as_str).map(str::to_owned);
     let (Some(asked), Some(now)) = (text(wanted, field), text(live, field)) else { return false };
     match field {
@@ -442,8 +455,18 @@ fn fits(field: &str, wanted: &Map, live: &Map) -> bool {
     }
 }
 
+/// Storage that AWS let grow, or that it rounded up, is as wanted: it never shrinks.
+fn has_grown(wanted: Option<&Value>, live: &Map) -> bool {
+    let (Some(Value::Int(asked)), Some(Value::Int(now))) = (wanted, live.get("allocated_storage")) else {
+        return false;
+    };
+    let grows = matches!(live.get("max_allocated_storage"), Some(Value::Int(most)) if *most > 0);
+    now >= asked && (grows || now.saturating_sub(*asked) <= asked / 10)
+}
+
 fn check(inputs: &Map) -> Vec<Mistake> {
     let mut mistakes = lower_case::check(inputs, &["identifier"]);
+    mistakes.extend(check_key("kms_key_id", inputs.get("kms_key_id")));
     let given = inputs.get("password").is_some_and(|password| !password.is_null());
     let managed = match inputs.get("manage_master_user_password") {
         None | Some(Value::Null | Value::Bool(false)) => Some(false),
@@ -523,6 +546,18 @@ mod tests {
     }
 
     #[test]
+    fn storage_that_has_grown_is_not_asked_to_shrink() {
+        let of = |json| map(json);
+        let asked = of(serde_json::json!({ "allocated_storage": 100 }));
+        let live =
+            |size: i64, most: i64| of(serde_json::json!({ "allocated_storage": size, "max_allocated_storage": most }));
+        assert!(fits("allocated_storage", &asked, &live(180, 200)));
+        assert!(fits("allocated_storage", &asked, &live(110, 0)));
+        assert!(!fits("allocated_storage", &asked, &live(180, 0)));
+        assert!(!fits("allocated_storage", &asked, &live(90, 200)));
+    }
+
+    #[test]
     fn a_password_is_given_or_made_up_by_aws_not_both() {
         let told = |json| check(&map(json)).into_iter().map(|mistake| mistake.path).collect::<Vec<_>>();
         let json = serde_json::json!({ "identifier": "main", "password": "not-a-real-password" });
@@ -531,6 +566,8 @@ mod tests {
         assert_eq!(told(serde_json::json!({ "identifier": "Main" })), ["identifier", "password"]);
         let both = serde_json::json!({ "password": "not-a-real-password", "manage_master_user_password": true });
         assert_eq!(told(both), ["password"]);
+        let alias = serde_json::json!({ "manage_master_user_password": true, "kms_key_id": "alias/data" });
+        assert_eq!(told(alias), ["kms_key_id"]);
     }
 
     #[test]

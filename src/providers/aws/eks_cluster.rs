@@ -7,6 +7,7 @@ use aws_sdk_eks::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::block_storage::check_key;
 use super::client::Region;
 use super::eks;
 use super::eks_cluster_update as updates;
@@ -65,19 +66,17 @@ pub struct VpcConfig {
     #[schemars(extend("uniqueItems" = true))]
     pub subnet_ids: Vec<String>,
     /// Security groups of these interfaces, besides the cluster's own.
-    #[serde(default)]
     #[schemars(extend("uniqueItems" = true))]
-    pub security_group_ids: Vec<String>,
+    pub security_group_ids: Option<Vec<String>>,
     /// Whether the VPC reaches the API server without the internet.
     #[serde(default)]
     pub endpoint_private_access: bool,
     /// Whether the internet reaches the API server.
     #[serde(default = "yes")]
     pub endpoint_public_access: bool,
-    /// From where on the internet; left out, from everywhere.
-    #[serde(default)]
+    /// From where on the internet; left out, as it is, at first from everywhere.
     #[schemars(extend("uniqueItems" = true))]
-    pub public_access_cidrs: Vec<String>,
+    pub public_access_cidrs: Option<Vec<String>>,
 }
 
 fn yes() -> bool {
@@ -293,10 +292,10 @@ pub fn inputs(cluster: &Cluster) -> Inputs {
         version: cluster.version().map(str::to_owned),
         vpc_config: VpcConfig {
             subnet_ids: vpc.map(|vpc| vpc.subnet_ids().to_vec()).unwrap_or_default(),
-            security_group_ids: vpc.map(|vpc| vpc.security_group_ids().to_vec()).unwrap_or_default(),
+            security_group_ids: vpc.map(|vpc| vpc.security_group_ids().to_vec()),
             endpoint_private_access: vpc.is_some_and(|vpc| vpc.endpoint_private_access()),
             endpoint_public_access: vpc.is_none_or(|vpc| vpc.endpoint_public_access()),
-            public_access_cidrs: vpc.map(|vpc| vpc.public_access_cidrs().to_vec()).unwrap_or_default(),
+            public_access_cidrs: vpc.map(|vpc| vpc.public_access_cidrs().to_vec()),
         },
         access_config: mode.map(|mode| AccessConfig {
             authentication_mode: mode.as_str().to_owned(),
@@ -387,6 +386,14 @@ fn check(inputs: &Map) -> Vec<Mistake> {
             mistake("vpc_config.subnet_ids", "one subnet is not enough", hint);
         }
     }
+    if let Some(Value::Map(config)) = inputs.get("encryption_config")
+        && let Some(Value::Map(provider)) = config.get("provider")
+    {
+        mistakes.extend(check_key("encryption_config.provider.key_arn", provider.get("key_arn")));
+    }
+    let mut mistake = |path: &str, what: &str, hint: &str| {
+        mistakes.push(Mistake { path: path.into(), what: what.into(), hint: Some(hint.into()) });
+    };
     if let Some(Value::Map(network)) = inputs.get("kubernetes_network_config") {
         let ipv6 = network.get("ip_family").is_some_and(|family| family.as_str() != Some("ipv4"));
         let range = network.get("service_ipv4_cidr").is_some_and(|range| !range.is_null());

@@ -96,31 +96,34 @@ fn configs(
 fn vpc_parts(now: &VpcConfig, wanted: &VpcConfig) -> Vec<VpcConfigRequest> {
     let set = |list: &[String]| -> BTreeSet<String> { list.iter().cloned().collect() };
     let mut parts = vec![];
-    let access = |of: &VpcConfig| (of.endpoint_private_access, of.endpoint_public_access, set(&allowed(of)));
-    if access(now) != access(wanted) {
+    let access = |of: &VpcConfig| (of.endpoint_private_access, of.endpoint_public_access);
+    // What is left out stays as it is, and is not sent with what changes.
+    let cidrs = wanted.public_access_cidrs.is_some();
+    if access(now) != access(wanted) || cidrs && set(&allowed(now)) != set(&allowed(wanted)) {
         let part = VpcConfigRequest::builder()
             .endpoint_private_access(wanted.endpoint_private_access)
             .endpoint_public_access(wanted.endpoint_public_access);
-        let part = part.set_public_access_cidrs(wanted.endpoint_public_access.then(|| allowed(wanted)));
+        let part = part.set_public_access_cidrs((cidrs && wanted.endpoint_public_access).then(|| allowed(wanted)));
         parts.push(part.build());
     }
     if set(&now.subnet_ids) != set(&wanted.subnet_ids) {
         parts.push(VpcConfigRequest::builder().set_subnet_ids(Some(wanted.subnet_ids.clone())).build());
     }
-    if set(&now.security_group_ids) != set(&wanted.security_group_ids) {
-        let groups = Some(wanted.security_group_ids.clone());
-        parts.push(VpcConfigRequest::builder().set_security_group_ids(groups).build());
+    if let Some(groups) = &wanted.security_group_ids
+        && set(now.security_group_ids.as_deref().unwrap_or_default()) != set(groups)
+    {
+        parts.push(VpcConfigRequest::builder().set_security_group_ids(Some(groups.clone())).build());
     }
     parts
 }
 
 /// From where on the internet the API server is reached.
 fn allowed(vpc: &VpcConfig) -> Vec<String> {
-    let cidrs = &vpc.public_access_cidrs;
+    let cidrs = vpc.public_access_cidrs.as_deref().unwrap_or_default();
     match vpc.endpoint_public_access {
         false => vec![],
         true if cidrs.is_empty() || cidrs.iter().any(|cidr| cidr == EVERYWHERE) => vec![EVERYWHERE.into()],
-        true => cidrs.clone(),
+        true => cidrs.to_vec(),
     }
 }
 
@@ -129,10 +132,12 @@ pub fn vpc(config: &VpcConfig) -> VpcConfigRequest {
     let some = |list: &[String]| Some(list.to_vec()).filter(|list| !list.is_empty());
     VpcConfigRequest::builder()
         .set_subnet_ids(some(&config.subnet_ids))
-        .set_security_group_ids(some(&config.security_group_ids))
+        .set_security_group_ids(config.security_group_ids.clone().filter(|groups| !groups.is_empty()))
         .endpoint_private_access(config.endpoint_private_access)
         .endpoint_public_access(config.endpoint_public_access)
-        .set_public_access_cidrs(some(&config.public_access_cidrs).filter(|_| config.endpoint_public_access))
+        .set_public_access_cidrs(
+            config.public_access_cidrs.clone().filter(|cidrs| config.endpoint_public_access && !cidrs.is_empty()),
+        )
         .build()
 }
 

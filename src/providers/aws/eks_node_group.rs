@@ -290,7 +290,8 @@ fn status(group: &Nodegroup) -> Status {
         std::iter::once(state.as_str().to_lowercase()).chain(issues).collect::<Vec<_>>().join(": ")
     };
     match group.status() {
-        Some(NodegroupStatus::Active) | None => Status::Ready,
+        // One that is not well now was made; whoever mends it must get past this.
+        Some(NodegroupStatus::Active | NodegroupStatus::Degraded) | None => Status::Ready,
         Some(NodegroupStatus::Deleting) => Status::Deleting,
         Some(state @ (NodegroupStatus::CreateFailed | NodegroupStatus::DeleteFailed)) => Status::Failed(told(state)),
         Some(state) => Status::Pending(told(state)),

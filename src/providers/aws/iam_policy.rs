@@ -1,5 +1,6 @@
 //! `aws::iam_policy`. Reads: GetResources tells which are ours, one GetAccountAuthorizationDetails (1,000 a page) their
-//! documents, one ListPolicyTags each their tags. Of up to three by ARN, instead, each one's GetPolicy and GetPolicyVersion.
+//! documents, one GetPolicy each their tags and
+//! descriptions. Of up to three by ARN, instead, each one's GetPolicy and GetPolicyVersion.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -155,13 +156,13 @@ async fn with_tags(
     detail: &ManagedPolicyDetail,
     arn: String,
 ) -> Result<Option<Found<IamPolicy>>, Fault> {
-    let pages = region.iam.list_policy_tags().policy_arn(&arn).into_paginator().items().send();
-    let read = pages.collect::<Result<Vec<_>, _>>().await.or_fault("iam:ListPolicyTags");
-    let Some(tags) = if_there(read)? else { return Ok(None) };
+    // The listing of all tells neither tags nor descriptions.
+    let answer = if_there(region.iam.get_policy().policy_arn(&arn).send().await.or_fault("iam:GetPolicy"))?;
+    let Some(policy) = answer.and_then(|answer| answer.policy) else { return Ok(None) };
     let version = detail.policy_version_list().iter().find(|version| version.is_default_version());
-    let named = (detail.policy_name(), detail.path(), detail.description());
+    let named = (detail.policy_name(), detail.path(), policy.description());
     let document = version.and_then(|version| version.document());
-    Ok(Some(as_found(arn, detail.policy_id(), named, document, tags::of(&tags))))
+    Ok(Some(as_found(arn, detail.policy_id(), named, document, tags::of(policy.tags()))))
 }
 
 async fn one(region: &Region, arn: String) -> Result<Option<Found<IamPolicy>>, Fault> {

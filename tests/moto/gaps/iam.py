@@ -141,7 +141,7 @@ IamResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER.update(
 @after("iam:GetAccountAuthorizationDetails")
 def page_details(self, result):
     lists = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
-    result["Policies"] = [Over(policy, policy_name=policy.name, policy_id=policy.id) for policy in result["Policies"]]
+    result["Policies"] = [Over(policy, policy_name=policy.name, policy_id=policy.id, description=None) for policy in result["Policies"]]
     everything = [(name, one) for name in lists for one in sorted(result[name], key=lambda one: one.arn)]
     start = int(self._get_param("Marker") or 0)
     shown = everything[start : start + min(PAGE, int(self._get_param("MaxItems") or 100))]
