@@ -4,10 +4,10 @@ use aws_sdk_rds::types::{DbInstance as SdkInstance, PendingModifiedValues};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::block_storage::check_key;
 use super::client::Region;
 use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, each, if_there};
-use super::kms_key;
 use super::lower_case;
 use super::tagging::Type;
 use super::tags::{self, Tags};
@@ -262,6 +262,10 @@ impl AwsKind for DbInstance {
             };
         }
         let io = change.of("storage_type") && inputs.storage_type.as_deref().is_some_and(|of| of.starts_with("io"));
+        // AWS takes larger storage of these kinds only with its I/O operations.
+        let of = inputs.storage_type.as_deref().unwrap_or_default();
+        let with_io = of.starts_with("io") || of == "gp3" && inputs.allocated_storage.is_some_and(|size| size >= 400);
+        let io = io || change.of("allocated_storage") && with_io;
         let call = region
             .rds
             .modify_db_instance()
@@ -432,7 +436,7 @@ fn status(status: &str) -> Status {
 fn fits(field: &str, wanted: &Map, live: &Map) -> bool {
     if let (Some(Value::Int(asked)), Some(Value::Int(now))) = (wanted.get(field), live.get(field)) {
         // AWS lets it grow by itself up to a limit, and rounds an increase up to a tenth; it never shrinks.
-        let grows = live.get("max_allocated_storage").is_some_and(|limit| !limit.is_null());
+        let grows = live.get("max_allocated_storage").is_some_and(|limit| matches!(limit, Value::Int(1..)));
         return field == "allocated_storage" && now >= asked && (grows || *now <= asked + asked / 10 + 1);
     }
     let text = |inputs: &Map, field: &str| inputs.get(field).and_then(Value::as_str).map(str::to_owned);
@@ -465,7 +469,7 @@ fn forbids(wanted: &Map, live: &Map) -> Option<Mistake> {
 
 fn check(inputs: &Map) -> Vec<Mistake> {
     let mut mistakes = lower_case::check(inputs, &["identifier"]);
-    mistakes.extend(kms_key::alias("kms_key_id", inputs.get("kms_key_id")));
+    mistakes.extend(check_key("kms_key_id", inputs.get("kms_key_id")));
     let given = inputs.get("password").is_some_and(|password| !password.is_null());
     let managed = match inputs.get("manage_master_user_password") {
         None | Some(Value::Null | Value::Bool(false)) => Some(false),
@@ -553,6 +557,8 @@ mod tests {
         assert_eq!(told(serde_json::json!({ "identifier": "Main" })), ["identifier", "password"]);
         let both = serde_json::json!({ "password": "not-a-real-password", "manage_master_user_password": true });
         assert_eq!(told(both), ["password"]);
+        let alias = serde_json::json!({ "manage_master_user_password": true, "kms_key_id": "alias/data" });
+        assert_eq!(told(alias), ["kms_key_id"]);
     }
 
     #[test]

@@ -7,12 +7,12 @@ use aws_sdk_eks::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::block_storage::check_key;
 use super::client::Region;
 use super::eks;
 use super::eks_cluster_update as updates;
 use super::fault::OrFault;
 use super::kind::{AwsKind, Birth, Change, Found, Search, each, if_there};
-use super::kms_key;
 use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::kind::Nature;
@@ -374,9 +374,7 @@ fn normalise(field: &str, value: &Value) -> Value {
 }
 
 fn check(inputs: &Map) -> Vec<Mistake> {
-    let provider = inputs.get("encryption_config").and_then(Value::as_map).and_then(|config| config.get("provider"));
-    let key = provider.and_then(Value::as_map).and_then(|provider| provider.get("key_arn"));
-    let mut mistakes: Vec<Mistake> = kms_key::alias("encryption_config.provider.key_arn", key).into_iter().collect();
+    let mut mistakes = vec![];
     let mut mistake = |path: &str, what: &str, hint: &str| {
         mistakes.push(Mistake { path: path.into(), what: what.into(), hint: Some(hint.into()) });
     };
@@ -398,6 +396,14 @@ fn check(inputs: &Map) -> Vec<Mistake> {
             mistake("vpc_config.subnet_ids", "one subnet is not enough", hint);
         }
     }
+    if let Some(Value::Map(config)) = inputs.get("encryption_config")
+        && let Some(Value::Map(provider)) = config.get("provider")
+    {
+        mistakes.extend(check_key("encryption_config.provider.key_arn", provider.get("key_arn")));
+    }
+    let mut mistake = |path: &str, what: &str, hint: &str| {
+        mistakes.push(Mistake { path: path.into(), what: what.into(), hint: Some(hint.into()) });
+    };
     if let Some(Value::Map(network)) = inputs.get("kubernetes_network_config") {
         let ipv6 = network.get("ip_family").is_some_and(|family| family.as_str() != Some("ipv4"));
         let range = network.get("service_ipv4_cidr").is_some_and(|range| !range.is_null());

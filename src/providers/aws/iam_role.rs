@@ -116,7 +116,7 @@ impl AwsKind for IamRole {
             .set_description(inputs.description.clone())
             .assume_role_policy_document(&inputs.assume_role_policy)
             .max_session_duration(inputs.max_session_duration)
-            .set_permissions_boundary(inputs.permissions_boundary.clone())
+            .set_permissions_boundary(inputs.permissions_boundary.clone().filter(|arn| !arn.is_empty()))
             .set_tags(birth.list());
         Ok(call.send().await.or_fault("iam:CreateRole")?.role.map(|role| role.role_name))
     }
@@ -140,7 +140,7 @@ impl AwsKind for IamRole {
             call.send().await.or_fault("iam:UpdateRole")?;
         }
         if change.of("permissions_boundary") {
-            bound(region, id, inputs.permissions_boundary.as_deref()).await?;
+            bound(region, id, inputs.permissions_boundary.as_deref().filter(|arn| !arn.is_empty())).await?;
         }
         if change.of("managed_policy_arns")
             && let Some(wanted) = &inputs.managed_policy_arns
@@ -274,6 +274,8 @@ fn as_found(
 fn normalise(field: &str, value: &Value) -> Value {
     match (field, value) {
         ("assume_role_policy", document) => policy::meaning(document),
+        // Written empty, it is taken away; left out, it would stay.
+        ("permissions_boundary", Value::String(arn)) if arn.is_empty() => Value::Null,
         ("inline_policy", Value::List(policies)) => policies.iter().map(policies::meaning).collect(),
         _ => value.clone(),
     }

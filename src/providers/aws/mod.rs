@@ -19,7 +19,6 @@ mod instance_read;
 mod instance_refresh;
 mod instance_update;
 mod kind;
-mod kms_key;
 mod launch_template_data;
 mod load_balancing;
 mod lookups;

@@ -146,6 +146,15 @@ async fn a_cluster_changes() {
     let group = w.create("aws::security_group", "more", json!({ "vpc_id": vpc })).await.id;
     let with = json!({ "subnet_ids": [subnets[0], third], "security_group_ids": [group] });
     let live = w.update(&live, K, json!({ "vpc_config": with })).await;
+    let narrow = json!({ "subnet_ids": [subnets[0], third], "security_group_ids": [group], "public_access_cidrs": ["192.0.2.0/24"] });
+    let live = w.update(&live, K, json!({ "vpc_config": narrow })).await;
+    // What is left out stays, and is no call of its own.
+    w.account.forget_calls();
+    w.try_update(&live, K, json!({ "vpc_config": { "subnet_ids": subnets } })).await.unwrap();
+    assert_eq!(w.account.calls()["eks:UpdateClusterConfig"], 1);
+    let live = w.read(K, &live.id).await;
+    let vpc = Json::from(&live.inputs["vpc_config"]);
+    assert_eq!((&vpc["security_group_ids"], &vpc["public_access_cidrs"]), (&json!([group]), &json!(["192.0.2.0/24"])));
     let live = w.update(&live, K, json!({ "version": "1.33" })).await;
     w.delete(&live, K).await;
 }

@@ -92,6 +92,7 @@ async fn role() {
     let live = w.update(&live, ROLE, json!({ "description": "Ä new one" })).await;
     let live = w.update(&live, ROLE, json!({ "permissions_boundary": null })).await;
     let live = w.update(&live, ROLE, json!({ "permissions_boundary": b })).await;
+    let live = w.update(&live, ROLE, json!({ "permissions_boundary": "" })).await;
     let live = w.update(&live, ROLE, json!({ "assume_role_policy": trust("eks") })).await;
     let live = w.update(&live, ROLE, json!({ "managed_policy_arns": [a] })).await;
     let inline = json!([
