@@ -7,6 +7,7 @@ mod census;
 mod certificates;
 mod cidr;
 pub mod client;
+mod db_instance_rules;
 mod dlm_policy_details;
 mod document;
 mod eks;
