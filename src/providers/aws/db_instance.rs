@@ -50,7 +50,7 @@ pub struct Inputs {
     /// Name of the master user (CreateDBInstance).
     #[schemars(extend("immutable" = true))]
     pub username: Option<String>,
-    /// Password of the master user. It cannot be read back: after a change, raise `password_version`
+    /// Password of the master user, only as a secret. It cannot be read back: after a change, raise `password_version`
     /// (ModifyDBInstance).
     #[schemars(extend("sensitive" = true, "write_only" = true))]
     pub password: Option<String>,
@@ -477,11 +477,13 @@ mod tests {
     #[test]
     fn a_password_is_given_or_made_up_by_aws_not_both() {
         let told = |json| check(&map(json)).into_iter().map(|mistake| mistake.path).collect::<Vec<_>>();
-        let json = serde_json::json!({ "identifier": "main", "password": "not-a-real-password" });
+        let secret = serde_json::Value::from(&Value::from(crate::resource::Reference::secret("database")));
+        let json = serde_json::json!({ "identifier": "main", "password": secret.clone() });
         assert_eq!(told(json), [""; 0]);
+        assert_eq!(told(serde_json::json!({ "password": "not-a-real-password" })), ["password"], "only as a secret");
         assert_eq!(told(serde_json::json!({ "manage_master_user_password": true })), [""; 0]);
         assert_eq!(told(serde_json::json!({ "identifier": "Main" })), ["identifier", "password"]);
-        let both = serde_json::json!({ "password": "not-a-real-password", "manage_master_user_password": true });
+        let both = serde_json::json!({ "password": secret, "manage_master_user_password": true });
         assert_eq!(told(both), ["password"]);
         let alias = serde_json::json!({ "manage_master_user_password": true, "kms_key_id": "alias/data" });
         assert_eq!(told(alias), ["kms_key_id"]);

@@ -63,6 +63,12 @@ pub fn check(inputs: &Map) -> Vec<Mistake> {
     };
     let mistake =
         |what: &str, hint: &str| Mistake { path: "password".into(), what: what.into(), hint: Some(hint.into()) };
+    if let Some(Value::String(_)) = inputs.get("password") {
+        mistakes.push(mistake(
+            "stands in plain text in the playbook or the inventory",
+            "say under `[secrets]` where it is, and pass `secret(\"…\")`",
+        ));
+    }
     match (given, managed) {
         (true, Some(true)) => mistakes.push(mistake(
             "has no use where AWS makes up the password",

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::batches;
 use super::client::Region;
 use super::fault::OrFault;
-use super::kind::{Search, each, if_there};
+use super::kind::Search;
 use super::tagging::Type;
 use super::tags::{self, Tags};
 use crate::resource::schema::Mistake;
@@ -30,28 +31,12 @@ pub async fn asked(region: &Region, search: &Search<'_>, of: &Type) -> Result<As
     })
 }
 
-/// Reads all of them in as few calls as there can be. One that is not there fails the whole call: then each is asked for
-/// alone.
+/// Reads all of them, as many in a call as Elastic Load Balancing takes.
 pub async fn in_batches<T, Read>(names: &BTreeSet<String>, read: impl Fn(Vec<String>) -> Read) -> Result<Vec<T>, Fault>
 where
     Read: Future<Output = Result<Vec<T>, Fault>>,
 {
-    let names: Vec<String> = names.iter().cloned().collect();
-    let mut found = vec![];
-    for batch in names.chunks(AT_ONCE) {
-        match if_there(read(batch.to_vec()).await)? {
-            Some(all) => found.extend(all),
-            None if batch.len() == 1 => {}
-            None => {
-                let alone = |name: String| {
-                    let one = read(vec![name]);
-                    async move { if_there(one.await) }
-                };
-                found.extend(each(batch.to_vec(), alone).await?.into_iter().flatten());
-            }
-        }
-    }
-    Ok(found)
+    batches::in_batches(names.iter().cloned().collect(), AT_ONCE, read).await
 }
 
 /// The tags of each.
