@@ -41,7 +41,9 @@
 //!
 //! Write `src/providers/aws/<kind>.rs` with its `Inputs`, `Outputs` and verbs, and add one line to the list in
 //! `src/providers/aws/mod.rs`. The script function, its checks, the documentation and the sandbox's version of it
-//! come from that.
+//! come from that. If AWS was not told of tags in that
+//! service before, `src/providers/aws/tagging.rs` says how; what the test server does otherwise than AWS is filled in
+//! under `tests/moto/gaps/`.
 
 pub mod cli;
 pub mod diagnostic;

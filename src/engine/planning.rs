@@ -41,12 +41,12 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
     if evaluation.stop.is_none() && wish.phases.is_empty() {
         let declared: HashSet<(String, String)> =
             changes.iter().filter_map(Change::key).map(|(kind, id)| (kind.to_owned(), id.to_owned())).collect();
-        for live in owned(&forecast.world, evaluation, wish).await? {
-            if !declared.contains(&key(&live)) {
-                forecast.world.learn_secrets().await;
-                changes.push(undeclared(&forecast.world, &live, wish.prune));
-            }
+        let mut orphans = owned(&forecast.world, evaluation, wish).await?;
+        orphans.retain(|live| !declared.contains(&key(live)));
+        if !orphans.is_empty() {
+            forecast.world.learn_secrets().await;
         }
+        changes.extend(orphans.iter().map(|live| undeclared(&forecast.world, live, wish.prune)));
         refuse_protected(&changes)?;
     }
     let outputs = match wish.phases.is_empty() {

@@ -127,6 +127,20 @@ fn a_secret_that_is_not_to_be_had_is_told_before_anything_is_changed() {
     assert!(run.err.contains("the secret `env` cannot be looked at"), "{}", run.err);
 }
 
+/// What is deleted is shown as it is live, where nothing says any more that a secret was in it.
+#[test]
+fn what_is_deleted_shows_no_secret_either() {
+    let account = Account::new();
+    let project = project(&account, "env");
+    project.run("playbooks/prod.rhai --yes").code(0);
+    let destroy = project.run("destroy playbooks/prod.rhai --dry-run -v").code(0);
+    assert!(destroy.out.contains("password=(secret env)"), "{}", destroy.out);
+    project.write("playbooks/prod.rhai", "let env = inventory();");
+    let orphan = project.run("playbooks/prod.rhai --dry-run --prune --format json").code(0);
+    assert!(orphan.out.contains("password=(secret env)"), "{}", orphan.out);
+    assert_unseen(&project, &[&destroy.out, &destroy.err, &orphan.out, &orphan.err]);
+}
+
 #[test]
 fn the_sandbox_never_has_a_secret() {
     let project = Project::new(INVENTORY).file("playbooks/prod.rhai", &playbook("env"));
