@@ -32,8 +32,13 @@ pub fn refused(
             Some(cannot_rename(declaration, from, named, &old))
         }
         (Action::Replace, _) if declaration.options.protect || remembered => Some(protected(declaration, fields)),
-        (Action::Update, _) => {
+        (Action::Update | Action::Replace, _) => {
             let mistake = (kind.nature.forbids)(inputs, &live.inputs)?;
+            // A new one may have what this one cannot come to, unless it is made for that alone.
+            let forcing = |field: &FieldChange| field.forces_replace && field.path.starts_with(&mistake.path);
+            if action == Action::Replace && !fields.iter().any(forcing) {
+                return None;
+            }
             let told = Diagnostic::error(format!("{}: `{}`: {}", declaration.address, mistake.path, mistake.what));
             Some(told.at(&declaration.site, "declared here").maybe_hint(mistake.hint))
         }

@@ -36,8 +36,8 @@ pub struct Nature {
     pub fits: fn(field: &str, wanted: &Map, live: &Map) -> bool,
     /// What is wrong with inputs that fit the schema; only what is known is looked at.
     pub check: fn(inputs: &Map) -> Vec<schema::Mistake>,
-    /// A change from what is live to what is wanted that the provider would refuse, or worse; only what is known is
-    /// looked at.
+    /// A change from what is live to what is wanted that the provider would refuse, or that would replace what could be
+    /// kept; only what is known is looked at.
     pub forbids: fn(wanted: &Map, live: &Map) -> Option<schema::Mistake>,
     /// Keys of a map input (tags) that others write on the resource, and that are not compared unless the author names
     /// them.

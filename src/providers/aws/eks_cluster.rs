@@ -197,14 +197,7 @@ impl AwsKind for EksCluster {
             normalise,
             check,
             made_up,
-            forbids: |wanted, live| {
-                let version = |inputs: &Map| inputs.get("version").and_then(Value::as_str).map(str::to_owned);
-                updates::refuse_impossible(&version(live)?, &version(wanted)?).err().map(|fault| Mistake {
-                    path: "version".into(),
-                    what: fault.message,
-                    hint: fault.hint,
-                })
-            },
+            forbids,
             mended_by: Some(&[]),
             settles: true,
             timeout: 1800,
@@ -413,6 +406,21 @@ fn check(inputs: &Map) -> Vec<Mistake> {
         }
     }
     mistakes
+}
+
+/// A jump of versions, and a replacement that AWS has a way around.
+fn forbids(wanted: &Map, live: &Map) -> Option<Mistake> {
+    let is_set = |inputs: &Map| inputs.get("encryption_config").is_some_and(|config| !config.is_null());
+    if is_set(wanted) && !is_set(live) {
+        return Some(Mistake {
+            path: "encryption_config".into(),
+            what: "a running cluster would be replaced to encrypt its secrets with a key of your own".into(),
+            hint: Some("turn it on in place (`aws eks associate-encryption-config`), then declare it".into()),
+        });
+    }
+    let version = |inputs: &Map| inputs.get("version").and_then(Value::as_str).map(str::to_owned);
+    let fault = updates::refuse_impossible(&version(live)?, &version(wanted)?).err()?;
+    Some(Mistake { path: "version".into(), what: fault.message, hint: fault.hint })
 }
 
 /// No two clusters have one issuer.

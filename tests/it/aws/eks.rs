@@ -281,6 +281,10 @@ async fn a_jump_of_versions_fails_with_the_next_step() {
     assert_eq!(fault.hint.as_deref(), Some("go to 1.32 first"));
     let wrong = s.try_plan(items(&number, json!({ "version": "1.33" }))).await.unwrap_err();
     assert_eq!(wrong[0].hint.as_deref(), Some("go to 1.32 first"), "{}", wrong[0]);
+    let key = "arn:aws:kms:eu-west-1:111122223333:key/0a1b";
+    let encrypted = json!({ "encryption_config": { "provider": { "key_arn": key } } });
+    let wrong = s.try_plan(items(&number, encrypted)).await.unwrap_err();
+    assert!(wrong[0].hint.as_ref().unwrap().contains("associate-encryption-config"), "{}", wrong[0]);
     s.account.lose_answer("UpdateClusterVersion", 1);
     s.run(|| items(&number, json!({ "version": "1.32" }))).await;
     assert_eq!(s.account.calls()["eks:UpdateClusterVersion"], 1);
