@@ -1,6 +1,7 @@
 //! The only place that talks to the outside. The lists of kinds are here: one per provider, one line per kind.
 
 pub mod aws;
+pub mod kubernetes;
 pub mod sandbox;
 
 use std::path::PathBuf;

@@ -1,0 +1,3 @@
+//! Kubernetes: objects of any kind on clusters, behind the provider's verbs.
+
+pub mod object;
