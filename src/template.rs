@@ -106,6 +106,26 @@ impl Templates {
         Ok(Some(text))
     }
 
+    pub fn trace(&self, _: &str, _: &Map) -> Vec<Site> {
+        vec![]
+    }
+
+    /// A file below the root as it is, and its name in messages.
+    pub fn plain(&self, name: &str) -> Result<(String, Arc<str>), Box<Diagnostic>> {
+        match self.read(name) {
+            Ok(Some(text)) => Ok((text, self.label(name).into())),
+            Ok(None) => {
+                let missing = Diagnostic::error(format!("there is no file {}", self.label(name)));
+                let names = self.names();
+                Err(Box::new(missing.maybe_hint(
+                    crate::diagnostic::closest(name, names.iter().map(String::as_str))
+                        .map(|near| format!("did you mean `{near}`?")),
+                )))
+            }
+            Err(error) => Err(Box::new(Diagnostic::error(error.detail().unwrap_or("it cannot be read")))),
+        }
+    }
+
     /// A template as it is called in messages.
     fn label(&self, name: &str) -> String {
         self.root.join(name).display().to_string()

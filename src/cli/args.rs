@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::resource::Address;
+
 /// Runs infrastructure playbooks written in Rhai: plans, asks, applies. No state file.
 #[derive(Debug, Parser)]
 #[command(
@@ -56,9 +58,10 @@ pub struct RunArgs {
     pub phase: Vec<String>,
 
     /// Also delete what the stack owns and the playbook no longer declares; not with --phase, since only the whole
-    /// playbook tells that
-    #[arg(long, conflicts_with = "phase")]
-    pub prune: bool,
+    /// playbook tells that. What takes more with it (a namespace, a custom resource definition, a volume claim) only
+    /// goes when it is named: --prune=k8s::Namespace.old
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, value_delimiter = ',', conflicts_with = "phase")]
+    pub prune: Option<Vec<Address>>,
 
     /// With --dry-run: exit with 2 if there are changes
     #[arg(long)]

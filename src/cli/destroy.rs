@@ -54,8 +54,8 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
 /// the tags alone.
 async fn plan(session: &Session) -> Result<Plan, Diagnostics> {
     let world = session.world();
-    let forecast = Arc::new(Forecast::new(world.clone(), vec![], tokio::runtime::Handle::current()));
-    let evaluation = session.evaluate(forecast).await?;
+    let forecast = Arc::new(Forecast::new(world, vec![], tokio::runtime::Handle::current()));
+    let evaluation = session.evaluate(forecast.clone()).await?;
     let wish = Wish { regions: session.inventory.aws.regions.clone(), ..Wish::default() };
-    engine::plan_destroy(&world, &evaluation, &wish).await
+    engine::plan_destroy(&forecast, &evaluation, &wish).await
 }

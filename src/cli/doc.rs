@@ -12,7 +12,7 @@ pub fn run(args: DocArgs) -> u8 {
     let report = Report::of_process(Format::Text, false, Sources::default(), &Secrets::default());
     let (kinds, lookups) = (providers::kinds(), providers::lookups());
     if args.definitions {
-        report.stdout.put(script::definitions(&kinds, &lookups));
+        report.stdout.put(script::definitions(&kinds, &lookups, &providers::compounds()));
         return exit::DONE;
     }
     let kinds: Vec<&_> = kinds.iter().map(|kind| &**kind).collect();

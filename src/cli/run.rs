@@ -102,7 +102,12 @@ async fn plan(session: &Session, args: &RunArgs) -> Result<(Evaluation, Plan), D
     let runtime = tokio::runtime::Handle::current();
     let forecast = Arc::new(Forecast::new(session.world(), args.phase.clone(), runtime));
     let evaluation = session.evaluate(forecast.clone()).await?;
-    let wish = Wish { phases: args.phase.clone(), prune: args.prune, regions: session.inventory.aws.regions.clone() };
+    let wish = Wish {
+        phases: args.phase.clone(),
+        prune: args.prune.is_some(),
+        prune_named: args.prune.iter().flatten().cloned().collect(),
+        regions: session.inventory.aws.regions.clone(),
+    };
     let plan = engine::plan(&forecast, &evaluation, &wish).await?;
     Ok((evaluation, plan))
 }

@@ -16,7 +16,7 @@ use crate::event::{Event, Events};
 use crate::inventory::Inventory;
 use crate::providers::{self, Settings};
 use crate::report::{self, Report, Tally};
-use crate::resource::{Evaluation, Kind, Live, Oracle, Provider};
+use crate::resource::{Evaluation, Live, Map, Oracle, Provider};
 use crate::script::{self, Script};
 use crate::secret::Secrets;
 use crate::template::Templates;
@@ -122,6 +122,7 @@ impl Session {
                 .map(|file| file.clone().unwrap_or_else(|| root.join(".runner/sandbox.json"))),
             aws,
             read_only,
+            files: cache().join("files"),
         };
         let provider = providers::connect(settings).map_err(|wrong| vec![*wrong])?;
         let signals = Signals::listen()
@@ -156,7 +157,8 @@ impl Session {
                 inventory,
                 kinds: provider.kinds(),
                 lookups: provider.lookups(),
-                render: Some(Arc::new(move |name, vars| templates.render(name, vars))),
+                compounds: provider.compounds(),
+                files: Some(Arc::new(Beside(templates))),
                 oracle,
                 sources: &sources,
                 print: Arc::new(move |text, site: Site| stderr.put(format!("{site}: {text}\n"))),
@@ -213,7 +215,7 @@ impl Session {
             secrets: self.secrets.clone(),
             stopping: self.signals.stopping(),
         };
-        let kinds = |name: &str| self.provider.kinds().iter().find(|kind: &&Arc<Kind>| *kind.name == *name).cloned();
+        let kinds = |name: &str| self.provider.kind(name);
         self.signals.applying(true);
         let outcome = engine::apply(plan, &kinds, &tools, self.parallelism).await;
         self.signals.applying(false);
@@ -253,6 +255,15 @@ impl Session {
     }
 }
 
+/// Where what can be had again is kept: `$RUNNER_CACHE`, or where the machine keeps such things.
+fn cache() -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let own = variable("RUNNER_CACHE");
+    own.or_else(|| variable("XDG_CACHE_HOME").map(|caches| caches.join("runner")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/runner")))
+        .unwrap_or_else(|| PathBuf::from(".runner/cache"))
+}
+
 fn name_secrets(secrets: Secrets, inventory: &Inventory) -> Secrets {
     secrets.name(inventory.secrets.clone());
     secrets
@@ -262,6 +273,23 @@ fn name_secrets(secrets: Secrets, inventory: &Inventory) -> Secrets {
 fn end(events: &Events, started: Instant, exit: u8) -> u8 {
     events.emit(Event::RunFinished { exit, seconds: started.elapsed().as_secs_f64() });
     exit
+}
+
+/// The files that a script may reach.
+struct Beside(Templates);
+
+impl script::Files for Beside {
+    fn render(&self, path: &str, values: &Map) -> Result<script::Rendered, Diagnostics> {
+        self.0.render(path, values)
+    }
+
+    fn trace(&self, path: &str, values: &Map) -> Vec<Site> {
+        self.0.trace(path, values)
+    }
+
+    fn read(&self, path: &str) -> Result<(String, Arc<str>), Box<Diagnostic>> {
+        self.0.plain(path)
+    }
 }
 
 /// What has to be there before a session can begin.

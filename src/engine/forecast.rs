@@ -13,13 +13,22 @@ use super::plan::{Action, Change, FieldChange, Reason};
 use super::refresh::{Listing, Range, World, cannot_read};
 use super::refusals::{self, looked_at_secret, unknown_kind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::resource::declaration;
+use crate::resource::declaration::{self, ADOPT_IF_THERE};
 use crate::resource::{
-    Address, Declaration, Declarations, Kind, Live, Map, Oracle, Owner, Reference, Select, Sight, Status, Value,
+    Address, Declaration, Declarations, Kind, Live, Map, Oracle, Owner, Previewed, Reference, Select, Sight, Status, Value,
 };
 
 /// The resource that a declaration stands for, and what is to be said of how it was found.
 type Found = (Option<Arc<Live>>, Option<Reason>);
+
+/// What one has to know to tell a change.
+pub(super) struct Prepared {
+    pub kind: Arc<Kind>,
+    /// Filled in as far as it is known.
+    pub inputs: Map,
+    pub live: Option<Arc<Live>>,
+    pub reason: Option<Reason>,
+}
 
 /// Forecasts of one evaluation over one [`World`].
 pub struct Forecast {
@@ -29,11 +38,13 @@ pub struct Forecast {
     /// Only reads and `see` may block, and only on this runtime.
     runtime: tokio::runtime::Handle,
     changes: Mutex<HashMap<Address, Arc<Change>>>,
+    /// Gates that were opened, or found closed.
+    gates: Mutex<HashSet<Address>>,
 }
 
 impl Forecast {
     pub fn new(world: Arc<World>, phases: Vec<String>, runtime: tokio::runtime::Handle) -> Self {
-        Forecast { world, phases, runtime, changes: Mutex::default() }
+        Forecast { world, phases, runtime, changes: Mutex::default(), gates: Mutex::default() }
     }
 
     pub fn is_selected(&self, declaration: &Declaration) -> bool {
@@ -47,26 +58,10 @@ impl Forecast {
         declarations: &Declarations,
         wanted: &[Arc<Declaration>],
     ) -> Result<Vec<Arc<Change>>, Diagnostics> {
+        self.open_gates(declarations, wanted).await?;
         self.read(wanted).await?;
         self.learn_secrets(wanted).await?;
-        let mut found = vec![];
-        let mut wrong = vec![];
-        // What rests on something that cannot be planned is not told as well: its only fault is that.
-        let mut failed: HashSet<Address> = HashSet::new();
-        for declaration in wanted {
-            if declaration.needs().iter().any(|address| failed.contains(address)) {
-                failed.insert(declaration.address.clone());
-                continue;
-            }
-            match self.change(declarations, declaration) {
-                Ok(change) => found.push(change),
-                Err(diagnostic) => {
-                    failed.insert(declaration.address.clone());
-                    wrong.push(*diagnostic);
-                }
-            }
-        }
-        if wrong.is_empty() { Ok(found) } else { Err(wrong) }
+        self.decide(declarations, wanted).await
     }
 
     /// One listing per kind and region, plus one for those to adopt and one for natural names that might be taken.
@@ -79,9 +74,9 @@ impl Forecast {
         let reads = listings.into_iter().map(|((name, region), declarations)| async move {
             let Some(kind) = self.world.kind(&name) else { return Err(unknown_kind(&name)) };
             let failed = |fault| cannot_read(&name, &fault);
-            let owned = self.world.owned(kind, &region).await.map_err(failed)?;
-            for select in self.further_reads(kind, &declarations, &owned) {
-                self.world.selected(kind, &region, select).await.map_err(failed)?;
+            let owned = self.world.owned(&kind, &region).await.map_err(failed)?;
+            for select in self.further_reads(&kind, &declarations, &owned) {
+                self.world.selected(&kind, &region, select).await.map_err(failed)?;
             }
             Ok(())
         });
@@ -117,19 +112,19 @@ impl Forecast {
             Some(field) => missing().filter_map(|d| Some(d.inputs.get(*field)?.as_str()?.to_owned())).collect(),
             None => BTreeSet::new(),
         };
-        let adopted = missing().filter_map(|d| d.options.adopt.clone()).map(|id| Select::Ids(BTreeSet::from([id])));
+        let adopted = missing().filter_map(|d| d.options.adopt.clone()).filter(|id| id != ADOPT_IF_THERE).map(|id| Select::Ids(BTreeSet::from([id])));
         let named = (!names.is_empty()).then_some(Select::Named(names));
         adopted.chain(named).collect()
     }
 
-    /// Pure, given what was read.
-    fn change(
+    /// The change that is known already, or what one has to know to tell it. Pure, given what was read.
+    pub(super) fn prepare(
         &self,
         declarations: &Declarations,
         declaration: &Arc<Declaration>,
-    ) -> Result<Arc<Change>, Box<Diagnostic>> {
+    ) -> Result<Result<Arc<Change>, Prepared>, Box<Diagnostic>> {
         if let Some(change) = self.known_change(&declaration.address) {
-            return Ok(change);
+            return Ok(Ok(change));
         }
         let kind = self
             .world
@@ -140,29 +135,38 @@ impl Forecast {
             .iter()
             .map(|(name, value)| (name.clone(), value.resolve(&mut |reference| self.value(reference))))
             .collect();
-        let (live, reason) = self.find_live(declarations, declaration, kind, &inputs)?;
+        let (live, reason) = self.find_live(declarations, declaration, &kind, &inputs)?;
+        Ok(Err(Prepared { kind, inputs, live, reason }))
+    }
+
+    /// The change, from what is wanted and what is live, or from what the provider says of it.
+    pub(super) fn conclude(
+        &self,
+        declarations: &Declarations,
+        declaration: &Arc<Declaration>,
+        prepared: Prepared,
+        previewed: Option<Previewed>,
+    ) -> Result<Arc<Change>, Box<Diagnostic>> {
         let selected = self.is_selected(declaration);
-        let (action, fields) = match &live {
-            None => (Action::Create, diff::all_set(kind, &inputs)),
-            Some(_) if !selected => (Action::None, vec![]),
-            Some(live) => {
-                let revealed = inputs.iter().map(|(name, value)| (name.clone(), self.reveal(value))).collect();
-                let (action, mut fields) = decide(kind, declaration, &revealed, live, reason.as_ref());
-                diff::hide(&mut fields, &inputs);
-                match self.goes_with(kind, declaration, live) {
-                    moved if moved.is_empty() => (action, fields),
-                    moved => {
-                        fields.retain(|field| !moved.iter().any(|other| other.path == field.path));
-                        fields.extend(moved);
-                        (Action::Replace, fields)
-                    }
-                }
+        let (action, fields) = match (&prepared.live, &previewed) {
+            (Some(_), _) if !selected => (Action::None, vec![]),
+            (Some(live), Some(told)) => {
+                let (action, fields) = self.lines(&prepared, told);
+                (decide(&prepared.kind, live, action, prepared.reason.as_ref()), fields)
             }
+            (None, Some(told)) => self.lines(&prepared, told),
+            (None, None) => (Action::Create, diff::all_set(&prepared.kind, &prepared.inputs)),
+            (Some(live), None) => self.compare(declaration, &prepared, live),
         };
+        let Prepared { kind, inputs, live, reason } = prepared;
+        let kind = &*kind;
         let reason = reason.or_else(|| match live.as_ref().map(|live| &live.status) {
             Some(Status::Failed(status)) => Some(Reason::Failed { status: status.clone() }),
             Some(Status::Pending(status)) => Some(Reason::Unfinished { status: status.clone() }),
-            _ => None,
+            _ => {
+                let because = previewed.as_ref().and_then(|told| told.unchecked.clone())?;
+                Some(Reason::Unchecked { because })
+            }
         });
         if selected
             && let Some(live) = &live
@@ -189,12 +193,29 @@ impl Forecast {
             phase: declaration.phase.clone(),
             needs: declaration.needs(),
             uses: vec![],
+            notes: previewed.map(|told| told.notes).unwrap_or_default(),
         });
         if selected {
             self.refuse_missing_outsiders(declarations, &change)?;
         }
         self.changes.lock().expect("no holder panics").insert(declaration.address.clone(), change.clone());
         Ok(change)
+    }
+
+    fn compare(&self, declaration: &Declaration, prepared: &Prepared, live: &Live) -> (Action, Vec<FieldChange>) {
+        let Prepared { kind, inputs, reason, .. } = prepared;
+        let revealed = inputs.iter().map(|(name, value)| (name.clone(), self.reveal(value))).collect();
+        let (action, mut fields) = diff::diff(kind, &declaration.options.ignore, &revealed, live);
+        let action = decide(kind, live, action, reason.as_ref());
+        diff::hide(&mut fields, inputs);
+        match self.goes_with(kind, declaration, live) {
+            moved if moved.is_empty() => (action, fields),
+            moved => {
+                fields.retain(|field| !moved.iter().any(|other| other.path == field.path));
+                fields.extend(moved);
+                (Action::Replace, fields)
+            }
+        }
     }
 
     /// What is in something that is replaced goes with it, also if the new one has the same name.
@@ -217,8 +238,13 @@ impl Forecast {
     }
 
     /// With the values of secrets, which nothing but the comparison may have.
-    fn reveal(&self, value: &Value) -> Value {
+    pub(super) fn reveal(&self, value: &Value) -> Value {
         value.resolve(&mut |reference| Some((*self.world.secrets.get(reference.secret_name()?)?).into()))
+    }
+
+    /// True once for each gate.
+    pub(super) fn opens_now(&self, gate: &Address) -> bool {
+        self.gates.lock().expect("no holder panics").insert(gate.clone())
     }
 
     fn known_change(&self, address: &Address) -> Option<Arc<Change>> {
@@ -247,11 +273,11 @@ impl Forecast {
                 return Ok((Some(live), Some(Reason::Renamed { from })));
             }
         }
-        if let Some(id) = &declaration.options.adopt {
+        if let Some(id) = declaration.options.adopt.as_ref().filter(|id| *id != ADOPT_IF_THERE) {
             let live = self.to_adopt(kind, declaration, id)?;
             return Ok((Some(live), Some(Reason::Adopted { id: id.clone() })));
         }
-        Ok((self.refuse_taken_name(kind, declaration, inputs)?, None))
+        self.found_by_name(kind, declaration, inputs)
     }
 
     fn to_adopt(&self, kind: &Kind, declaration: &Declaration, id: &str) -> Result<Arc<Live>, Box<Diagnostic>> {
@@ -280,27 +306,30 @@ impl Forecast {
 
     /// A resource with the natural name of one that we would create, and not ours, is a conflict; never taken over.
     /// One that is ours was only left out of the listing by tags, which may lag behind.
-    fn refuse_taken_name(
+    fn found_by_name(
         &self,
         kind: &Kind,
         declaration: &Declaration,
         inputs: &Map,
-    ) -> Result<Option<Arc<Live>>, Box<Diagnostic>> {
+    ) -> Result<Found, Box<Diagnostic>> {
         let Some(name) = kind.nature.natural_key.first().and_then(|field| inputs.get(*field)?.as_str()) else {
-            return Ok(None);
+            return Ok((None, None));
         };
-        let Some(listing) = self.seen_by_name(kind, &declaration.options.region, name) else { return Ok(None) };
+        let Some(listing) = self.seen_by_name(kind, &declaration.options.region, name) else { return Ok((None, None)) };
         let same = |live: &&Arc<Live>| {
             kind.nature.natural_key.iter().all(|field| match inputs.get(*field) {
                 Some(wanted) => live.inputs.get(*field) == Some(wanted),
                 None => true,
             })
         };
-        let Some(taken) = listing.all.iter().find(same) else { return Ok(None) };
+        let Some(taken) = listing.all.iter().find(same) else { return Ok((None, None)) };
         let ours =
             |owner: &Owner| owner.stack == self.world.stack && owner.address == declaration.address && !owner.deposed;
         if taken.owner.as_ref().is_some_and(ours) {
-            return Ok(Some(taken.clone()));
+            return Ok((Some(taken.clone()), None));
+        }
+        if taken.owner.is_none() && declaration.options.adopt.as_deref() == Some(ADOPT_IF_THERE) {
+            return Ok((Some(taken.clone()), Some(Reason::Adopted { id: taken.id.clone() })));
         }
         let (owner, hint) = match &taken.owner {
             Some(Owner { stack, address, .. }) => (
@@ -377,9 +406,9 @@ impl Forecast {
     }
 
     /// What a declaration rests on, itself included, in script order.
-    fn closure(declarations: &Declarations, reference: &Reference) -> Vec<Arc<Declaration>> {
+    pub(super) fn closure(declarations: &Declarations, start: &Address) -> Vec<Arc<Declaration>> {
         let mut reached: HashSet<Address> = HashSet::new();
-        let mut open = vec![reference.address.clone()];
+        let mut open = vec![start.clone()];
         while let Some(address) = open.pop() {
             if let Some(declaration) = declarations.get(&address)
                 && reached.insert(address)
@@ -394,7 +423,7 @@ impl Forecast {
         if let Some(name) = reference.secret_name() {
             return Err(Box::new(looked_at_secret(name)));
         }
-        let wanted = Self::closure(declarations, reference);
+        let wanted = Self::closure(declarations, &reference.address);
         if let Err(mut wrong) = self.changes(declarations, &wanted).await {
             return Err(Box::new(wrong.remove(0)));
         }
@@ -430,23 +459,21 @@ impl Oracle for Forecast {
     fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, crate::resource::Fault> {
         self.runtime.block_on(self.world.provider.look_up(name, arguments))
     }
+
+    fn fetch(&self, url: &str, sha256: &str) -> Result<String, crate::resource::Fault> {
+        self.runtime.block_on(self.world.provider.fetch(url, sha256))
+    }
 }
 
-fn decide(
-    kind: &Kind,
-    declaration: &Declaration,
-    inputs: &Map,
-    live: &Live,
-    reason: Option<&Reason>,
-) -> (Action, Vec<FieldChange>) {
-    let (action, fields) = diff::diff(kind, &declaration.options.ignore, inputs, live);
+/// What differs is not all: it may have failed, be unfinished, or not be ours yet.
+fn decide(kind: &Kind, live: &Live, action: Action, reason: Option<&Reason>) -> Action {
     match (&live.status, action) {
-        (Status::Failed(_), _) if kind.nature.mended_by.is_none() => (Action::Replace, fields),
-        (Status::Failed(_), Action::None) => (Action::Update, fields),
+        (Status::Failed(_), _) if kind.nature.mended_by.is_none() => Action::Replace,
+        (Status::Failed(_), Action::None) => Action::Update,
         // Nothing differs, but it is not ready, or not ours yet: an update of no field.
-        (Status::Pending(_), Action::None) => (Action::Update, fields),
-        (_, Action::None) if reason.is_some() => (Action::Update, fields),
-        _ => (action, fields),
+        (Status::Pending(_), Action::None) => Action::Update,
+        (_, Action::None) if reason.is_some() => Action::Update,
+        _ => action,
     }
 }
 

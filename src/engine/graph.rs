@@ -75,7 +75,8 @@ impl Order<'_> {
             .map(|(index, change)| (&change.address, index))
             .collect();
         for (index, change) in self.plan.changes.iter().enumerate() {
-            let Some(step) = self.makes[index] else { continue };
+            // A removal, too, may have to wait until everything else has gone well.
+            let Some(step) = self.makes[index].or(self.removes[index]) else { continue };
             let needed = change.needs.iter().filter_map(|address| self.makes[*declared.get(address)?]);
             steps[step].after.extend(needed);
         }

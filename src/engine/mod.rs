@@ -3,12 +3,15 @@
 pub mod apply;
 pub mod diff;
 pub mod forecast;
+mod gates;
 pub mod graph;
 pub mod journal;
 pub mod lock;
 pub mod order;
+mod order_told;
 pub mod plan;
 pub mod planning;
+mod previews;
 pub mod refresh;
 mod refusals;
 pub mod step;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::graph;
+use super::order_told;
 use super::plan::{Action, Change, Hold, Key, Plan, Use};
 use super::refresh::World;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -14,6 +15,7 @@ pub fn complete(world: &World, plan: &mut Plan) -> Result<(), Diagnostics> {
     refuse_shared(plan)?;
     add_soft_needs(world, plan);
     add_uses(world, plan);
+    order_told::add(world, plan);
     make_first_what_is_held(plan);
     spread_create_first(plan);
     refuse_two_of_one_name(world, plan)?;
@@ -67,7 +69,7 @@ fn add_soft_needs(world: &World, plan: &mut Plan) {
     }
 }
 
-fn rests_on(needs: &HashMap<&Address, &[Address]>, start: &Address, target: &Address) -> bool {
+pub(super) fn rests_on(needs: &HashMap<&Address, &[Address]>, start: &Address, target: &Address) -> bool {
     let mut open = vec![start];
     let mut reached = HashSet::new();
     while let Some(address) = open.pop() {
@@ -96,7 +98,7 @@ fn add_uses(world: &World, plan: &mut Plan) {
         if let Some(arn) = live.outputs.get("arn").and_then(Value::as_str) {
             unmistakable.insert(arn.to_owned(), key.clone());
         }
-        let along = world.kind(&change.address.kind).into_iter().flat_map(|kind| &kind.outputs);
+        let along = world.kind(&change.address.kind).into_iter().flat_map(|kind| kind.outputs.clone());
         for output in along.filter(|output| output.comes_along) {
             if let Some(id) = live.outputs.get(&output.name).and_then(Value::as_str) {
                 unmistakable.insert(id.to_owned(), key.clone());

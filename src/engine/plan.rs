@@ -37,6 +37,9 @@ pub struct Change {
     pub needs: Vec<Address>,
     /// What its live form uses, and what therefore should not go before it.
     pub uses: Vec<Use>,
+    /// Worth telling, and no change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,6 +74,8 @@ pub enum Reason {
     Protection { on: bool },
     /// It is not ready yet: an earlier run was stopped, or someone else is changing it.
     Unfinished { status: String },
+    /// The provider could not be asked whether it can be made.
+    Unchecked { because: String },
 }
 
 /// One field of one change. `path` goes into maps and blocks (`tags.Name`), not into lists.

@@ -20,6 +20,8 @@ pub struct Wish {
     pub phases: Vec<String>,
     /// Delete what is owned and no longer declared.
     pub prune: bool,
+    /// What goes although more goes with it than itself.
+    pub prune_named: BTreeSet<Address>,
     /// Regions beside the default one and those declared in which owned resources are looked for.
     pub regions: Vec<String>,
 }
@@ -46,7 +48,7 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         if !orphans.is_empty() {
             forecast.world.learn_secrets().await;
         }
-        changes.extend(orphans.iter().map(|live| undeclared(&forecast.world, live, wish.prune)));
+        changes.extend(orphans.iter().map(|live| undeclared(&forecast.world, live, wish)));
         refuse_protected(&changes)?;
     }
     let outputs = match wish.phases.is_empty() {
@@ -68,13 +70,18 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
 }
 
 /// The plan that removes everything the stack owns, declared or not.
-pub async fn plan_destroy(world: &World, evaluation: &Evaluation, wish: &Wish) -> Result<Plan, Diagnostics> {
+pub async fn plan_destroy(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> Result<Plan, Diagnostics> {
+    let world = &*forecast.world;
+    forecast.open_all_gates(&evaluation.declarations).await?;
     let lives = owned(world, evaluation, wish).await?;
     world.learn_secrets().await;
     let mut changes = vec![];
     for live in lives {
-        let mut change = undeclared(world, &live, true);
+        let mut change = undeclared(world, &live, wish);
         change.reason = Some(Reason::Destroyed);
+        if live.status != Status::Deleting {
+            change.action = Action::Delete;
+        }
         let declaration = live.owner.as_ref().and_then(|owner| declaration_of(evaluation, &owner.address));
         if let Some(declaration) = declaration {
             change.options = Options { region: live.region.clone(), ..declaration.options.clone() };
@@ -176,7 +183,7 @@ async fn owned(world: &World, evaluation: &Evaluation, wish: &Wish) -> Result<Ve
     }
     let reads = listings.iter().filter_map(|(region, name)| world.kind(name).map(|kind| (region, kind))).map(
         |(region, kind)| async move {
-            world.owned(kind, region).await.map_err(|fault| cannot_read(&kind.name, &fault))
+            world.owned(&kind, region).await.map_err(|fault| cannot_read(&kind.name, &fault))
         },
     );
     let mut lives = vec![];
@@ -199,14 +206,16 @@ fn key(live: &Live) -> (String, String) {
     (kind.unwrap_or_default(), live.id.clone())
 }
 
-fn undeclared(world: &World, live: &Live, prune: bool) -> Change {
+fn undeclared(world: &World, live: &Live, wish: &Wish) -> Change {
     let owner = live.owner.clone().expect("only what is owned is listed");
     let kind = world.kind(&owner.address.kind);
-    let delete = prune || owner.deposed;
+    let cascades = kind.as_ref().is_some_and(|kind| kind.nature.cascades);
+    let named = wish.prune_named.contains(&owner.address);
+    let delete = named || owner.deposed || wish.prune && !cascades;
     Change {
         action: if delete && live.status != Status::Deleting { Action::Delete } else { Action::Orphan },
         reason: Some(if owner.deposed { Reason::Deposed } else { Reason::NotDeclared }),
-        fields: kind.map(|kind| diff::all_lost(kind, live)).unwrap_or_default(),
+        fields: kind.as_ref().map(|kind| diff::all_lost(kind, live)).unwrap_or_default(),
         inputs: live.inputs.clone(),
         live: Some(live.clone()),
         options: Options { region: live.region.clone(), ..Options::default() },
@@ -214,6 +223,7 @@ fn undeclared(world: &World, live: &Live, prune: bool) -> Change {
         phase: vec![],
         needs: vec![],
         uses: vec![],
+        notes: vec![],
         address: owner.address,
     }
 }

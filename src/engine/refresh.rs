@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Events};
-use crate::resource::{Address, Class, Fault, Kind, Live, Provider, Select, Status};
+use crate::resource::{Address, Class, Fault, Kind, Live, Map, Provider, Select, Status};
 use crate::secret::Secrets;
 
 /// What the stack owns of one kind in one region, as of one listing.
@@ -52,7 +52,9 @@ pub struct World {
     pub provider: Arc<dyn Provider>,
     pub stack: String,
     events: Events,
-    kinds: HashMap<Arc<str>, Arc<Kind>>,
+    kinds: Mutex<HashMap<Arc<str>, Arc<Kind>>>,
+    /// Regions that nothing opens yet: what is to live there does not exist.
+    closed: Mutex<BTreeSet<String>>,
     listings: Mutex<Listings>,
     owned_kinds: Mutex<HashMap<Region, Cell<BTreeSet<Arc<str>>>>>,
     /// What an earlier stage of this run made; a listing may not show it yet.
@@ -62,12 +64,13 @@ pub struct World {
 
 impl World {
     pub fn new(provider: Arc<dyn Provider>, stack: &str, events: Events) -> Self {
-        let kinds = provider.kinds().iter().map(|kind| (kind.name.clone(), kind.clone())).collect();
+        let kinds: HashMap<_, _> = provider.kinds().iter().map(|kind| (kind.name.clone(), kind.clone())).collect();
         World {
             provider,
             stack: stack.to_owned(),
             events,
-            kinds,
+            kinds: Mutex::new(kinds),
+            closed: Mutex::default(),
             listings: Mutex::default(),
             owned_kinds: Mutex::default(),
             made: vec![],
@@ -123,8 +126,32 @@ impl World {
 
     /// The kind of a name; declarations are checked against the same list, so a miss is a resource of a kind that
     /// an older or newer runner knows.
-    pub fn kind(&self, name: &str) -> Option<&Arc<Kind>> {
-        self.kinds.get(name)
+    pub fn kind(&self, name: &str) -> Option<Arc<Kind>> {
+        let mut kinds = self.kinds.lock().expect("no holder panics");
+        if let Some(kind) = kinds.get(name) {
+            return Some(kind.clone());
+        }
+        let kind = self.provider.kind(name)?;
+        kinds.insert(kind.name.clone(), kind.clone());
+        Some(kind)
+    }
+
+    /// Opens a region, or remembers that it cannot be opened yet.
+    pub fn open(&self, opened: &str, name: &str, region: &Region, inputs: Option<&Map>) -> Result<(), Fault> {
+        let mut closed = self.closed.lock().expect("no holder panics");
+        match inputs {
+            Some(inputs) => {
+                self.provider.open(name, region.as_deref(), inputs)?;
+                closed.remove(opened);
+            }
+            None => drop(closed.insert(opened.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// Whether nothing can exist in a region, because what opens it does not.
+    pub fn is_closed(&self, region: &Region) -> bool {
+        region.as_ref().is_some_and(|region| self.closed.lock().expect("no holder panics").contains(region))
     }
 
     /// Everything of a kind that the stack owns.
@@ -134,6 +161,9 @@ impl World {
 
     /// Particular resources, whoever owns them.
     pub async fn selected(&self, kind: &Kind, region: &Region, select: Select) -> Result<Arc<Listing>, Fault> {
+        if self.is_closed(region) {
+            return Ok(Arc::default());
+        }
         let key = ((kind.name.clone(), region.clone()), select.clone());
         let cell = self.listings.lock().expect("no holder panics").entry(key).or_default().clone();
         let listing = cell
@@ -178,6 +208,9 @@ impl World {
 
     /// The kinds of which the stack owns something.
     pub async fn owned_kinds(&self, region: &Region) -> Result<BTreeSet<Arc<str>>, Fault> {
+        if self.is_closed(region) {
+            return Ok(BTreeSet::new());
+        }
         let cell = self.owned_kinds.lock().expect("no holder panics").entry(region.clone()).or_default().clone();
         let kinds =
             cell.get_or_try_init(|| async { self.provider.owned_kinds(region.as_deref(), &self.stack).await }).await?;

@@ -278,6 +278,12 @@ impl Work<'_> {
 
     /// The fields that are not yet as they shall be.
     fn differing(&self, live: &Live) -> Vec<String> {
+        if self.kind.nature.previewed {
+            // The plan has asked the provider; and to write the same once more does no harm.
+            let nothing = self.operation == Operation::Update && self.change.fields.is_empty();
+            let sent = self.kind.inputs.iter().filter(|field| !field.immutable && !nothing);
+            return sent.filter(|f| self.inputs.contains_key(&f.name)).map(|f| f.name.clone()).collect();
+        }
         diff::changed_fields(&diff::diff(self.kind, &self.change.options.ignore, &self.inputs, live).1)
     }
 

@@ -2,23 +2,34 @@
 
 pub mod aws;
 pub mod kubernetes;
+mod remote;
 pub mod sandbox;
+mod tls;
+pub mod together;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
+use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{Kind, Provider};
 
 /// Every kind of every provider.
 pub fn kinds() -> Vec<Arc<Kind>> {
-    aws::kinds()
+    let mut kinds = aws::kinds();
+    kinds.extend(kubernetes::kinds());
+    kinds
 }
 
 /// Every lookup of every provider.
 pub fn lookups() -> Vec<Lookup> {
     aws::lookups()
+}
+
+/// Everything that declares several resources at once.
+pub fn compounds() -> Vec<Compound> {
+    kubernetes::compounds()
 }
 
 /// Which outside is meant, and what may be done to it.
@@ -27,6 +38,8 @@ pub struct Settings {
     pub sandbox: Option<PathBuf>,
     pub aws: aws::Settings,
     pub read_only: bool,
+    /// Where files from the web are kept, each under its digest.
+    pub files: PathBuf,
 }
 
 /// Gets a provider ready. Nothing is sent before the first call.
@@ -34,9 +47,13 @@ pub fn connect(settings: Settings) -> Result<Arc<dyn Provider>, Box<Diagnostic>>
     Ok(match settings.sandbox {
         Some(file) => {
             let mut sandbox = sandbox::Sandbox::in_file(kinds(), lookups(), &file, settings.read_only)?;
+            sandbox.files = Some(settings.files);
             sandbox.latency = sandbox::Latency::for_show(sandbox.kinds());
             Arc::new(sandbox)
         }
-        None => Arc::new(aws::Aws::connect(aws::Settings { read_only: settings.read_only, ..settings.aws })),
+        None => {
+            let aws = aws::Aws::connect(aws::Settings { read_only: settings.read_only, ..settings.aws });
+            Arc::new(together::Together::new(aws, settings.read_only, settings.files))
+        }
     })
 }

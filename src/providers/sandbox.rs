@@ -16,9 +16,12 @@ use tokio::time::{Instant, sleep};
 
 use self::made_up::{made_up, make_id, outputs, with_defaults};
 use crate::diagnostic::Diagnostic;
+use super::{kubernetes, remote};
+use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{
-    Class, Create, Delete, Fault, Field, Kind, Live, Map, Output, Provider, Select, Status, Update, Value,
+    Address, Class, Create, Delete, Fault, Field, Kind, Live, Map, Output, Preview, Previewed, Provider, Select, Status,
+    Update, Value,
 };
 
 /// What a test wants to happen to the next calls of one sort.
@@ -62,6 +65,9 @@ pub struct Sandbox {
     saved: tokio::sync::Mutex<u64>,
     pub latency: Latency,
     pub read_only: bool,
+    /// Where files from the web are kept; they are real here too.
+    pub files: Option<PathBuf>,
+    compounds: Vec<Compound>,
 }
 
 #[derive(Default)]
@@ -107,6 +113,8 @@ impl Sandbox {
             saved: tokio::sync::Mutex::new(0),
             latency: Latency::default(),
             read_only: false,
+            files: None,
+            compounds: kubernetes::compounds(),
         }
     }
 
@@ -340,8 +348,31 @@ impl Provider for Sandbox {
         &self.kinds
     }
 
+    fn kind(&self, name: &str) -> Option<Arc<Kind>> {
+        self.kinds.iter().find(|kind| *kind.name == *name).cloned().or_else(|| kubernetes::kind(name))
+    }
+
     fn lookups(&self) -> &[Lookup] {
         &self.lookups
+    }
+
+    fn compounds(&self) -> &[Compound] {
+        &self.compounds
+    }
+
+    async fn preview(&self, _: &Kind, request: &Preview) -> Result<Previewed, Fault> {
+        Ok(kubernetes::preview_by_shape(request))
+    }
+
+    fn order(&self, resources: &[(&Address, &Map)]) -> Vec<Vec<usize>> {
+        kubernetes::order(resources)
+    }
+
+    async fn fetch(&self, url: &str, sha256: &str) -> Result<String, Fault> {
+        match &self.files {
+            Some(files) => remote::fetch(url, sha256, files).await,
+            None => Err(Fault::new(Class::Invalid, format!("there is no way to {url}"))),
+        }
     }
 
     async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault> {

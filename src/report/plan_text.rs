@@ -251,6 +251,7 @@ fn why(reason: &Reason) -> String {
         Reason::Protection { on: false } => "will no longer be protected".to_owned(),
         Reason::Failed { status } => format!("is {status} on the provider's side"),
         Reason::Unfinished { status } => format!("not ready yet: {status}"),
+        Reason::Unchecked { because } => format!("not validated yet: {because}"),
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Options {
     pub after: Vec<Address>,
     /// Never delete or replace it.
     pub protect: bool,
-    /// The provider's id of an existing resource to take over.
+    /// The provider's id of an existing resource to take over; or [`ADOPT_IF_THERE`].
     pub adopt: Option<String>,
     /// Its logical name before it was renamed.
     pub was: Option<String>,
@@ -61,6 +61,9 @@ pub struct Options {
     /// Where it lives, if not in the inventory's region.
     pub region: Option<String>,
 }
+
+/// The option `adopt: true`: what has the same natural name is taken over, if there is such a thing.
+pub const ADOPT_IF_THERE: &str = "*";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -51,6 +51,12 @@ pub struct Nature {
     pub settles: bool,
     /// What an output of one with these inputs looks like, where its example does not say: for the sandbox.
     pub made_up: fn(output: &str, inputs: &Map) -> Option<Value>,
+    /// Only the provider can compare it with what is live.
+    pub previewed: bool,
+    /// It is the way to others, which live in the region of this name.
+    pub opens: Option<fn(name: &str) -> String>,
+    /// More goes with it than itself: what is no longer declared is only deleted when it is named.
+    pub cascades: bool,
     /// The default for the option `timeout`, in seconds.
     pub timeout: u64,
 }
@@ -70,6 +76,9 @@ impl Default for Nature {
             mended_by: None,
             settles: false,
             made_up: |_, _| None,
+            previewed: false,
+            opens: None,
+            cascades: false,
             timeout: 600,
         }
     }

@@ -1,10 +1,12 @@
 //! The vocabulary that script, engine and providers share. It does nothing and knows none of them.
 
 pub mod address;
+pub mod compound;
 pub mod declaration;
 pub mod kind;
 pub mod live;
 pub mod oracle;
+pub mod preview;
 pub mod provider;
 pub mod schema;
 pub mod value;
@@ -14,6 +16,7 @@ pub use declaration::{Declaration, Declarations, Evaluation, Options, ReplaceOrd
 pub use kind::Kind;
 pub use live::{Live, Owner, Status};
 pub use oracle::{Oracle, Sight};
+pub use preview::{Difference, Preview, Previewed};
 pub use provider::{Class, Create, Delete, Fault, Provider, Select, Update};
 pub use schema::{Field, Output, Type};
 pub use value::{Map, Reference, Segment, Value};

@@ -1,6 +1,6 @@
 //! What the script may ask of the world while it runs; the engine answers.
 
-use super::{Declarations, Fault, Reference, Value};
+use super::{Class, Declarations, Fault, Reference, Value};
 use crate::diagnostic::Diagnostic;
 
 pub trait Oracle: Send + Sync {
@@ -9,6 +9,12 @@ pub trait Oracle: Send + Sync {
 
     /// Runs a lookup such as `aws::caller`; reads and never changes.
     fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault>;
+
+    /// A file from the web, pinned by its digest.
+    fn fetch(&self, url: &str, sha256: &str) -> Result<String, Fault> {
+        let _ = sha256;
+        Err(Fault::new(Class::Other, format!("{url} cannot be fetched here")))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::compound::Compound;
 use super::kind::Lookup;
-use super::{Kind, Live, Map, Owner, Value};
+use super::{Address, Kind, Live, Map, Owner, Preview, Previewed, Value};
 use crate::secret::Source;
 
 /// Something that holds resources: a cloud, a cluster, the sandbox. It does one call's work and reports; it never
@@ -17,7 +18,33 @@ pub trait Provider: Send + Sync {
     /// The kinds it answers for.
     fn kinds(&self) -> &[Arc<Kind>];
 
+    /// A kind by its name; also one of those that nobody could list, as every cluster has kinds of its own.
+    fn kind(&self, name: &str) -> Option<Arc<Kind>> {
+        self.kinds().iter().find(|kind| *kind.name == *name).cloned()
+    }
+
     fn lookups(&self) -> &[Lookup];
+
+    fn compounds(&self) -> &[Compound] {
+        &[]
+    }
+
+    /// Learns the way to what a resource of such a kind opens (see [`super::kind::Nature::opens`]). Sends nothing.
+    fn open(&self, name: &str, region: Option<&str>, inputs: &Map) -> Result<(), Fault> {
+        let (_, _, _) = (name, region, inputs);
+        Ok(())
+    }
+
+    /// What a resource would become, for kinds that only the provider can compare.
+    async fn preview(&self, kind: &Kind, request: &Preview) -> Result<Previewed, Fault> {
+        let _ = request;
+        Err(Fault::new(Class::Invalid, format!("there is no preview of {}", kind.name)))
+    }
+
+    /// For each of these resources, which of the others must be there first although no input refers to them.
+    fn order(&self, resources: &[(&Address, &Map)]) -> Vec<Vec<usize>> {
+        vec![vec![]; resources.len()]
+    }
 
     /// The kinds of which this stack owns something in this region, so that those no longer declared are found
     /// without listing every kind there is.
@@ -40,6 +67,12 @@ pub trait Provider: Send + Sync {
     /// The value of a secret that is kept outside of this machine.
     async fn secret(&self, source: &Source) -> Result<String, Fault> {
         Err(Fault::new(Class::Invalid, format!("there is no way to {source}")))
+    }
+
+    /// A file from the web, pinned by its digest.
+    async fn fetch(&self, url: &str, sha256: &str) -> Result<String, Fault> {
+        let _ = sha256;
+        Err(Fault::new(Class::Invalid, format!("there is no way to {url}")))
     }
 
     /// What to take for every secret without reading it, for what is only made up.

@@ -11,11 +11,12 @@
 //! | `imports`, `program`, `lines` | files to one checked program |
 //! | `rewrite` | makes seeing explicit in the program |
 //! | `seen`, `standard` | what the program calls: operators and functions that know references |
-//! | `register`, `options` | kinds and lookups as functions |
+//! | `register`, `options`, `compounds` | kinds, lookups, and what declares several resources, as functions |
 //! | `check`, `error` | what can be wrong, before and while running |
 //! | `world`, `value` | what an evaluation gathers, and its values |
 
 mod check;
+mod compounds;
 mod error;
 mod imports;
 mod lines;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 pub use run::{definitions, evaluate};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
+use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{Class, Declarations, Fault, Kind, Map, Oracle, Reference, Sight, Value};
 pub use crate::template::Rendered;
@@ -52,7 +54,8 @@ pub struct Script<'a> {
     pub inventory: Inventory,
     pub kinds: &'a [Arc<Kind>],
     pub lookups: &'a [Lookup],
-    pub render: Option<Render>,
+    pub compounds: &'a [Compound],
+    pub files: Option<Arc<dyn Files>>,
     pub oracle: Arc<dyn Oracle>,
     /// Gets the text of every file that is read.
     pub sources: &'a Sources,
@@ -75,8 +78,17 @@ pub struct Inventory {
 /// Takes what a script prints, and where it does.
 pub type Print = Arc<dyn Fn(&str, Site) + Send + Sync>;
 
-/// Renders a template: its path and its values, in which references may stand.
-pub type Render = Arc<dyn Fn(&str, &Map) -> Result<Rendered, Diagnostics> + Send + Sync>;
+/// The files beside the playbooks.
+pub trait Files: Send + Sync {
+    /// Renders a template: its path and its values, in which references may stand.
+    fn render(&self, path: &str, values: &Map) -> Result<Rendered, Diagnostics>;
+
+    /// For each line that [`Files::render`] gave, where it comes from.
+    fn trace(&self, path: &str, values: &Map) -> Vec<Site>;
+
+    /// A file as it is, and its name as a person would write it.
+    fn read(&self, path: &str) -> Result<(String, Arc<str>), Box<Diagnostic>>;
+}
 
 /// What a script may use up.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +129,8 @@ impl Script<'_> {
             inventory: Inventory::default(),
             kinds: &[],
             lookups: &[],
-            render: None,
+            compounds: &[],
+            files: None,
             oracle: Arc::new(Blind),
             sources: &SOURCES,
             print: Arc::new(|_, _| {}),

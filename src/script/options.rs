@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnostic::closest;
+use crate::resource::declaration::ADOPT_IF_THERE;
 use crate::resource::schema::Mistake;
 use crate::resource::{Kind, Map, Options, ReplaceOrder, Value};
 
@@ -33,6 +34,7 @@ fn one(kind: &Kind, name: &str, value: &Value, options: &mut Options) -> Result<
             Value::Bool(protect) => options.protect = *protect,
             other => return Err(expects(name, "true or false", other)),
         },
+        "adopt" if *value == Value::Bool(true) => options.adopt = Some(ADOPT_IF_THERE.to_owned()),
         "adopt" => options.adopt = Some(text(name, value)?),
         "was" => options.was = Some(text(name, value)?),
         "region" => options.region = Some(text(name, value)?),
@@ -82,6 +84,11 @@ fn after(value: &Value, options: &mut Options) -> Result<(), Mistake> {
         Value::List(items) => items.iter().try_for_each(|item| match item {
             Value::List(_) => Err(wrong(item)),
             item => after(item, options),
+        })?,
+        // What a manifest gives: its objects by their addresses.
+        Value::Map(all) => all.values().try_for_each(|item| match item {
+            Value::Reference(_) => after(item, options),
+            item => Err(wrong(item)),
         })?,
         other => return Err(wrong(other)),
     }

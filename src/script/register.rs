@@ -4,19 +4,27 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, FnPtr, FuncRegistration, ImmutableString, Module, NativeCallContext};
 
+use super::compounds;
 use super::options;
 use super::templates::template;
 use super::value::{Handle, Resource, to_dynamic, to_value};
 use super::world::{Outcome, World, as_map};
 use crate::diagnostic::{Diagnostic, Site, closest};
+use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::schema::{self, Field, Mistake, Output, Type};
 use crate::resource::{Address, Declaration, Kind, Map, Options, Reference};
 
-const LONGEST_NAME: usize = 200;
+pub(super) const LONGEST_NAME: usize = 200;
 
 /// The modules `aws`, `cloudflare`, … with a function for each kind and lookup.
-pub(super) fn kinds(engine: &mut Engine, world: &Arc<World>, kinds: &[Arc<Kind>], lookups: &[Lookup]) {
+pub(super) fn kinds(
+    engine: &mut Engine,
+    world: &Arc<World>,
+    kinds: &[Arc<Kind>],
+    lookups: &[Lookup],
+    compounds: &[Compound],
+) {
     let mut modules: std::collections::BTreeMap<&str, Module> = Default::default();
     for kind in kinds {
         if let Some((space, name)) = kind.name.split_once("::") {
@@ -26,6 +34,11 @@ pub(super) fn kinds(engine: &mut Engine, world: &Arc<World>, kinds: &[Arc<Kind>]
     for lookup in lookups {
         if let Some((space, name)) = lookup.name.split_once("::") {
             lookup_functions(modules.entry(space).or_default(), name, lookup, world);
+        }
+    }
+    for compound in compounds {
+        if let Some((space, name)) = compound.name.split_once("::") {
+            compounds::functions(modules.entry(space).or_default(), name, compound, world);
         }
     }
     for (space, module) in modules {
@@ -62,7 +75,7 @@ fn kind_doc(kind: &Kind) -> String {
     doc
 }
 
-fn line(name: &str, ty: &Type, more: &str, doc: &str) -> String {
+pub(super) fn line(name: &str, ty: &Type, more: &str, doc: &str) -> String {
     let first = doc.split("\n\n").next().unwrap_or_default().replace('\n', " ");
     let colon = if first.is_empty() { "" } else { ": " };
     format!("* `{name}` ({ty}{more}){colon}{first}\n")
@@ -108,25 +121,28 @@ fn declare(world: &World, ctx: &NativeCallContext, kind: &Arc<Kind>, arguments: 
             Options::default()
         }
     };
-    let mut state = world.state();
-    let phase = state.phase.clone();
-    let declaration = Declaration { address: address.clone(), inputs, options, site: site.clone(), phase };
-    if let Err(first) = state.declarations.add(declaration) {
-        let twice = Diagnostic::error(format!("`{address}` is declared twice"))
-            .at(&site, "declared again here")
-            .at(&first.site, "first declared here")
-            .hint("give one of them another name");
-        state.mistakes.push(twice);
-    }
+    add(world, address.clone(), inputs, options, &site, "give one of them another name");
     Ok(Handle(Arc::new(Resource { address, kind: kind.clone() })))
 }
 
-fn of_mistake(address: &Address, site: &Site, mistake: Mistake) -> Diagnostic {
+/// Notes a declaration, if its address is not taken.
+pub(super) fn add(world: &World, address: Address, inputs: Map, options: Options, site: &Site, otherwise: &str) {
+    let mut state = world.state();
+    let phase = state.phase.clone();
+    let twice = Diagnostic::error(format!("`{address}` is declared twice"));
+    let declaration = Declaration { address, inputs, options, site: site.clone(), phase };
+    if let Err(first) = state.declarations.add(declaration) {
+        let twice = twice.at(site, "declared again here").at(&first.site, "first declared here");
+        state.mistakes.push(twice.hint(otherwise));
+    }
+}
+
+pub(super) fn of_mistake(address: &Address, site: &Site, mistake: Mistake) -> Diagnostic {
     let path = if mistake.path.is_empty() { String::new() } else { format!("`{}`: ", mistake.path) };
     Diagnostic::error(format!("{address}: {path}{}", mistake.what)).at(site, "declared here").maybe_hint(mistake.hint)
 }
 
-fn wrong_name(name: &str) -> Option<String> {
+pub(super) fn wrong_name(name: &str) -> Option<String> {
     match name {
         "" => Some("the name is empty".into()),
         _ if name.chars().any(char::is_control) => {

@@ -10,6 +10,7 @@ use super::program::{self, Program};
 use super::world::{End, World};
 use super::{Limits, Script, error, register, seen, standard};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{Evaluation, Kind};
 
@@ -90,7 +91,7 @@ pub(super) fn engine(script: &Script, world: &Arc<World>) -> Engine {
     seen::register(&mut engine, world);
     standard::register(&mut engine, world);
     register::words(&mut engine, world);
-    register::kinds(&mut engine, world, script.kinds, script.lookups);
+    register::kinds(&mut engine, world, script.kinds, script.lookups, script.compounds);
     let w = world.clone();
     engine.on_progress(move |_| w.progress());
     let w = world.clone();
@@ -144,11 +145,11 @@ fn as_name(token: Token, previous: Option<&Token>) -> Token {
 }
 
 /// What an editor's language server reads to complete and explain kinds and lookups.
-pub fn definitions(kinds: &[Arc<Kind>], lookups: &[Lookup]) -> String {
+pub fn definitions(kinds: &[Arc<Kind>], lookups: &[Lookup], compounds: &[Compound]) -> String {
     let nothing = Script::nothing();
     let world = World::new(&nothing, Default::default());
     let mut engine = Engine::new_raw();
-    register::kinds(&mut engine, &world, kinds, lookups);
+    register::kinds(&mut engine, &world, kinds, lookups, compounds);
     register::words(&mut engine, &world);
     engine.definitions().include_standard_packages(false).single_file()
 }

@@ -1,10 +1,13 @@
 //! `template(path, values)`: text from a file, in which references may stand.
 
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
 use rhai::{Dynamic, NativeCallContext};
 
 use super::Rendered;
 use super::value::to_dynamic;
-use super::world::{Outcome, World, as_map, placed};
+use super::world::{Origin, Outcome, World, as_map, placed};
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Map, Reference, Segment, Value};
 
@@ -14,14 +17,18 @@ pub(super) fn template(world: &World, ctx: &NativeCallContext, path: &str, value
     let values = as_map(world, ctx, "values", values).map_err(|mistake| {
         failed(Diagnostic::error(format!("template `{path}`: `{}`: {}", mistake.path, mistake.what)))
     })?;
-    let Some(render) = &world.render else {
+    let Some(files) = &world.files else {
         return Err(failed(Diagnostic::error("templates are not available here")));
     };
     let mut values: Map = values.into_iter().map(|(name, value)| (name, spread(world, value))).collect();
     // Each round fills in what the template has looked at; what it looks at next may depend on that.
     loop {
-        match render(path, &values) {
-            Ok(Rendered::Text(text)) => return Ok(to_dynamic(&text)),
+        match files.render(path, &values) {
+            Ok(Rendered::Text(text)) => {
+                let origin = Origin { template: path.to_owned(), values: Arc::new(values) };
+                world.state().rendered.insert(digest(&text), origin);
+                return Ok(to_dynamic(&text));
+            }
             Ok(Rendered::Sees { references, site }) => {
                 let known = world.see_references(given(&values, references), position, Some(site))?;
                 let filled =
@@ -42,10 +49,17 @@ pub(super) fn template(world: &World, ctx: &NativeCallContext, path: &str, value
     }
 }
 
+/// By which a text is known again.
+pub(super) fn digest(text: &Value) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    text.to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
 /// A whole resource becomes the map of its attributes, so that a template may name them, and only them.
 fn spread(world: &World, value: Value) -> Value {
     match value {
-        Value::Reference(whole) if whole.path.is_empty() => match world.kinds.get(&whole.address.kind) {
+        Value::Reference(whole) if whole.path.is_empty() => match world.kind(&whole.address.kind) {
             Some(kind) => {
                 let attribute = |name: &str| (name.to_owned(), whole.then(Segment::Key(name.to_owned())).into());
                 Value::Map(kind.attributes().map(attribute).collect())

@@ -8,7 +8,7 @@ use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 
 use super::lines::Lines;
 use super::value::{Deferred, Handle, is_unknown, to_dynamic, to_value};
-use super::{Inventory, Print, Render};
+use super::{Files, Inventory, Print};
 use crate::diagnostic::{Diagnostic, Diagnostics, Site};
 use crate::resource::schema::Mistake;
 use crate::resource::{Declarations, Kind, Map, Oracle, Reference, Sight, Stop, Type, Value};
@@ -17,11 +17,11 @@ pub(super) type Outcome<T = Dynamic> = Result<T, Box<EvalAltResult>>;
 
 pub(super) struct World {
     pub oracle: Arc<dyn Oracle>,
-    pub kinds: HashMap<Arc<str>, Arc<Kind>>,
+    kinds: Mutex<HashMap<Arc<str>, Arc<Kind>>>,
     pub lines: Lines,
     pub inventory: Inventory,
     pub print: Print,
-    pub render: Option<Render>,
+    pub files: Option<Arc<dyn Files>>,
     pub max_operations: u64,
     state: Mutex<State>,
     /// Set once the script may not go on; Rhai asks for it before every operation, so nothing can swallow it.
@@ -40,7 +40,16 @@ pub(super) struct State {
     pub constants: HashMap<(i64, String), Dynamic>,
     /// Mistakes in declarations: the script goes on, so that one run finds them all.
     pub mistakes: Diagnostics,
+    /// Which template with which values gave a text.
+    pub rendered: HashMap<u64, Origin>,
     pub end: Option<End>,
+}
+
+/// Where a text comes from.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub template: String,
+    pub values: Arc<Map>,
 }
 
 /// Why the script may not go on. Kept beside Rhai's own errors, which a `try` or a standard function may swallow.
@@ -55,11 +64,11 @@ impl World {
     pub fn new(script: &super::Script, lines: Lines) -> Arc<Self> {
         Arc::new(World {
             oracle: script.oracle.clone(),
-            kinds: script.kinds.iter().map(|kind| (kind.name.clone(), kind.clone())).collect(),
+            kinds: Mutex::new(script.kinds.iter().map(|kind| (kind.name.clone(), kind.clone())).collect()),
             lines,
             inventory: script.inventory.clone(),
             print: script.print.clone(),
-            render: script.render.clone(),
+            files: script.files.clone(),
             max_operations: script.limits.operations,
             state: Mutex::default(),
             ended: AtomicBool::new(false),
@@ -210,11 +219,21 @@ impl World {
         known
     }
 
+    pub fn kind(&self, name: &str) -> Option<Arc<Kind>> {
+        self.kinds.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get(name).cloned()
+    }
+
+    /// A kind that nobody could list before something of it was declared.
+    pub fn learn_kind(&self, kind: &Arc<Kind>) {
+        let mut kinds = self.kinds.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        kinds.entry(kind.name.clone()).or_insert_with(|| kind.clone());
+    }
+
     pub fn type_of(&self, reference: &Reference) -> Option<Type> {
         if reference.secret_name().is_some() {
             return Some(Type::String);
         }
-        self.kinds.get(&reference.address.kind)?.type_at(&reference.path)
+        self.kind(&reference.address.kind)?.type_at(&reference.path)
     }
 
     fn whole(&self, handle: &Handle, position: Position) -> Diagnostic {

@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::error::Error as _;
+use std::time::{Duration, SystemTime};
 
+use aws_credential_types::provider::ProvideCredentials;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
@@ -28,6 +30,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::OnceCell;
 
+use super::eks_token;
 use super::fault::OrFault;
 use crate::resource::{Class, Fault};
 
@@ -184,6 +187,19 @@ impl Client {
             }
         });
         found.await?.as_ref().map_err(Clone::clone)
+    }
+
+    /// Signed by whoever the checked credentials belong to.
+    pub async fn eks_token(&self, region: Option<&str>, cluster: &str) -> Result<String, Fault> {
+        let region = self.region(region).await?;
+        let Some(provider) = self.config().await.credentials_provider() else {
+            return Err(Fault::new(Class::Denied, "there are no AWS credentials"));
+        };
+        let credentials = provider.provide_credentials().await.map_err(|error| {
+            let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            Fault::new(Class::Denied, format!("there are no AWS credentials: {why}"))
+        })?;
+        eks_token::token(&credentials, &region.partition, &region.name, cluster, SystemTime::now())
     }
 
     async fn ask_identity(&self) -> Result<Identity, Fault> {

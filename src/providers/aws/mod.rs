@@ -12,6 +12,7 @@ mod dlm_policy_details;
 mod document;
 mod eks;
 mod eks_cluster_update;
+mod eks_token;
 pub mod fault;
 mod fault_codes;
 mod iam_name;
@@ -159,6 +160,11 @@ impl Aws {
     /// Who the credentials belong to; also checks that it is whom the inventory names.
     pub async fn identity(&self) -> Result<&Identity, Fault> {
         self.client.identity().await
+    }
+
+    /// A token for the API server of an EKS cluster.
+    pub async fn eks_token(&self, region: Option<&str>, cluster: &str) -> Result<String, Fault> {
+        self.client.eks_token(region, cluster).await
     }
 
     fn implementation(&self, kind: &Kind) -> Result<&dyn AnyKind, Fault> {

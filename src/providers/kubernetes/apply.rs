@@ -1,0 +1,227 @@
+//! Writing objects: server-side apply as the field manager `runner`, and deletion of exactly what was seen.
+
+use http::Method;
+use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
+
+use super::connection::{Answer, Cluster, plural, request};
+use super::fields::{self, Conflict};
+use super::object::{Id, at, text};
+use super::{MANAGER, applyset, fault, id_of, kinds, manifest, objects, preview};
+use crate::resource::{Class, Create, Delete, Fault, Owner, Update, Value};
+
+/// An object as it is sent.
+pub struct Wanted {
+    pub object: Json,
+}
+
+impl Wanted {
+    /// Complete, with the marks by which it is known again.
+    pub fn new(owner: &Owner, id: &Id, mut object: Json, cluster: &Cluster) -> Result<Self, Fault> {
+        manifest::settle(&mut object).map_err(|why| Fault::new(Class::Invalid, format!("`{id}`: {why}")))?;
+        if !object.get("metadata").is_some_and(Json::is_object) {
+            return Err(Fault::new(Class::Invalid, format!("`{id}` has no metadata")));
+        }
+        let metadata = &mut object["metadata"];
+        mark(metadata, "labels", applyset::PART_OF_LABEL, &cluster.applyset(&owner.stack));
+        if owner.protect {
+            mark(metadata, "annotations", objects::PROTECT, "true");
+        }
+        Ok(Wanted { object })
+    }
+}
+
+fn mark(metadata: &mut Json, below: &str, key: &str, value: &str) {
+    if !metadata.get(below).is_some_and(Json::is_object) {
+        metadata[below] = json!({});
+    }
+    metadata[below][key] = value.into();
+}
+
+/// By which it is known whether a Job that is gone was this one.
+pub fn digest(manifest: &Value) -> String {
+    Sha256::digest(manifest.to_string()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How an apply was taken.
+pub enum Patched {
+    Applied(Answer),
+    /// Others set these fields otherwise, and nobody said that they are taken over.
+    Conflicts(Vec<Conflict>),
+}
+
+pub async fn patch(cluster: &Cluster, id: &Id, wanted: &Json, dry: bool, force: bool) -> Result<Patched, Fault> {
+    let served = cluster.served(text(wanted, &["apiVersion"]).unwrap_or_default(), &id.kind).await?;
+    if served.namespaced != id.namespace.is_some() {
+        let what = if served.namespaced { "lives in a namespace" } else { "does not live in a namespace" };
+        let hint = match served.namespaced {
+            true => "write `metadata.namespace`, or give the manifest a `namespace`",
+            false => "take `metadata.namespace` out; or put it into a manifest without `namespace`",
+        };
+        return Err(Fault::new(Class::Invalid, format!("{} {what}", id.kind)).hint(hint));
+    }
+    let mut path = format!("{}?fieldManager={MANAGER}", cluster.path(&served, id));
+    path.push_str(if dry { "&dryRun=All" } else { "" });
+    path.push_str(if force { "&force=true" } else { "" });
+    let operation = format!("k8s:Patch {}", plural(&served.resource));
+    let body = wanted.to_string().into_bytes();
+    let sent = request(Method::PATCH, &path, Some("application/apply-patch+yaml"), body)?;
+    let answer = cluster.exchange(&operation, sent).await?;
+    let said = || serde_json::from_slice::<Json>(&answer.body);
+    match answer.status {
+        200..300 => match said() {
+            Ok(object) => Ok(Patched::Applied(Answer { object, warnings: answer.warnings })),
+            Err(error) => Err(Fault::new(Class::Ambiguous, format!("{operation}: the answer is no JSON: {error}"))),
+        },
+        409 => match said().map(|status| fields::conflicts(&status)) {
+            Ok(conflicts) if !conflicts.is_empty() => Ok(Patched::Conflicts(conflicts)),
+            _ => Err(fault::of_status(&operation, 409, &String::from_utf8_lossy(&answer.body))),
+        },
+        status => Err(fault::of_status(&operation, status, &String::from_utf8_lossy(&answer.body))),
+    }
+}
+
+/// What an apply would give that takes conflicting fields over; refused if that would change what others set.
+pub async fn forced(
+    cluster: &Cluster,
+    id: &Id,
+    wanted: &Json,
+    live: &Json,
+    conflicts: &[Conflict],
+) -> Result<Answer, Fault> {
+    let answer = match patch(cluster, id, wanted, true, true).await? {
+        Patched::Applied(answer) => answer,
+        Patched::Conflicts(_) => return Err(refuse(id, conflicts, &[])),
+    };
+    let changed = preview::lines(live, &answer.object, id);
+    let overlap = |one: &str, other: &str| one.starts_with(other) || other.starts_with(one);
+    let real: Vec<&Conflict> =
+        conflicts.iter().filter(|conflict| changed.iter().any(|line| overlap(&line.path, &conflict.path))).collect();
+    if real.is_empty() { Ok(answer) } else { Err(refuse(id, &real.into_iter().cloned().collect::<Vec<_>>(), &changed)) }
+}
+
+fn refuse(id: &Id, conflicts: &[Conflict], changed: &[crate::resource::Difference]) -> Fault {
+    let told = conflicts.iter().map(|conflict| {
+        let line = changed.iter().find(|line| line.path.starts_with(&conflict.path) && !line.sensitive);
+        let shown = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), |value| format!("`{value}`"));
+        match line {
+            Some(line) => format!(
+                "{} set `{}` to {}, here it is {}",
+                conflict.manager,
+                conflict.path,
+                shown(&line.before),
+                shown(&line.after)
+            ),
+            None => format!("{} set `{}`", conflict.manager, conflict.path),
+        }
+    });
+    let told: Vec<String> = told.collect();
+    let mut fault = Fault::new(Class::Invalid, format!("`{id}`: {}", told.join("; ")));
+    fault.code = Some("Conflict".into());
+    fault.hint("leave the field out of the manifest and to its manager, or take it over: `force_conflicts: true`")
+}
+
+pub async fn create(cluster: &Cluster, request: &Create) -> Result<String, Fault> {
+    let id = id_of(kinds::text_of(&request.inputs, kinds::OBJECT))?;
+    refuse_terminating(cluster, &id).await?;
+    // What is there by now is not ours: a server-side apply would take it over without a word.
+    if let Some(there) = objects::read(cluster, &id).await? {
+        if at(&there, &["metadata", "deletionTimestamp"]).is_some() {
+            return Err(Fault::new(Class::Busy, format!("the old `{id}` is still being deleted")));
+        }
+        let set = cluster.applyset(&request.owner.stack);
+        if text(&there, &["metadata", "labels", applyset::PART_OF_LABEL]) != Some(set.as_str()) {
+            let hint = "adopt it with the option `adopt: true`, or give this one another name";
+            return Err(Fault::new(Class::Exists, format!("`{id}` exists by now, and is not the stack's")).hint(hint));
+        }
+    }
+    write(cluster, &request.owner, &id, &request.inputs).await?;
+    Ok(id.to_string())
+}
+
+pub async fn update(cluster: &Cluster, request: &Update) -> Result<(), Fault> {
+    let id = id_of(&request.live.id)?;
+    refuse_terminating(cluster, &id).await?;
+    if let Some(there) = objects::read(cluster, &id).await?
+        && let Some(patch) = fields::migrate(&there, MANAGER)
+    {
+        hand_over(cluster, &id, patch).await?;
+    }
+    write(cluster, &request.owner, &id, &request.inputs).await
+}
+
+/// An apply into it would be answered as if it were done, and lost.
+async fn refuse_terminating(cluster: &Cluster, id: &Id) -> Result<(), Fault> {
+    match &id.namespace {
+        Some(namespace) if cluster.terminating().await?.contains(namespace) => {
+            let fault = Fault::new(Class::Busy, format!("namespace `{namespace}` is being deleted"));
+            Err(fault.hint("wait until it is gone; `kubectl get namespace -o yaml` tells in its status what holds it up"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fields that were applied client-side become ours, so that those we do not name can go.
+async fn hand_over(cluster: &Cluster, id: &Id, patch: Json) -> Result<(), Fault> {
+    let Some(served) = cluster.preferred(&id.group, &id.kind).await? else { return Ok(()) };
+    let path = format!("{}?fieldManager={MANAGER}", cluster.path(&served, id));
+    let operation = format!("k8s:Patch {}", plural(&served.resource));
+    let body = patch.to_string().into_bytes();
+    cluster.send(&operation, request(Method::PATCH, &path, Some("application/json-patch+json"), body)?).await?;
+    Ok(())
+}
+
+async fn write(cluster: &Cluster, owner: &Owner, id: &Id, inputs: &crate::resource::Map) -> Result<(), Fault> {
+    let given = kinds::manifest(inputs);
+    let wanted = Wanted::new(owner, id, Json::from(&given), cluster)?;
+    let removes_itself = id.kind == "Job" && at(&wanted.object, &["spec", "ttlSecondsAfterFinished"]).is_some();
+    cluster.widen(&owner.stack, id, removes_itself.then(|| digest(&given))).await?;
+    let force = inputs.get(kinds::FORCE) == Some(&Value::Bool(true));
+    let patched = patch(cluster, id, &wanted.object, false, force).await.map_err(|fault| settled(fault, id))?;
+    if let Patched::Conflicts(conflicts) = patched {
+        let there = objects::read(cluster, id).await?.unwrap_or_default();
+        forced(cluster, id, &wanted.object, &there, &conflicts).await?;
+        patch(cluster, id, &wanted.object, false, true).await?;
+    }
+    if id.kind == "CustomResourceDefinition" {
+        let group = text(&wanted.object, &["spec", "group"]).unwrap_or_default().to_owned();
+        let kind = text(&wanted.object, &["spec", "names", "kind"]).unwrap_or_default().to_owned();
+        cluster.defined.lock().expect("no holder panics").insert((group, kind));
+    }
+    Ok(())
+}
+
+/// What is declared is there before what needs it, so what is missing now stays missing.
+fn settled(mut fault: Fault, id: &Id) -> Fault {
+    if fault.class == Class::NotFound {
+        fault.class = Class::Invalid;
+        if let Some(namespace) = id.namespace.as_ref().filter(|_| fault.code.as_deref() != Some("NotServed")) {
+            fault.hint = Some(format!("declare the namespace too: `kind: Namespace` with the name `{namespace}`"));
+        }
+    }
+    fault
+}
+
+pub async fn delete(cluster: &Cluster, request: &Delete) -> Result<(), Fault> {
+    let id = id_of(&request.live.id)?;
+    let uid = request.live.outputs.get("uid").and_then(Value::as_str).filter(|uid| !uid.is_empty());
+    if let (Some(uid), Some(served)) = (uid, cluster.preferred(&id.group, &id.kind).await?) {
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": { "uid": uid },
+            "propagationPolicy": "Background",
+        });
+        let path = cluster.path(&served, &id);
+        let operation = format!("k8s:Delete {}", plural(&served.resource));
+        let sent = self::request(Method::DELETE, &path, Some("application/json"), body.to_string().into_bytes())?;
+        match cluster.send(&operation, sent).await {
+            Err(fault) if fault.class == Class::NotFound => {}
+            other => drop(other?),
+        }
+    }
+    if let Some(owner) = &request.live.owner {
+        cluster.narrow(&owner.stack, &id).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Objects as they are: read by the label of the stack's ApplySet, by id, or by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+use serde_json::{Value as Json, json};
+
+use super::connection::{Cluster, Served};
+use super::object::{Id, at, text};
+use super::{MANAGER, applyset, diff, fields, id_of, kinds, place, readiness};
+use crate::resource::{Class, Fault, Live, Owner, Select, Status};
+
+/// Remembers the option `protect` on the object itself.
+pub const PROTECT: &str = "runner/protect";
+
+/// How many objects are read at a time.
+const AT_A_TIME: usize = 16;
+/// From so many on, one listing is cheaper than to read them one by one.
+const FEW: usize = 4;
+
+/// Objects of one kind, whatever its groups.
+pub async fn list(cluster: &Cluster, kind: &str, select: &Select) -> Result<Vec<Live>, Fault> {
+    match select {
+        Select::Owned { stack } => owned(cluster, kind, stack).await,
+        Select::Ids(ids) | Select::Named(ids) => {
+            let ids: Vec<Id> = ids.iter().map(|id| id_of(id)).collect::<Result<_, _>>()?;
+            let stack = cluster.stack();
+            let mut found = vec![];
+            let mut rest: Vec<Id> = ids;
+            if let (Select::Ids(_), Some(stack)) = (select, stack.filter(|_| rest.len() >= FEW)) {
+                let owned = owned(cluster, kind, &stack).await?;
+                let listed = |id: &Id| owned.iter().position(|live| live.id == id.to_string());
+                let (there, missing) = rest.into_iter().partition(|id| listed(id).is_some());
+                rest = missing;
+                found.extend(there.iter().filter_map(|id: &Id| listed(id)).map(|index| owned[index].clone()));
+            }
+            let reads = rest.iter().map(|id| read(cluster, id));
+            let read: Vec<Result<Option<Json>, Fault>> = stream::iter(reads).buffered(AT_A_TIME).collect().await;
+            for (id, object) in rest.iter().zip(read) {
+                match object? {
+                    Some(object) => found.push(live(cluster, id, object).await?),
+                    None => found.extend(finished(cluster, id).await?),
+                }
+            }
+            Ok(found)
+        }
+    }
+}
+
+/// What the ApplySet has of a kind.
+async fn owned(cluster: &Cluster, kind: &str, stack: &str) -> Result<Vec<Live>, Fault> {
+    let parent = cluster.parent(stack).await?;
+    let labels = format!("{}={}", applyset::PART_OF_LABEL, cluster.applyset(stack));
+    let mut lives = vec![];
+    for group in parent.groups_of(kind) {
+        // The definition of a kind may be gone, and with it all objects of that kind.
+        let Some(served) = cluster.preferred(&group, kind).await? else { continue };
+        for object in cluster.list(&served, &labels).await? {
+            if let Some(id) = identify(cluster, &served, &object) {
+                lives.push(live(cluster, &id, object).await?);
+            }
+        }
+    }
+    for id in parent.jobs().filter(|id| id.kind == kind) {
+        if !lives.iter().any(|live| live.id == id.to_string()) {
+            lives.extend(finished(cluster, &id).await?);
+        }
+    }
+    Ok(lives)
+}
+
+fn identify(cluster: &Cluster, served: &Served, object: &Json) -> Option<Id> {
+    Some(Id {
+        cluster: cluster.name.clone(),
+        kind: served.resource.kind.clone(),
+        group: served.resource.group.clone(),
+        namespace: text(object, &["metadata", "namespace"]).map(str::to_owned),
+        name: text(object, &["metadata", "name"])?.to_owned(),
+    })
+}
+
+/// One object in the version that the cluster prefers; `None` if it is not there.
+pub async fn read(cluster: &Cluster, id: &Id) -> Result<Option<Json>, Fault> {
+    match cluster.preferred(&id.group, &id.kind).await? {
+        Some(served) => read_as(cluster, &served, id).await,
+        None => Ok(None),
+    }
+}
+
+pub async fn read_as(cluster: &Cluster, served: &Served, id: &Id) -> Result<Option<Json>, Fault> {
+    let operation = format!("k8s:Get {}", super::connection::plural(&served.resource));
+    match cluster.get(&operation, &cluster.path(served, id)).await {
+        Ok(object) => Ok(Some(object)),
+        Err(fault) if fault.class == Class::NotFound => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// An object in our vocabulary: what we set of it, whose it is, and how it is.
+pub async fn live(cluster: &Cluster, id: &Id, object: Json) -> Result<Live, Fault> {
+    let mut status = readiness::status(&object);
+    if let Some(namespace) = &id.namespace
+        && cluster.terminating().await?.contains(namespace)
+    {
+        status = Status::Deleting;
+    }
+    if let Status::Pending(why) | Status::Failed(why) = &mut status
+        && let Some(cause) = cause(cluster, id, &object).await
+    {
+        *why = format!("{why}; {cause}");
+    }
+    let mut ours = fields::owned_by(&object, MANAGER);
+    if let Some(ours) = ours.as_object_mut() {
+        // What it is called is part of what it is.
+        ours.insert("apiVersion".into(), object.get("apiVersion").cloned().unwrap_or_default());
+        ours.insert("kind".into(), id.kind.as_str().into());
+        let metadata = ours.entry("metadata").or_insert_with(|| json!({}));
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.insert("name".into(), id.name.as_str().into());
+            metadata.extend(id.namespace.iter().map(|namespace| ("namespace".into(), namespace.as_str().into())));
+        }
+    }
+    if let Some(uid) = at(&object, &["metadata", "uid"]) {
+        ours["metadata"]["uid"] = uid.clone();
+    }
+    diff::mask(&mut ours);
+    if let Some(metadata) = ours.get_mut("metadata").and_then(Json::as_object_mut) {
+        metadata.remove("uid");
+    }
+    let live = Live {
+        id: id.to_string(),
+        region: Some(place(&cluster.name)),
+        owner: owner(cluster, id, &object),
+        inputs: BTreeMap::from([
+            (kinds::OBJECT.into(), id.to_string().into()),
+            (kinds::MANIFEST.into(), ours.into()),
+        ]),
+        outputs: BTreeMap::from([
+            ("id".into(), id.to_string().into()),
+            ("uid".into(), text(&object, &["metadata", "uid"]).unwrap_or_default().into()),
+            ("status".into(), object.get("status").cloned().unwrap_or_default().into()),
+        ]),
+        status,
+    };
+    cluster.seen.lock().expect("no holder panics").insert(id.clone(), Arc::new(object));
+    Ok(live)
+}
+
+/// Why a workload does not become ready, as its pods tell it. That they cannot be read is no reason to fail.
+async fn cause(cluster: &Cluster, id: &Id, object: &Json) -> Option<String> {
+    let selector = readiness::needs_pods(object)?;
+    let pods = cluster.preferred("", "Pod").await.ok()??;
+    let path = format!(
+        "{}?labelSelector={}&limit=50",
+        cluster.collection(&pods, id.namespace.as_deref()),
+        urlencoding::encode(&selector)
+    );
+    let listed = cluster.get("k8s:List pods", &path).await.ok()?;
+    readiness::why(object, listed.get("items")?.as_array()?)
+}
+
+fn owner(cluster: &Cluster, id: &Id, object: &Json) -> Option<Owner> {
+    let set = text(object, &["metadata", "labels", applyset::PART_OF_LABEL])?;
+    let stack = match cluster.stack() {
+        Some(stack) if cluster.applyset(&stack) == set => stack,
+        _ => format!("of {set}"),
+    };
+    Some(Owner {
+        stack,
+        address: kinds::address(id, cluster.text("address_prefix")),
+        deposed: false,
+        protect: text(object, &["metadata", "annotations", PROTECT]) == Some("true"),
+    })
+}
+
+/// A Job that removes itself once it is done: what it was is remembered in the ApplySet's parent.
+async fn finished(cluster: &Cluster, id: &Id) -> Result<Option<Live>, Fault> {
+    let Some(stack) = cluster.stack() else { return Ok(None) };
+    let Some(digest) = cluster.parent(&stack).await?.job(id) else { return Ok(None) };
+    Ok(Some(Live {
+        id: id.to_string(),
+        region: Some(place(&cluster.name)),
+        owner: Some(Owner {
+            stack,
+            address: kinds::address(id, cluster.text("address_prefix")),
+            deposed: false,
+            protect: false,
+        }),
+        inputs: BTreeMap::from([
+            (kinds::OBJECT.into(), id.to_string().into()),
+            (kinds::MANIFEST.into(), json!({ "finished": digest }).into()),
+        ]),
+        outputs: BTreeMap::from([("id".into(), id.to_string().into())]),
+        status: Status::Ready,
+    }))
+}

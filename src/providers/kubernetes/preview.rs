@@ -1,0 +1,261 @@
+//! What an object would become: a server-side dry run, compared with what is live.
+
+use serde_json::Value as Json;
+
+use super::apply::{self, Patched, Wanted};
+use super::connection::Cluster;
+use super::object::{Id, text};
+use super::unknowns::{all_set, known};
+use super::{MANAGER, diff, fault, fields, id_of, kinds, objects};
+use crate::resource::{Class, Difference, Fault, Live, Preview, Previewed, Value};
+
+/// What would be made where nobody can be asked.
+pub fn of_nothing(request: &Preview, why: &str) -> Previewed {
+    Previewed { differences: made(request), unchecked: Some(why.to_owned()), ..Previewed::default() }
+}
+
+/// By what both say; a field that is no longer written is one that goes.
+pub fn by_shape(request: &Preview) -> Previewed {
+    let Some(live) = &request.live else { return Previewed { differences: made(request), ..Previewed::default() } };
+    let (wanted, live) = (kinds::manifest(&request.inputs), kinds::manifest(&live.inputs));
+    let kind = kinds::text(&wanted, &["kind"]).unwrap_or_default().to_owned();
+    let live = Json::from(&live);
+    let told = known(&wanted, Some(&live));
+    let mut differences: Vec<Difference> = diff::diff(&live, &told.object).into_iter().map(|one| line(&kind, one)).collect();
+    differences.retain(|line| !told.unknown.iter().any(|unknown| unknown.path == line.path));
+    differences.extend(told.unknown);
+    Previewed { differences, ..Previewed::default() }
+}
+
+fn line(kind: &str, one: diff::Difference) -> Difference {
+    Difference {
+        sensitive: diff::is_sensitive(kind, &one.path),
+        before: one.before.map(Value::from),
+        after: one.after.map(Value::from),
+        path: one.path,
+    }
+}
+
+fn made(request: &Preview) -> Vec<Difference> {
+    let manifest = kinds::manifest(&request.inputs);
+    let kind = kinds::text(&manifest, &["kind"]).unwrap_or_default().to_owned();
+    let mut lines = all_set(&manifest);
+    // What its address says already.
+    lines.retain(|line| !matches!(line.path.as_str(), "apiVersion" | "kind" | "metadata.name" | "metadata.namespace"));
+    lines.iter_mut().for_each(|line| line.sensitive |= diff::is_sensitive(&kind, &line.path));
+    lines
+}
+
+pub async fn preview(cluster: &Cluster, request: &Preview) -> Result<Previewed, Fault> {
+    match &request.live {
+        Some(live) if is_finished(live) => finished(request, live),
+        Some(live) => of_live(cluster, request, live).await,
+        None => of_new(cluster, request).await,
+    }
+}
+
+/// A Job that removed itself when it was done.
+fn is_finished(live: &Live) -> bool {
+    live.inputs.get(kinds::MANIFEST).and_then(Value::as_map).is_some_and(|map| map.contains_key("finished"))
+}
+
+fn finished(request: &Preview, live: &Live) -> Result<Previewed, Fault> {
+    let manifest = kinds::manifest(&request.inputs);
+    let before = live.inputs[kinds::MANIFEST].as_map().and_then(|map| map.get("finished")).cloned();
+    let after = Some(apply::digest(&manifest).into());
+    if before == after {
+        return Ok(Previewed::default());
+    }
+    let path = "(what it was, as a digest)".to_owned();
+    let differences = vec![Difference { path, before, after, sensitive: false }];
+    let notes = vec!["it removed itself when it was done, and runs once more".to_owned()];
+    Ok(Previewed { differences, notes, ..Previewed::default() })
+}
+
+async fn of_new(cluster: &Cluster, request: &Preview) -> Result<Previewed, Fault> {
+    let id = id_of(kinds::text_of(&request.inputs, kinds::OBJECT))?;
+    let manifest = kinds::manifest(&request.inputs);
+    let nothing = |why: String| Ok(of_nothing(request, &why));
+    if !manifest.is_known() {
+        return nothing("some of it is known after apply".into());
+    }
+    if let Some(namespace) = &id.namespace
+        && cluster.terminating().await?.contains(namespace)
+    {
+        return nothing(format!("namespace `{namespace}` is being deleted"));
+    }
+    let wanted = Wanted::new(&request.owner, &id, Json::from(&manifest), cluster)?;
+    match apply::patch(cluster, &id, &wanted.object, true, true).await {
+        Ok(Patched::Applied(answer)) => {
+            Ok(Previewed { differences: made(request), notes: answer.warnings, ..Previewed::default() })
+        }
+        Ok(Patched::Conflicts(_)) => Ok(Previewed { differences: made(request), ..Previewed::default() }),
+        Err(fault) if fault.class == Class::NotFound && fault.code.as_deref() == Some("NotServed") => {
+            nothing(format!("{} is not served yet", id.kind))
+        }
+        Err(fault) if fault.class == Class::NotFound => {
+            nothing(match &id.namespace {
+                Some(namespace) => format!("namespace `{namespace}` does not exist yet"),
+                None => fault.message,
+            })
+        }
+        Err(fault) if fault.class == Class::Busy => nothing(fault.message),
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Previewed, Fault> {
+    let id = id_of(&live.id)?;
+    let manifest = kinds::manifest(&request.inputs);
+    let version = kinds::text(&manifest, &["apiVersion"]).unwrap_or_default().to_owned();
+    let force = request.inputs.get(kinds::FORCE) == Some(&Value::Bool(true));
+    let seen = cluster.seen.lock().expect("no holder panics").get(&id).cloned();
+    let mut whole = match seen.filter(|seen| text(seen, &["apiVersion"]) == Some(version.as_str())) {
+        Some(seen) => (*seen).clone(),
+        None => reread(cluster, &id, &version).await?,
+    };
+    // What is live may move between the two looks; then it is looked at once more.
+    for last in [false, true] {
+        let told = known(&manifest, Some(&whole));
+        let wanted = Wanted::new(&request.owner, &id, told.object, cluster)?;
+        let asked = dry_run(cluster, &id, &wanted.object, &whole, force).await;
+        let (result, mut notes) = match asked {
+            Ok(asked) => asked,
+            Err(Refused::Immutable(why)) => return Ok(anew(&whole, &wanted.object, &id, why)),
+            Err(Refused::Fault(fault)) if fault.class == Class::Busy => {
+                let mut told = anew(&whole, &wanted.object, &id, String::new());
+                told.replaces = None;
+                told.notes.push(format!("not validated: {}", fault.message));
+                return Ok(told);
+            }
+            Err(Refused::Fault(fault)) => return Err(fault),
+        };
+        let mut result = result;
+        if moved(&whole, &result) && !last {
+            whole = reread(cluster, &id, &version).await?;
+            continue;
+        }
+        if let Some(client_side) = fields::is_client_side(&whole) {
+            drop_client_sides(&whole, &wanted.object, &mut result);
+            notes.push(format!(
+                "applied client-side by {} before: its fields become this manifest's, and those it does not name go",
+                client_side.managers.join(", ")
+            ));
+        }
+        let mut differences = lines(&whole, &result, &id);
+        differences.retain(|line| !told.unknown.iter().any(|unknown| unknown.path == line.path));
+        differences.extend(told.unknown);
+        for other in fields::foreign(&whole, MANAGER) {
+            notes.push(format!("{} also set {}", other.manager, other.paths.join(", ")));
+        }
+        return Ok(Previewed { differences, notes, ..Previewed::default() });
+    }
+    Err(Fault::new(Class::Other, format!("`{id}` keeps changing while it is compared")).hint("run again"))
+}
+
+async fn reread(cluster: &Cluster, id: &Id, version: &str) -> Result<Json, Fault> {
+    let served = cluster.served(version, &id.kind).await?;
+    let found = objects::read_as(cluster, &served, id).await?;
+    found.ok_or_else(|| Fault::new(Class::NotFound, format!("`{id}` is gone")).hint("run again"))
+}
+
+/// A dry run changes no version; another one says that someone else wrote in between.
+fn moved(live: &Json, result: &Json) -> bool {
+    let version = |object| text(object, &["metadata", "resourceVersion"]).map(str::to_owned);
+    version(live) != version(result)
+}
+
+/// Why there is no outcome to compare.
+enum Refused {
+    /// It cannot be changed in place; why.
+    Immutable(String),
+    Fault(Fault),
+}
+
+/// What an apply would give.
+async fn dry_run(
+    cluster: &Cluster,
+    id: &Id,
+    wanted: &Json,
+    live: &Json,
+    force: bool,
+) -> Result<(Json, Vec<String>), Refused> {
+    let refused = |fault: Fault| match fault::is_immutable(&fault) {
+        true => Refused::Immutable(fault.message),
+        false => Refused::Fault(fault),
+    };
+    match apply::patch(cluster, id, wanted, true, force).await.map_err(refused)? {
+        Patched::Applied(answer) => Ok((answer.object, answer.warnings)),
+        Patched::Conflicts(conflicts) => {
+            let forced = apply::forced(cluster, id, wanted, live, &conflicts).await.map_err(refused)?;
+            Ok((forced.object, forced.warnings))
+        }
+    }
+}
+
+/// It would have to be made anew: told by what the manifest says, as the server gives nothing to compare with.
+fn anew(live: &Json, wanted: &Json, id: &Id, why: String) -> Previewed {
+    let mut result = live.clone();
+    overlay(&mut result, wanted);
+    Previewed { differences: lines(live, &result, id), replaces: Some(why), ..Previewed::default() }
+}
+
+fn overlay(base: &mut Json, over: &Json) {
+    match (base, over) {
+        (Json::Object(base), Json::Object(over)) => {
+            for (key, value) in over {
+                overlay(base.entry(key.clone()).or_insert(Json::Null), value);
+            }
+        }
+        (Json::Array(base), Json::Array(over)) if base.len() == over.len() => {
+            base.iter_mut().zip(over).for_each(|(base, over)| overlay(base, over));
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+/// Takes out of a result what client-side apply set and the manifest no longer names.
+fn drop_client_sides(live: &Json, wanted: &Json, result: &mut Json) {
+    let Some(patch) = fields::migrate(live, MANAGER) else { return };
+    let mut handed_over = live.clone();
+    if let Some(managed) = patch.get(0).and_then(|operation| operation.get("value")) {
+        handed_over["metadata"]["managedFields"] = managed.clone();
+    }
+    without(result, &fields::owned_by(&handed_over, MANAGER), wanted);
+}
+
+fn without(result: &mut Json, owned: &Json, wanted: &Json) {
+    let (Some(result), Some(owned)) = (result.as_object_mut(), owned.as_object()) else { return };
+    for (key, below) in owned {
+        match wanted.get(key) {
+            Some(wanted) => {
+                if let Some(result) = result.get_mut(key) {
+                    without(result, below, wanted);
+                }
+            }
+            None if key != "status" => drop(result.remove(key)),
+            None => {}
+        }
+    }
+}
+
+pub(super) fn lines(live: &Json, result: &Json, id: &Id) -> Vec<Difference> {
+    let (mut live, mut result) = (live.clone(), result.clone());
+    for object in [&mut live, &mut result] {
+        forget_ours(object);
+        diff::mask(object);
+    }
+    diff::diff(&live, &result).into_iter().map(|one| line(&id.kind, one)).collect()
+}
+
+/// The marks by which we know it again are told as whose it is.
+fn forget_ours(object: &mut Json) {
+    for (below, key) in [("labels", super::applyset::PART_OF_LABEL), ("annotations", objects::PROTECT)] {
+        if let Some(map) = object.pointer_mut(&format!("/metadata/{below}")).and_then(Json::as_object_mut) {
+            map.remove(key);
+            if map.is_empty() {
+                object["metadata"].as_object_mut().map(|metadata| metadata.remove(below));
+            }
+        }
+    }
+}
