@@ -12,11 +12,12 @@ if command -v sha256sum >/dev/null; then sha="sha256sum"; else sha="shasum -a 25
 digest=$({ cat "$here/go.mod" "$here/go.sum" "$here/requirements.txt"; printf %s "$assets"; } | $sha | cut -c1-12)
 home="${RUNNER_TEST_CACHE:-$HOME/.cache/runner}/kubernetes-$digest"
 
+# What a setup that was killed has left.
+for left in "$home".part.*; do
+    if [ -e "$left" ] && ! kill -0 "${left##*.}" 2>/dev/null; then rm -rf "$left"; fi
+done
 if [ ! -e "$home/complete" ]; then
-    # Made beside it and then renamed. What a setup that was killed has left goes away.
-    for left in "$home".part.*; do
-        if [ -e "$left" ] && ! kill -0 "${left##*.}" 2>/dev/null; then rm -rf "$left"; fi
-    done
+    # Made beside it and then renamed.
     part="$home.part.$$"
     trap 'rm -rf "$part"' EXIT
     trap 'exit 1' HUP INT TERM
