@@ -4,7 +4,8 @@
 .PHONY: test check docs
 
 test:
-	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && cargo test
+	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
+	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && cargo test
 
 check:
 	cargo fmt --check
