@@ -40,6 +40,9 @@ pub struct ChangeDocument {
     pub phase: Vec<String>,
     pub needs: Vec<String>,
     pub fields: Vec<FieldDocument>,
+    /// Worth telling, and no change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,6 +112,7 @@ fn change(change: &Change) -> ChangeDocument {
         phase: change.phase.iter().map(ToString::to_string).collect(),
         needs: change.needs.iter().map(ToString::to_string).collect(),
         fields: change.fields.iter().map(field).collect(),
+        notes: change.notes.clone(),
     }
 }
 

@@ -34,6 +34,10 @@ pub fn draw(plan: &Plan, screen: &Screen, verbose: bool) -> String {
     page.text
 }
 
+/// What is made with more fields than this is shown by the first few.
+const MANY: usize = 24;
+const SOME: usize = 8;
+
 struct Page {
     ink: Ink,
     width: usize,
@@ -100,7 +104,16 @@ impl Page {
         }
         let widest = change.fields.iter().map(|field| field.path.chars().count()).max().unwrap_or(0);
         let single = matches!(change.action, Action::Create) || quiet;
-        change.fields.iter().flat_map(|field| self.field(field, widest.min(28), single)).collect()
+        let draw = |field: &FieldChange| self.field(field, widest.min(28), single);
+        let mut lines: Vec<String> = match change.fields.as_slice() {
+            many if single && !self.verbose && many.len() > MANY => {
+                let rest = self.ink.dim(format!("… and {} more fields (--verbose)", many.len() - SOME));
+                many[..SOME].iter().flat_map(draw).chain([rest]).collect()
+            }
+            all => all.iter().flat_map(draw).collect(),
+        };
+        lines.extend(change.notes.iter().map(|note| self.ink.yellow(format!("! {note}"))));
+        lines
     }
 
     fn field(&self, field: &FieldChange, widest: usize, single: bool) -> Vec<String> {

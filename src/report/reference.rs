@@ -2,15 +2,17 @@
 
 use std::fmt::Write;
 
+use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{Field, Kind, Output, Type};
 
 /// Everything there is to call, one line each.
-pub fn index(kinds: &[&Kind], lookups: &[&Lookup]) -> String {
+pub fn index(kinds: &[&Kind], compounds: &[&Compound], lookups: &[&Lookup]) -> String {
     let mut text = String::new();
     let entries: Vec<(&str, &str)> = kinds
         .iter()
         .map(|kind| (&*kind.name, kind.doc.as_str()))
+        .chain(compounds.iter().map(|compound| (&*compound.name, compound.doc.as_str())))
         .chain(lookups.iter().map(|lookup| (&*lookup.name, lookup.doc.as_str())))
         .collect();
     let width = entries.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -21,7 +23,7 @@ pub fn index(kinds: &[&Kind], lookups: &[&Lookup]) -> String {
 }
 
 /// The whole reference as one Markdown document.
-pub fn document(kinds: &[&Kind], lookups: &[&Lookup]) -> String {
+pub fn document(kinds: &[&Kind], compounds: &[&Compound], lookups: &[&Lookup]) -> String {
     let mut text = String::from(
         "# Reference\n\n\
          Every kind is called as `kind(name, inputs)` or `kind(name, inputs, options)` and gives back a resource whose\n\
@@ -32,6 +34,9 @@ pub fn document(kinds: &[&Kind], lookups: &[&Lookup]) -> String {
     text.push_str(OPTIONS);
     for kind in kinds {
         let _ = write!(text, "\n{}", of_kind(kind));
+    }
+    for compound in compounds {
+        let _ = write!(text, "\n{}", of_compound(compound));
     }
     for lookup in lookups {
         let _ = write!(text, "\n{}", of_lookup(lookup));
@@ -44,7 +49,7 @@ const OPTIONS: &str = "\
 |---|---|
 | `after` | a resource, or a list of them, that must exist first although no input says so |
 | `protect` | `true`: never delete or replace it |
-| `adopt` | the provider's id of an existing resource to take over |
+| `adopt` | the provider's id of an existing resource to take over; or `true`: the one of the same name, if there is one |
 | `was` | its logical name before it was renamed |
 | `ignore` | a list of inputs that are set at creation and not compared afterwards |
 | `timeout` | how long one operation may take: `\"90s\"`, `\"10m\"`, `\"1h30m\"` |
@@ -58,16 +63,27 @@ pub fn of_kind_alone(kind: &Kind) -> String {
 }
 
 fn of_kind(kind: &Kind) -> String {
-    let mut text =
-        format!("## {}\n\n{}\n\n### Inputs\n\n| input | type | |\n|---|---|---|\n", kind.name, kind.doc.trim());
+    let mut text = inputs(&kind.name, &kind.doc, &kind.inputs, kind.nature.named_by);
+    text.push_str("\n### Outputs\n\n");
+    outputs(&kind.outputs, &mut text);
+    text
+}
+
+/// What declares several resources at once.
+pub fn of_compound(compound: &Compound) -> String {
+    inputs(&compound.name, &compound.doc, &compound.inputs, None)
+}
+
+fn inputs(name: &str, doc: &str, all: &[Field], named_by: Option<&str>) -> String {
+    let mut text = format!("## {name}\n\n{}\n\n### Inputs\n\n| input | type | |\n|---|---|---|\n", doc.trim());
     let mut fields: Vec<(String, &Field)> = vec![];
-    flatten("", &kind.inputs, &mut fields);
+    flatten("", all, &mut fields);
     for (path, field) in fields {
         let mut facts = vec![];
         if field.required {
             facts.push("required".to_owned());
         }
-        if kind.nature.named_by == Some(field.name.as_str()) {
+        if named_by == Some(field.name.as_str()) {
             facts.push("default: the logical name".to_owned());
         }
         if let Some(default) = &field.default {
@@ -85,8 +101,6 @@ fn of_kind(kind: &Kind) -> String {
         let facts = if facts.is_empty() { String::new() } else { format!(" *({})*", facts.join("; ")) };
         let _ = writeln!(text, "| `{path}` | {} | {}{facts} |", cell(&field.ty.to_string()), cell(&field.doc));
     }
-    text.push_str("\n### Outputs\n\n");
-    outputs(&kind.outputs, &mut text);
     text
 }
 
