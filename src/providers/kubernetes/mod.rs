@@ -4,3 +4,5 @@ pub mod diff;
 pub mod fields;
 pub mod object;
 pub mod path;
+pub mod pods;
+pub mod readiness;
