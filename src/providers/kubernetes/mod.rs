@@ -3,6 +3,8 @@
 pub mod diff;
 pub mod fields;
 pub mod object;
+pub mod order;
 pub mod path;
 pub mod pods;
 pub mod readiness;
+pub mod references;
