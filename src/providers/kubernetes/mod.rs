@@ -1,5 +1,6 @@
 //! Kubernetes: objects of any kind on clusters, behind the provider's verbs.
 
+pub mod applyset;
 pub mod diff;
 pub mod fields;
 pub mod object;
