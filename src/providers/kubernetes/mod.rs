@@ -2,6 +2,7 @@
 
 pub mod applyset;
 pub mod diff;
+pub mod fault;
 pub mod fields;
 pub mod object;
 pub mod order;
