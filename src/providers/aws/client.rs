@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
@@ -196,8 +195,7 @@ impl Client {
             return Err(Fault::new(Class::Denied, "there are no AWS credentials"));
         };
         let credentials = provider.provide_credentials().await.map_err(|error| {
-            let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-            Fault::new(Class::Denied, format!("there are no AWS credentials: {why}"))
+            Fault::new(Class::Denied, format!("there are no AWS credentials: {error}"))
         })?;
         eks_token::token(&credentials, &region.partition, &region.name, cluster, SystemTime::now())
     }

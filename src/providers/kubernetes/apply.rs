@@ -23,7 +23,7 @@ impl Wanted {
             return Err(Fault::new(Class::Invalid, format!("`{id}` has no metadata")));
         }
         let metadata = &mut object["metadata"];
-        mark(metadata, "labels", applyset::PART_OF_LABEL, &cluster.applyset(&owner.stack));
+        mark(metadata, "labels", applyset::PART_OF, &cluster.applyset(&owner.stack));
         if owner.protect {
             mark(metadata, "annotations", objects::PROTECT, "true");
         }
@@ -48,6 +48,8 @@ pub enum Patched {
     Applied(Answer),
     /// Others set these fields otherwise, and nobody said that they are taken over.
     Conflicts(Vec<Conflict>),
+    /// These fields cannot be changed in place.
+    Immutable(Vec<String>, Fault),
 }
 
 pub async fn patch(cluster: &Cluster, id: &Id, wanted: &Json, dry: bool, force: bool) -> Result<Patched, Fault> {
@@ -63,7 +65,8 @@ pub async fn patch(cluster: &Cluster, id: &Id, wanted: &Json, dry: bool, force: 
     let mut path = format!("{}?fieldManager={MANAGER}", cluster.path(&served, id));
     path.push_str(if dry { "&dryRun=All" } else { "" });
     path.push_str(if force { "&force=true" } else { "" });
-    let operation = format!("k8s:Patch {}", plural(&served.resource));
+    let verb = if dry { "DryRun" } else { "Patch" };
+    let operation = format!("k8s:{verb} {}", plural(&served.resource));
     let body = wanted.to_string().into_bytes();
     let sent = request(Method::PATCH, &path, Some("application/apply-patch+yaml"), body)?;
     let answer = cluster.exchange(&operation, sent).await?;
@@ -77,7 +80,14 @@ pub async fn patch(cluster: &Cluster, id: &Id, wanted: &Json, dry: bool, force: 
             Ok(conflicts) if !conflicts.is_empty() => Ok(Patched::Conflicts(conflicts)),
             _ => Err(fault::of_status(&operation, 409, &String::from_utf8_lossy(&answer.body))),
         },
-        status => Err(fault::of_status(&operation, status, &String::from_utf8_lossy(&answer.body))),
+        status => {
+            let body = String::from_utf8_lossy(&answer.body);
+            let fault = fault::of_status(&operation, status, &body);
+            match fault::immutable_fields(status, &body) {
+                fields if fields.is_empty() => Err(fault),
+                fields => Ok(Patched::Immutable(fields, fault)),
+            }
+        }
     }
 }
 
@@ -92,6 +102,7 @@ pub async fn forced(
     let answer = match patch(cluster, id, wanted, true, true).await? {
         Patched::Applied(answer) => answer,
         Patched::Conflicts(_) => return Err(refuse(id, conflicts, &[])),
+        Patched::Immutable(_, fault) => return Err(fault),
     };
     let changed = preview::lines(live, &answer.object, id);
     let overlap = |one: &str, other: &str| one.starts_with(other) || other.starts_with(one);
@@ -130,7 +141,7 @@ pub async fn create(cluster: &Cluster, request: &Create) -> Result<String, Fault
             return Err(Fault::new(Class::Busy, format!("the old `{id}` is still being deleted")));
         }
         let set = cluster.applyset(&request.owner.stack);
-        if text(&there, &["metadata", "labels", applyset::PART_OF_LABEL]) != Some(set.as_str()) {
+        if text(&there, &["metadata", "labels", applyset::PART_OF]) != Some(set.as_str()) {
             let hint = "adopt it with the option `adopt: true`, or give this one another name";
             return Err(Fault::new(Class::Exists, format!("`{id}` exists by now, and is not the stack's")).hint(hint));
         }
@@ -178,10 +189,14 @@ async fn write(cluster: &Cluster, owner: &Owner, id: &Id, inputs: &crate::resour
     cluster.widen(&owner.stack, id, removes_itself.then(|| digest(&given))).await?;
     let force = inputs.get(kinds::FORCE) == Some(&Value::Bool(true));
     let patched = patch(cluster, id, &wanted.object, false, force).await.map_err(|fault| settled(fault, id))?;
-    if let Patched::Conflicts(conflicts) = patched {
-        let there = objects::read(cluster, id).await?.unwrap_or_default();
-        forced(cluster, id, &wanted.object, &there, &conflicts).await?;
-        patch(cluster, id, &wanted.object, false, true).await?;
+    match patched {
+        Patched::Applied(_) => {}
+        Patched::Immutable(_, fault) => return Err(fault),
+        Patched::Conflicts(conflicts) => {
+            let there = objects::read(cluster, id).await?.unwrap_or_default();
+            forced(cluster, id, &wanted.object, &there, &conflicts).await?;
+            patch(cluster, id, &wanted.object, false, true).await?;
+        }
     }
     if id.kind == "CustomResourceDefinition" {
         let group = text(&wanted.object, &["spec", "group"]).unwrap_or_default().to_owned();

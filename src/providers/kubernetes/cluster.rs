@@ -46,10 +46,10 @@ pub struct Inputs {
 #[allow(dead_code, reason = "read by its schema only")]
 struct Outputs {
     /// The logical name.
-    #[schemars(example = "prod")]
+    #[schemars(example = &"prod")]
     id: String,
     /// Id of the ApplySet: the value of the label `applyset.kubernetes.io/part-of` of every object.
-    #[schemars(example = "applyset-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG-v1")]
+    #[schemars(example = &"applyset-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG-v1")]
     applyset: String,
 }
 
@@ -137,7 +137,7 @@ fn live(cluster: &Cluster, stack: &str, object: &Json) -> Live {
 pub async fn create(cluster: &Cluster, request: &Create) -> Result<String, Fault> {
     write(cluster, &request.owner).await.map_err(|mut fault| {
         // A cluster that has just been made is not reached at once, nor does it know at once who may enter.
-        if fault.class == Class::Denied || fault.operation.as_deref() == Some(super::connection::CONNECT) {
+        if matches!(fault.class, Class::Denied | Class::Other) {
             fault.class = Class::Busy;
         }
         fault
@@ -168,7 +168,7 @@ pub fn parent_object(name: &str, namespace: &str, applyset: &str, annotations: J
         "metadata": {
             "name": name,
             "namespace": namespace,
-            "labels": { applyset::ID_LABEL: applyset, "app.kubernetes.io/managed-by": "runner" },
+            "labels": { applyset::ID: applyset, "app.kubernetes.io/managed-by": "runner" },
             "annotations": annotations,
         },
         "data": data,

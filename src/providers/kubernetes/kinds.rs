@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde_json::Value as Json;
 
 use super::object::Id;
-use super::order;
+use super::order::{self as first, Placed};
 use crate::resource::kind::Nature;
 use crate::resource::{Address, Kind, Map, Segment, Value};
 
@@ -36,10 +36,10 @@ struct Inputs {
 #[allow(dead_code, reason = "read by its schema only")]
 struct Outputs {
     /// Cluster, kind, namespace and name.
-    #[schemars(example = "prod:Service/ingress-nginx/ingress-nginx-controller")]
+    #[schemars(example = &"prod:Service/ingress-nginx/ingress-nginx-controller")]
     id: String,
     /// What the cluster knows it by.
-    #[schemars(example = "00000000-0000-4000-8000-000000000000")]
+    #[schemars(example = &"00000000-0000-4000-8000-000000000000")]
     uid: String,
     /// What its controllers report.
     #[schemars(extend("changes_with" = ["manifest"]))]
@@ -94,9 +94,9 @@ pub fn order(resources: &[(&Address, &Map)]) -> Vec<Vec<usize>> {
             objects.push(Json::from(manifest));
         }
     }
-    let placed: Vec<order::Placed> =
-        ids.iter().zip(&objects).map(|(id, object)| order::Placed { id, object }).collect();
-    for (at, first) in order::needs(&placed).into_iter().enumerate() {
+    let placed: Vec<Placed> =
+        ids.iter().zip(&objects).map(|(id, object)| Placed { id, object }).collect();
+    for (at, first) in first::needs(&placed).into_iter().enumerate() {
         needs[which[at]] = first.into_iter().map(|other| which[other]).collect();
     }
     needs

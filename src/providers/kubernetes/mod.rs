@@ -3,7 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `cluster` | the kind `k8s::cluster`: the way to a cluster, and the stack's ApplySet on it |
-//! | `manifest`, `expand`, `remote` | `k8s::manifest`: texts to objects |
+//! | `manifest`, `yaml`, `expand` | `k8s::manifest`: texts to objects |
 //! | `kinds` | the kinds of objects: one for every name |
 //! | `connection` | one cluster's API server: clients, tokens, requests, discovery |
 //! | `objects` | reading: objects as they are, by label, id or name |
@@ -11,20 +11,31 @@
 //! | `apply` | writing: server-side apply, deletion |
 //! | `parent`, `applyset` | who owns what: the ApplySet of KEP-3659 |
 //! | `diff`, `path`, `fields` | comparing objects; who set which field |
-//! | `readiness`, `order` | what is ready, and what comes first |
+//! | `readiness`, `pods` | what is ready, and why not |
+//! | `order`, `references` | what comes first |
 //! | `object`, `fault` | names of objects; what went wrong |
 
 mod apply;
+mod applyset;
 mod cluster;
 mod connection;
+mod diff;
 mod expand;
+mod fault;
+mod fields;
 mod kinds;
+mod manifest;
+mod object;
 mod objects;
+mod order;
 mod parent;
+mod path;
+mod pods;
 mod preview;
+mod readiness;
+mod references;
 mod unknowns;
-
-pub mod object;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -149,14 +160,14 @@ impl Provider for Kubernetes {
         if *kind.name == *cluster::NAME {
             return cluster::list(&self.opened(), region, select).await;
         }
-        objects::list(&self.reached(region)?, kinds::kind_of(kind), select).await
+        objects::list(&*self.reached(region)?, kinds::kind_of(kind), select).await
     }
 
     async fn create(&self, kind: &Kind, request: &Create) -> Result<String, Fault> {
         if *kind.name == *cluster::NAME {
             let name = &request.owner.address.name;
             self.open(name, request.region.as_deref(), &request.inputs)?;
-            return cluster::create(&self.reached(Some(&place(name)))?, request).await;
+            return cluster::create(&*self.reached(Some(&place(name)))?, request).await;
         }
         let cluster = self.reached(request.region.as_deref())?;
         apply::create(&cluster, request).await
@@ -165,7 +176,7 @@ impl Provider for Kubernetes {
     async fn update(&self, kind: &Kind, request: &Update) -> Result<(), Fault> {
         if *kind.name == *cluster::NAME {
             let name = &request.owner.address.name;
-            return cluster::update(&self.reached(Some(&place(name)))?, request).await;
+            return cluster::update(&*self.reached(Some(&place(name)))?, request).await;
         }
         let cluster = self.reached(request.live.region.as_deref())?;
         apply::update(&cluster, request).await
@@ -173,7 +184,7 @@ impl Provider for Kubernetes {
 
     async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault> {
         if *kind.name == *cluster::NAME {
-            return cluster::delete(&self.reached(Some(&place(&request.live.id)))?, request).await;
+            return cluster::delete(&*self.reached(Some(&place(&request.live.id)))?, request).await;
         }
         let cluster = self.reached(request.live.region.as_deref())?;
         apply::delete(&cluster, request).await

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::connection::{Cluster, Served};
 use super::object::{Id, at, text};
-use super::{MANAGER, applyset, diff, fields, id_of, kinds, place, readiness};
+use super::{MANAGER, applyset, diff, fields, id_of, kinds, place, pods, readiness};
 use crate::resource::{Class, Fault, Live, Owner, Select, Status};
 
 /// Remembers the option `protect` on the object itself.
@@ -35,12 +35,15 @@ pub async fn list(cluster: &Cluster, kind: &str, select: &Select) -> Result<Vec<
                 rest = missing;
                 found.extend(there.iter().filter_map(|id: &Id| listed(id)).map(|index| owned[index].clone()));
             }
-            let reads = rest.iter().map(|id| read(cluster, id));
-            let read: Vec<Result<Option<Json>, Fault>> = stream::iter(reads).buffered(AT_A_TIME).collect().await;
-            for (id, object) in rest.iter().zip(read) {
+            let reads = stream::iter(rest).map(|id| async move {
+                let object = read(cluster, &id).await;
+                (id, object)
+            });
+            let read: Vec<(Id, Result<Option<Json>, Fault>)> = reads.buffered(AT_A_TIME).collect().await;
+            for (id, object) in read {
                 match object? {
-                    Some(object) => found.push(live(cluster, id, object).await?),
-                    None => found.extend(finished(cluster, id).await?),
+                    Some(object) => found.push(live(cluster, &id, object).await?),
+                    None => found.extend(finished(cluster, &id).await?),
                 }
             }
             Ok(found)
@@ -51,7 +54,7 @@ pub async fn list(cluster: &Cluster, kind: &str, select: &Select) -> Result<Vec<
 /// What the ApplySet has of a kind.
 async fn owned(cluster: &Cluster, kind: &str, stack: &str) -> Result<Vec<Live>, Fault> {
     let parent = cluster.parent(stack).await?;
-    let labels = format!("{}={}", applyset::PART_OF_LABEL, cluster.applyset(stack));
+    let labels = format!("{}={}", applyset::PART_OF, cluster.applyset(stack));
     let mut lives = vec![];
     for group in parent.groups_of(kind) {
         // The definition of a kind may be gone, and with it all objects of that kind.
@@ -149,19 +152,19 @@ pub async fn live(cluster: &Cluster, id: &Id, object: Json) -> Result<Live, Faul
 
 /// Why a workload does not become ready, as its pods tell it. That they cannot be read is no reason to fail.
 async fn cause(cluster: &Cluster, id: &Id, object: &Json) -> Option<String> {
-    let selector = readiness::needs_pods(object)?;
-    let pods = cluster.preferred("", "Pod").await.ok()??;
+    let selector = pods::needs_pods(object)?;
+    let served = cluster.preferred("", "Pod").await.ok()??;
     let path = format!(
         "{}?labelSelector={}&limit=50",
-        cluster.collection(&pods, id.namespace.as_deref()),
+        cluster.collection(&served, id.namespace.as_deref()),
         urlencoding::encode(&selector)
     );
     let listed = cluster.get("k8s:List pods", &path).await.ok()?;
-    readiness::why(object, listed.get("items")?.as_array()?)
+    pods::why(object, listed.get("items")?.as_array()?)
 }
 
 fn owner(cluster: &Cluster, id: &Id, object: &Json) -> Option<Owner> {
-    let set = text(object, &["metadata", "labels", applyset::PART_OF_LABEL])?;
+    let set = text(object, &["metadata", "labels", applyset::PART_OF])?;
     let stack = match cluster.stack() {
         Some(stack) if cluster.applyset(&stack) == set => stack,
         _ => format!("of {set}"),

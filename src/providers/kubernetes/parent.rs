@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde_json::{Value as Json, json};
 
+use super::applyset::GroupKind;
 use super::connection::{Cluster, Served, request};
 use super::object::{Id, at};
 use super::{MANAGER, applyset, cluster, objects};
@@ -55,7 +56,8 @@ impl Parent {
     }
 
     fn object(&self, name: &str, namespace: &str, set: &str) -> Json {
-        let mut annotations = json!(self.set.annotations());
+        let named = self.set.annotations().into_iter().map(|(name, value)| (name.to_owned(), Json::from(value)));
+        let mut annotations = Json::Object(named.collect());
         if self.protect {
             annotations[objects::PROTECT] = "true".into();
         }
@@ -146,7 +148,10 @@ impl Cluster {
         let mut parents = self.parents.lock().await;
         let mut parent = parents.get(stack).cloned().unwrap_or_default();
         let before = parent.clone();
-        if let Some(wider) = parent.set.widened(&id.kind, &id.group, id.namespace.as_deref()) {
+        let mut more = applyset::Parent::default();
+        more.group_kinds.insert(GroupKind::new(&id.kind, &id.group));
+        more.namespaces.extend(id.namespace.clone().filter(|namespace| *namespace != self.parent_namespace()));
+        if let Some(wider) = parent.set.widened(&more) {
             parent.set = wider;
         }
         match job {
@@ -158,7 +163,7 @@ impl Cluster {
 
     /// Takes out of the parent what the stack has no objects of any more, after one was deleted.
     pub async fn narrow(&self, stack: &str, gone: &Id) -> Result<(), Fault> {
-        let labels = format!("{}={}", applyset::PART_OF_LABEL, self.applyset(stack));
+        let labels = format!("{}={}", applyset::PART_OF, self.applyset(stack));
         let left = match self.preferred(&gone.group, &gone.kind).await? {
             Some(served) => self.list(&served, &labels).await?,
             None => vec![],
@@ -169,11 +174,12 @@ impl Cluster {
         let before = parent.clone();
         parent.jobs.remove(&gone.to_string());
         let more = parent.jobs().any(|job| (&job.kind, &job.group) == (&gone.kind, &gone.group));
-        if left == 0
-            && !more
-            && let Some(narrower) = parent.set.narrowed(&gone.kind, &gone.group)
-        {
-            parent.set = narrower;
+        if left == 0 && !more {
+            parent.set.group_kinds.remove(&GroupKind::new(&gone.kind, &gone.group));
+        }
+        // Which namespaces are left could only be told by listing every kind; but where there is no kind, there is none.
+        if parent.set.group_kinds.is_empty() {
+            parent.set.namespaces.clear();
         }
         if parent == before || !parent.exists { Ok(()) } else { self.put_parent(stack, &mut parents, parent).await }
     }

@@ -6,7 +6,7 @@ use super::apply::{self, Patched, Wanted};
 use super::connection::Cluster;
 use super::object::{Id, text};
 use super::unknowns::{all_set, known};
-use super::{MANAGER, diff, fault, fields, id_of, kinds, objects};
+use super::{MANAGER, diff, fields, id_of, kinds, objects};
 use crate::resource::{Class, Difference, Fault, Live, Preview, Previewed, Value};
 
 /// What would be made where nobody can be asked.
@@ -89,7 +89,9 @@ async fn of_new(cluster: &Cluster, request: &Preview) -> Result<Previewed, Fault
         Ok(Patched::Applied(answer)) => {
             Ok(Previewed { differences: made(request), notes: answer.warnings, ..Previewed::default() })
         }
-        Ok(Patched::Conflicts(_)) => Ok(Previewed { differences: made(request), ..Previewed::default() }),
+        Ok(Patched::Conflicts(_) | Patched::Immutable(..)) => {
+            Ok(Previewed { differences: made(request), ..Previewed::default() })
+        }
         Err(fault) if fault.class == Class::NotFound && fault.code.as_deref() == Some("NotServed") => {
             nothing(format!("{} is not served yet", id.kind))
         }
@@ -180,14 +182,11 @@ async fn dry_run(
     live: &Json,
     force: bool,
 ) -> Result<(Json, Vec<String>), Refused> {
-    let refused = |fault: Fault| match fault::is_immutable(&fault) {
-        true => Refused::Immutable(fault.message),
-        false => Refused::Fault(fault),
-    };
-    match apply::patch(cluster, id, wanted, true, force).await.map_err(refused)? {
+    match apply::patch(cluster, id, wanted, true, force).await.map_err(Refused::Fault)? {
+        Patched::Immutable(fields, _) => Err(Refused::Immutable(fields.join(", "))),
         Patched::Applied(answer) => Ok((answer.object, answer.warnings)),
         Patched::Conflicts(conflicts) => {
-            let forced = apply::forced(cluster, id, wanted, live, &conflicts).await.map_err(refused)?;
+            let forced = apply::forced(cluster, id, wanted, live, &conflicts).await.map_err(Refused::Fault)?;
             Ok((forced.object, forced.warnings))
         }
     }
@@ -250,7 +249,7 @@ pub(super) fn lines(live: &Json, result: &Json, id: &Id) -> Vec<Difference> {
 
 /// The marks by which we know it again are told as whose it is.
 fn forget_ours(object: &mut Json) {
-    for (below, key) in [("labels", super::applyset::PART_OF_LABEL), ("annotations", objects::PROTECT)] {
+    for (below, key) in [("labels", super::applyset::PART_OF), ("annotations", objects::PROTECT)] {
         if let Some(map) = object.pointer_mut(&format!("/metadata/{below}")).and_then(Json::as_object_mut) {
             map.remove(key);
             if map.is_empty() {
