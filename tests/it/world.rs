@@ -198,7 +198,7 @@ impl Cloud {
     }
 
     pub async fn plan_destroy(&self, items: Vec<Item>) -> Result<Plan, Diagnostics> {
-        engine::plan_destroy(&self.world(), &evaluation(items), &self.wish).await
+        engine::plan_destroy(&self.forecast(), &evaluation(items), &self.wish).await
     }
 
     pub async fn apply(&self, plan: &Plan) -> Outcome {

@@ -8,7 +8,6 @@ use serde_json::Value as Json;
 
 use super::object::group;
 use super::yaml;
-pub use super::yaml::write as yaml;
 use crate::resource::{Map, Reference, Value};
 
 /// An object as a manifest has it.

@@ -107,7 +107,8 @@ impl Stack {
 
     /// Deletes all that the stack owns; nothing of it is found afterwards.
     pub async fn destroy(&self) -> Vec<String> {
-        let plan = engine::plan_destroy(&self.world(), &Evaluation::default(), &self.wish).await;
+        let forecast = Forecast::new(self.world(), vec![], tokio::runtime::Handle::current());
+        let plan = engine::plan_destroy(&forecast, &Evaluation::default(), &self.wish).await;
         let plan = plan.unwrap_or_else(|wrong| panic!("{wrong:#?}"));
         self.apply(&plan).await;
         // The tags of what is gone are told for a while.

@@ -122,7 +122,7 @@ fn ten_thousand_declarations_are_taken() {
 
 #[test]
 fn editors_get_definitions() {
-    let text = definitions(&kinds(), &lookups());
+    let text = definitions(&kinds(), &lookups(), &[]);
     for part in [
         "fn vpc(name: String, inputs: map) -> ?;",
         "The range of addresses",

@@ -134,14 +134,14 @@ pub struct Play {
     pub known: HashMap<String, Value>,
     pub limits: Limits,
     pub printed: Arc<Mutex<Vec<String>>>,
-    pub render: Option<Render>,
+    pub files: Option<Arc<dyn Files>>,
 }
 
 impl Play {
     pub fn new(main: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let play =
-            Play { folder, known: HashMap::new(), limits: Limits::default(), printed: Arc::default(), render: None };
+            Play { folder, known: HashMap::new(), limits: Limits::default(), printed: Arc::default(), files: None };
         play.file("playbooks/main.rhai", main)
     }
 
@@ -178,7 +178,8 @@ impl Play {
             },
             kinds: &kinds(),
             lookups: &lookups(),
-            render: self.render.clone(),
+            compounds: &[],
+            files: self.files.clone(),
             oracle: Arc::new(Known(self.known.clone(), Mutex::default())),
             sources: &Sources::default(),
             print: Arc::new(move |text, site| printed.lock().unwrap().push(format!("{site}: {text}"))),
