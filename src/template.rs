@@ -117,10 +117,12 @@ impl Templates {
             Ok(None) => {
                 let missing = Diagnostic::error(format!("there is no file {}", self.label(name)));
                 let names = self.names();
-                Err(Box::new(missing.maybe_hint(
-                    crate::diagnostic::closest(name, names.iter().map(String::as_str))
-                        .map(|near| format!("did you mean `{near}`?")),
-                )))
+                Err(Box::new(
+                    missing.maybe_hint(
+                        crate::diagnostic::closest(name, names.iter().map(String::as_str))
+                            .map(|near| format!("did you mean `{near}`?")),
+                    ),
+                ))
             }
             Err(error) => Err(Box::new(Diagnostic::error(error.detail().unwrap_or("it cannot be read")))),
         }

@@ -15,7 +15,8 @@ use super::refusals::{self, looked_at_secret, unknown_kind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::declaration::{self, ADOPT_IF_THERE};
 use crate::resource::{
-    Address, Declaration, Declarations, Kind, Live, Map, Oracle, Owner, Previewed, Reference, Select, Sight, Status, Value,
+    Address, Declaration, Declarations, Kind, Live, Map, Oracle, Owner, Previewed, Reference, Select, Sight, Status,
+    Value,
 };
 
 /// The resource that a declaration stands for, and what is to be said of how it was found.
@@ -112,7 +113,10 @@ impl Forecast {
             Some(field) => missing().filter_map(|d| Some(d.inputs.get(*field)?.as_str()?.to_owned())).collect(),
             None => BTreeSet::new(),
         };
-        let adopted = missing().filter_map(|d| d.options.adopt.clone()).filter(|id| id != ADOPT_IF_THERE).map(|id| Select::Ids(BTreeSet::from([id])));
+        let adopted = missing()
+            .filter_map(|d| d.options.adopt.clone())
+            .filter(|id| id != ADOPT_IF_THERE)
+            .map(|id| Select::Ids(BTreeSet::from([id])));
         let named = (!names.is_empty()).then_some(Select::Named(names));
         adopted.chain(named).collect()
     }
@@ -306,12 +310,7 @@ impl Forecast {
 
     /// A resource with the natural name of one that we would create, and not ours, is a conflict; never taken over.
     /// One that is ours was only left out of the listing by tags, which may lag behind.
-    fn found_by_name(
-        &self,
-        kind: &Kind,
-        declaration: &Declaration,
-        inputs: &Map,
-    ) -> Result<Found, Box<Diagnostic>> {
+    fn found_by_name(&self, kind: &Kind, declaration: &Declaration, inputs: &Map) -> Result<Found, Box<Diagnostic>> {
         let Some(name) = kind.nature.natural_key.first().and_then(|field| inputs.get(*field)?.as_str()) else {
             return Ok((None, None));
         };

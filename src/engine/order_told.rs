@@ -47,7 +47,8 @@ fn add_uses(world: &World, plan: &mut Plan) {
         plan.changes[living[at]].uses.extend(more);
     }
     // What was declared to come after something goes before it.
-    let by_address: HashMap<&Address, usize> = plan.changes.iter().enumerate().map(|(at, c)| (&c.address, at)).collect();
+    let by_address: HashMap<&Address, usize> =
+        plan.changes.iter().enumerate().map(|(at, c)| (&c.address, at)).collect();
     let mut more: Vec<(usize, Use)> = vec![];
     for (at, change) in plan.changes.iter().enumerate().filter(|(_, change)| change.action == Action::Delete) {
         let first = change.options.after.iter().filter_map(|address| by_address.get(address));

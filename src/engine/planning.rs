@@ -181,11 +181,12 @@ async fn owned(world: &World, evaluation: &Evaluation, wish: &Wish) -> Result<Ve
         })?;
         listings.extend(kinds.into_iter().map(|kind| (region.clone(), kind)));
     }
-    let reads = listings.iter().filter_map(|(region, name)| world.kind(name).map(|kind| (region, kind))).map(
-        |(region, kind)| async move {
-            world.owned(&kind, region).await.map_err(|fault| cannot_read(&kind.name, &fault))
-        },
-    );
+    let reads =
+        listings.iter().filter_map(|(region, name)| world.kind(name).map(|kind| (region, kind))).map(
+            |(region, kind)| async move {
+                world.owned(&kind, region).await.map_err(|fault| cannot_read(&kind.name, &fault))
+            },
+        );
     let mut lives = vec![];
     let mut wrong = vec![];
     for listing in join_all(reads).await {

@@ -30,7 +30,9 @@ pub async fn fetch(url: &str, sha256: &str, cache: &Path) -> Result<String, Faul
     let found = digest(&bytes);
     if found != pin {
         let what = format!("{url} has another digest: {found}, and not {pin}");
-        return Err(wrong(what).hint("the file was changed where it comes from, or the pin is wrong: read it, then pin it"));
+        return Err(
+            wrong(what).hint("the file was changed where it comes from, or the pin is wrong: read it, then pin it")
+        );
     }
     keep(&file, &bytes).map_err(|error| wrong(format!("cannot keep it at {}: {error}", file.display())))?;
     text(url, bytes)

@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use self::made_up::{made_up, make_id, outputs, with_defaults};
-use crate::diagnostic::Diagnostic;
 use super::{kubernetes, remote};
+use crate::diagnostic::Diagnostic;
 use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{
-    Address, Class, Create, Delete, Fault, Field, Kind, Live, Map, Output, Preview, Previewed, Provider, Select, Status,
-    Update, Value,
+    Address, Class, Create, Delete, Fault, Field, Kind, Live, Map, Output, Preview, Previewed, Provider, Select,
+    Status, Update, Value,
 };
 
 /// What a test wants to happen to the next calls of one sort.

@@ -71,7 +71,8 @@ impl Provider for Together {
 
     async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault> {
         let mut kinds = self.kubernetes.owned_kinds(region, stack).await?;
-        if !kubernetes::is_place(region) {
+        // Where no region is set there is no AWS in the stack.
+        if !kubernetes::is_place(region) && (region.is_some() || self.aws.has_region().await) {
             kinds.extend(self.aws.owned_kinds(region, stack).await?);
         }
         Ok(kinds)

@@ -27,6 +27,7 @@ pub fn change(name: &str, action: Action, fields: Vec<FieldChange>) -> Change {
         phase: vec!["network".into()],
         needs: vec![],
         uses: vec![],
+        notes: vec![],
     }
 }
 

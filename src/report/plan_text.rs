@@ -247,7 +247,9 @@ fn head(change: &Change) -> String {
         Action::Delete => "-",
         Action::None | Action::Orphan => ".",
     };
-    match change.live.as_ref().filter(|_| change.action != Action::None) {
+    // An id that ends with the name says nothing more.
+    let said = |id: &str| id.ends_with(&format!("/{}", change.address.name));
+    match change.live.as_ref().filter(|live| change.action != Action::None && !said(&live.id)) {
         Some(live) => format!("{sign} {}  {}", change.address, live.id),
         None => format!("{sign} {}", change.address),
     }

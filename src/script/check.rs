@@ -42,6 +42,9 @@ fn qualified(script: &Script) -> Known {
     for kind in script.kinds {
         known.insert(kind.name.to_string(), [2, 3].into());
     }
+    for compound in script.compounds {
+        known.insert(compound.name.to_string(), [2, 3].into());
+    }
     for lookup in script.lookups {
         let required = lookup.parameters.iter().take_while(|field| field.required).count();
         // A kind may have the same name: it is called with inputs.

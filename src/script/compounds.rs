@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, FuncRegistration, Module, NativeCallContext};
 
+use super::options;
 use super::register::{add, line, of_mistake, wrong_name};
 use super::templates::digest;
 use super::value::{Handle, Resource};
 use super::world::{Outcome, World, as_map};
-use super::options;
 use crate::diagnostic::{Diagnostic, Site};
 use crate::resource::compound::{Asked, Compound, Flaw};
 use crate::resource::schema::{self, Mistake};
@@ -19,7 +19,9 @@ const SOURCES: [&str; 3] = ["yaml", "file", "url"];
 
 pub(super) fn functions(module: &mut Module, name: &str, compound: &Compound, world: &Arc<World>) {
     let mut doc = format!("{}\n\n# Inputs\n\n", compound.doc);
-    doc.extend(compound.inputs.iter().map(|f| line(&f.name, &f.ty, if f.required { ", required" } else { "" }, &f.doc)));
+    doc.extend(
+        compound.inputs.iter().map(|f| line(&f.name, &f.ty, if f.required { ", required" } else { "" }, &f.doc)),
+    );
     let comments: Vec<String> = doc.lines().map(|line| format!("/// {line}").trim_end().into()).collect();
     let (w, c) = (world.clone(), compound.clone());
     FuncRegistration::new(name)
@@ -111,7 +113,8 @@ fn declare(world: &World, ctx: &NativeCallContext, compound: &Compound, argument
         world.learn_kind(&part.kind);
         let address = Address::new(part.kind.name.clone(), part.name.as_str());
         let short = address.to_string().split_once("::").map_or_else(String::new, |(_, short)| short.to_owned());
-        let otherwise = "one object stands in one manifest only; to add to one of another manifest, give that one `patches`";
+        let otherwise =
+            "one object stands in one manifest only; to add to one of another manifest, give that one `patches`";
         add(world, address.clone(), part.inputs, options, &site, otherwise);
         handles.insert(short.into(), Dynamic::from(Handle(Arc::new(Resource { address, kind: part.kind }))));
     }
@@ -144,9 +147,9 @@ impl Text {
             From::Script => told.because(at_line()),
             From::Template => {
                 let origin = world.state().rendered.get(&digest(&self.value)).cloned();
-                let traced = origin.zip(world.files.as_ref()).map(|(origin, files)| {
-                    files.trace(&origin.template, &origin.values).get(line - 1).cloned()
-                });
+                let traced = origin
+                    .zip(world.files.as_ref())
+                    .map(|(origin, files)| files.trace(&origin.template, &origin.values).get(line - 1).cloned());
                 match traced.flatten() {
                     Some(site) => told.because(at_line()).at(&site, "this gave it"),
                     None => told.because(at_line()),
@@ -162,7 +165,8 @@ fn text(world: &World, inputs: &Map) -> Result<Text, Wrong> {
     let given: Vec<&str> =
         SOURCES.into_iter().filter(|name| inputs.get(*name).is_some_and(|value| !value.is_null())).collect();
     let [source] = given.as_slice() else {
-        let what = if given.is_empty() { "none is given".to_owned() } else { format!("{} are given", given.join(" and ")) };
+        let what =
+            if given.is_empty() { "none is given".to_owned() } else { format!("{} are given", given.join(" and ")) };
         return Err(Box::new(move |address, site| {
             Diagnostic::error(format!("{address}: one of `yaml`, `file` and `url` says what it is; {what}"))
                 .at(site, "declared here")
@@ -187,9 +191,9 @@ fn text(world: &World, inputs: &Map) -> Result<Text, Wrong> {
         ("url", Value::String(url)) => {
             let Some(sha256) = inputs.get("sha256").and_then(Value::as_str) else {
                 return Err(Box::new(|address, site| {
-                    Diagnostic::error(format!("{address}: `url` goes with `sha256`"))
-                        .at(site, "declared here")
-                        .hint("what is not pinned could be something else tomorrow: `sha256: \"…\"`, as `sha256sum` tells it")
+                    Diagnostic::error(format!("{address}: `url` goes with `sha256`")).at(site, "declared here").hint(
+                        "what is not pinned could be something else tomorrow: `sha256: \"…\"`, as `sha256sum` tells it",
+                    )
                 }));
             };
             match world.oracle.fetch(url, sha256) {

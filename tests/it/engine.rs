@@ -245,7 +245,7 @@ async fn a_phase_is_planned_alone_and_says_what_stands_in_its_way() {
 
     cloud.wish.phases = vec![];
     cloud.run(items(1)).await;
-    cloud.wish = runner::engine::Wish { phases: vec!["cluster".into()], prune: true, regions: vec![] };
+    cloud.wish = runner::engine::Wish { phases: vec!["cluster".into()], prune: true, ..Default::default() };
     let mut changed = items(2);
     // A pending change of another phase is not part of this plan, and nothing looks removed.
     changed[0] =

@@ -12,6 +12,7 @@ mod engine_crash;
 mod engine_faults;
 mod engine_holds;
 mod engine_scale;
+mod k8s;
 mod moto;
 mod project;
 mod script;

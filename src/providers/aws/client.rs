@@ -9,8 +9,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::ProvideCredentials;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
@@ -188,15 +188,20 @@ impl Client {
         found.await?.as_ref().map_err(Clone::clone)
     }
 
+    pub async fn has_region(&self) -> bool {
+        self.config().await.region().is_some()
+    }
+
     /// Signed by whoever the checked credentials belong to.
     pub async fn eks_token(&self, region: Option<&str>, cluster: &str) -> Result<String, Fault> {
         let region = self.region(region).await?;
         let Some(provider) = self.config().await.credentials_provider() else {
             return Err(Fault::new(Class::Denied, "there are no AWS credentials"));
         };
-        let credentials = provider.provide_credentials().await.map_err(|error| {
-            Fault::new(Class::Denied, format!("there are no AWS credentials: {error}"))
-        })?;
+        let credentials = provider
+            .provide_credentials()
+            .await
+            .map_err(|error| Fault::new(Class::Denied, format!("there are no AWS credentials: {error}")))?;
         eks_token::token(&credentials, &region.partition, &region.name, cluster, SystemTime::now())
     }
 

@@ -4,9 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{
-    SignableBody, SignableRequest, SignatureLocation, SigningParams, SigningSettings, sign,
-};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningParams, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -55,12 +53,15 @@ mod tests {
     /// What EKS and its authenticator ask of a token.
     #[test]
     fn a_token_is_a_signed_url_with_the_clusters_name_among_its_signed_headers() {
-        let credentials = Credentials::new("AKIANOTAREALKEY", "not-a-real-secret", Some("not/a+token".into()), None, "test");
+        let credentials =
+            Credentials::new("AKIANOTAREALKEY", "not-a-real-secret", Some("not/a+token".into()), None, "test");
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let token = token(&credentials, "aws", "eu-central-1", "prod", now).unwrap();
         let url = URL_SAFE_NO_PAD.decode(token.strip_prefix("k8s-aws-v1.").unwrap()).unwrap();
         let url = String::from_utf8(url).unwrap();
-        assert!(url.starts_with("https://sts.eu-central-1.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15&"));
+        assert!(
+            url.starts_with("https://sts.eu-central-1.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15&")
+        );
         for part in [
             "X-Amz-Algorithm=AWS4-HMAC-SHA256",
             "X-Amz-Credential=AKIANOTAREALKEY%2F20270115%2Feu-central-1%2Fsts%2Faws4_request",

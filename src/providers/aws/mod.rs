@@ -162,6 +162,11 @@ impl Aws {
         self.client.identity().await
     }
 
+    /// Whether the inventory, the environment or the profile names a region.
+    pub async fn has_region(&self) -> bool {
+        self.client.has_region().await
+    }
+
     /// A token for the API server of an EKS cluster.
     pub async fn eks_token(&self, region: Option<&str>, cluster: &str) -> Result<String, Fault> {
         self.client.eks_token(region, cluster).await

@@ -166,7 +166,8 @@ async fn refuse_terminating(cluster: &Cluster, id: &Id) -> Result<(), Fault> {
     match &id.namespace {
         Some(namespace) if cluster.terminating().await?.contains(namespace) => {
             let fault = Fault::new(Class::Busy, format!("namespace `{namespace}` is being deleted"));
-            Err(fault.hint("wait until it is gone; `kubectl get namespace -o yaml` tells in its status what holds it up"))
+            Err(fault
+                .hint("wait until it is gone; `kubectl get namespace -o yaml` tells in its status what holds it up"))
         }
         _ => Ok(()),
     }

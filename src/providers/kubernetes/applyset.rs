@@ -92,15 +92,6 @@ impl Parent {
         (all != *self).then_some(all)
     }
 
-    /// The set with only what is left; to be written after the last member is gone. None if nothing is to be taken out.
-    pub fn narrowed(&self, left: &Parent) -> Option<Parent> {
-        let some = Parent {
-            group_kinds: self.group_kinds.intersection(&left.group_kinds).cloned().collect(),
-            namespaces: self.namespaces.intersection(&left.namespaces).cloned().collect(),
-        };
-        (some != *self).then_some(some)
-    }
-
     /// All annotations of the parent. An empty list is written too: kubectl takes a set without it for one that it
     /// cannot read.
     pub fn annotations(&self) -> [(&'static str, String); 3] {
@@ -147,13 +138,11 @@ mod tests {
     }
 
     #[test]
-    fn a_set_is_widened_before_and_narrowed_after() {
+    fn a_set_is_widened_before_anything_is_applied() {
         let old = parent(&[("Secret", ""), ("Job", "batch")], &["a"]);
         let new = parent(&[("Secret", ""), ("Deployment", "apps")], &["b"]);
         let wide = old.widened(&new).unwrap();
         assert_eq!(wide, parent(&[("Secret", ""), ("Job", "batch"), ("Deployment", "apps")], &["a", "b"]));
         assert_eq!(wide.widened(&new), None);
-        assert_eq!(wide.narrowed(&new).unwrap(), new);
-        assert_eq!(new.narrowed(&wide), None);
     }
 }

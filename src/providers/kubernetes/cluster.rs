@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::connection::{Cluster, Way};
@@ -21,7 +21,7 @@ pub const NAME: &str = "k8s::cluster";
 /// The way to a cluster, and the place there where the stack keeps what it owns: a ConfigMap `runner-STACK`, the parent
 /// of its ApplySet. Every `k8s::manifest` names one. It is reached by `endpoint`, `certificate_authority_data` and
 /// `cluster_name` (an `aws::eks_cluster`, entered with a token of the AWS credentials), or by a kubeconfig.
-#[derive(JsonSchema, Deserialize)]
+#[derive(JsonSchema, Serialize, Deserialize)]
 pub struct Inputs {
     /// Name of the EKS cluster that the token is for.
     #[schemars(extend("names" = "aws::eks_cluster"))]
@@ -42,8 +42,7 @@ pub struct Inputs {
     address_prefix: Option<String>,
 }
 
-#[derive(JsonSchema)]
-#[allow(dead_code, reason = "read by its schema only")]
+#[derive(JsonSchema, Serialize)]
 struct Outputs {
     /// The logical name.
     #[schemars(example = &"prod")]

@@ -138,9 +138,10 @@ impl Cluster {
                 let uri = endpoint.parse().map_err(|error| self.no_way(&error))?;
                 let mut config = kube::Config::new(uri);
                 let pem = STANDARD.decode(authority.trim()).map_err(|error| self.no_way(&error))?;
-                config.root_cert = (!authority.is_empty()).then(|| certificates(&pem)).transpose().map_err(|why| {
-                    Fault::new(Class::Invalid, format!("`certificate_authority_data` {why}"))
-                })?;
+                config.root_cert = (!authority.is_empty())
+                    .then(|| certificates(&pem))
+                    .transpose()
+                    .map_err(|why| Fault::new(Class::Invalid, format!("`certificate_authority_data` {why}")))?;
                 config.auth_info.token = Some(self.tokens.token(region.as_deref(), name).await?.0.into());
                 config
             }
@@ -191,12 +192,7 @@ impl Cluster {
         }
     }
 
-    async fn exchange_once(
-        &self,
-        operation: &str,
-        request: Request<Vec<u8>>,
-        anew: bool,
-    ) -> Result<Exchange, Fault> {
+    async fn exchange_once(&self, operation: &str, request: Request<Vec<u8>>, anew: bool) -> Result<Exchange, Fault> {
         let client = self.client(anew).await?;
         let failed = |error: kube::Error| self.told(fault::of_error(operation, &error));
         let answer = client.send(request.map(kube::client::Body::from)).await.map_err(failed)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::object::{Id, group};
 use super::{cluster, kinds, manifest, place};
@@ -14,8 +15,7 @@ use crate::resource::{Address, Map, Value};
 /// `k8s::Deployment.identity/keycloak`. Give one of `yaml`, `file` and `url`. It is applied server-side, in the order in
 /// which the objects need each other. Gives the objects by their short addresses:
 /// `objects["Service.ingress-nginx/ingress-nginx-controller"].status`.
-#[derive(JsonSchema)]
-#[allow(dead_code, reason = "read by its schema only")]
+#[derive(JsonSchema, Serialize)]
 struct Inputs {
     /// The `k8s::cluster` they are on.
     cluster: serde_json::Value,
@@ -37,12 +37,7 @@ struct Inputs {
 }
 
 pub fn manifest() -> Compound {
-    Compound {
-        name: "k8s::manifest".into(),
-        doc: schema::doc::<Inputs>(),
-        inputs: schema::inputs::<Inputs>(),
-        expand,
-    }
+    Compound { name: "k8s::manifest".into(), doc: schema::doc::<Inputs>(), inputs: schema::inputs::<Inputs>(), expand }
 }
 
 fn expand(asked: &Asked) -> Result<Vec<Part>, Vec<Flaw>> {
@@ -65,10 +60,8 @@ fn expand(asked: &Asked) -> Result<Vec<Part>, Vec<Flaw>> {
             let what = format!("`{}` is no kind of Kubernetes", object.kind);
             return Err(vec![Flaw::Text { line: object.line, column: 1, what, hint: None }]);
         };
-        let mut inputs = Map::from([
-            (kinds::OBJECT.into(), id.to_string().into()),
-            (kinds::MANIFEST.into(), object.value),
-        ]);
+        let mut inputs =
+            Map::from([(kinds::OBJECT.into(), id.to_string().into()), (kinds::MANIFEST.into(), object.value)]);
         if let Some(force @ Value::Bool(true)) = asked.inputs.get(kinds::FORCE) {
             inputs.insert(kinds::FORCE.into(), force.clone());
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::object::Id;
@@ -20,8 +21,7 @@ pub const MANIFEST: &str = "manifest";
 pub const FORCE: &str = "force_conflicts";
 
 /// An object on a cluster.
-#[derive(JsonSchema)]
-#[allow(dead_code, reason = "read by its schema only")]
+#[derive(JsonSchema, Serialize)]
 struct Inputs {
     /// Cluster, kind, namespace and name.
     #[schemars(extend("immutable" = true))]
@@ -32,8 +32,7 @@ struct Inputs {
     force_conflicts: Option<bool>,
 }
 
-#[derive(JsonSchema)]
-#[allow(dead_code, reason = "read by its schema only")]
+#[derive(JsonSchema, Serialize)]
 struct Outputs {
     /// Cluster, kind, namespace and name.
     #[schemars(example = &"prod:Service/ingress-nginx/ingress-nginx-controller")]
@@ -94,8 +93,7 @@ pub fn order(resources: &[(&Address, &Map)]) -> Vec<Vec<usize>> {
             objects.push(Json::from(manifest));
         }
     }
-    let placed: Vec<Placed> =
-        ids.iter().zip(&objects).map(|(id, object)| Placed { id, object }).collect();
+    let placed: Vec<Placed> = ids.iter().zip(&objects).map(|(id, object)| Placed { id, object }).collect();
     for (at, first) in first::needs(&placed).into_iter().enumerate() {
         needs[which[at]] = first.into_iter().map(|other| which[other]).collect();
     }

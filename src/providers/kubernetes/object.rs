@@ -70,7 +70,11 @@ mod tests {
 
     #[test]
     fn an_id_is_read_back_as_it_was_written() {
-        for text in ["prod:Namespace/identity", "prod:Deployment.apps/identity/keycloak", "eu:Role.rbac.authorization.k8s.io/a/system:b/c"] {
+        for text in [
+            "prod:Namespace/identity",
+            "prod:Deployment.apps/identity/keycloak",
+            "eu:Role.rbac.authorization.k8s.io/a/system:b/c",
+        ] {
             assert_eq!(text.parse::<Id>().unwrap().to_string(), text);
         }
         for text in ["Namespace/identity", "prod:Namespace", ":Namespace/a", "prod:/a"] {

@@ -135,10 +135,7 @@ pub async fn live(cluster: &Cluster, id: &Id, object: Json) -> Result<Live, Faul
         id: id.to_string(),
         region: Some(place(&cluster.name)),
         owner: owner(cluster, id, &object),
-        inputs: BTreeMap::from([
-            (kinds::OBJECT.into(), id.to_string().into()),
-            (kinds::MANIFEST.into(), ours.into()),
-        ]),
+        inputs: BTreeMap::from([(kinds::OBJECT.into(), id.to_string().into()), (kinds::MANIFEST.into(), ours.into())]),
         outputs: BTreeMap::from([
             ("id".into(), id.to_string().into()),
             ("uid".into(), text(&object, &["metadata", "uid"]).unwrap_or_default().into()),

@@ -108,6 +108,13 @@ impl Cluster {
     pub async fn read_parent(&self, stack: &str) -> Result<Option<Json>, Fault> {
         *self.known_stack.lock().expect("no holder panics") = Some(stack.to_owned());
         let found = objects::read_as(self, &self.config_maps().await?, &self.parent_id(stack)).await?;
+        if let Some(other) = found.as_ref().filter(|object| !applyset::is_ours(object)) {
+            let annotation = ["metadata", "annotations", applyset::TOOLING];
+            let tool = super::object::text(other, &annotation).unwrap_or("nobody that it names");
+            let what = format!("ConfigMap `{}` is there already and kept by {tool}", Self::parent_name(stack));
+            return Err(Fault::new(Class::Exists, what)
+                .hint("give the `k8s::cluster` another `namespace`, or the stack another name"));
+        }
         let parent = found.as_ref().map(Parent::read).unwrap_or_default();
         self.parents.lock().await.insert(stack.to_owned(), parent);
         Ok(found)

@@ -21,7 +21,8 @@ pub fn by_shape(request: &Preview) -> Previewed {
     let kind = kinds::text(&wanted, &["kind"]).unwrap_or_default().to_owned();
     let live = Json::from(&live);
     let told = known(&wanted, Some(&live));
-    let mut differences: Vec<Difference> = diff::diff(&live, &told.object).into_iter().map(|one| line(&kind, one)).collect();
+    let mut differences: Vec<Difference> =
+        diff::diff(&live, &told.object).into_iter().map(|one| line(&kind, one)).collect();
     differences.retain(|line| !told.unknown.iter().any(|unknown| unknown.path == line.path));
     differences.extend(told.unknown);
     Previewed { differences, ..Previewed::default() }
@@ -95,12 +96,10 @@ async fn of_new(cluster: &Cluster, request: &Preview) -> Result<Previewed, Fault
         Err(fault) if fault.class == Class::NotFound && fault.code.as_deref() == Some("NotServed") => {
             nothing(format!("{} is not served yet", id.kind))
         }
-        Err(fault) if fault.class == Class::NotFound => {
-            nothing(match &id.namespace {
-                Some(namespace) => format!("namespace `{namespace}` does not exist yet"),
-                None => fault.message,
-            })
-        }
+        Err(fault) if fault.class == Class::NotFound => nothing(match &id.namespace {
+            Some(namespace) => format!("namespace `{namespace}` does not exist yet"),
+            None => fault.message,
+        }),
         Err(fault) if fault.class == Class::Busy => nothing(fault.message),
         Err(fault) => Err(fault),
     }

@@ -72,12 +72,9 @@ fn walk(value: &Value, at: &str, lines: &mut Vec<Difference>) {
                 walk(item, &path::item(at, &name.map_or_else(|| index.to_string(), str::to_owned)), lines);
             }
         }
-        leaf => lines.push(Difference {
-            path: at.to_owned(),
-            before: None,
-            after: Some(leaf.clone()),
-            sensitive: false,
-        }),
+        leaf => {
+            lines.push(Difference { path: at.to_owned(), before: None, after: Some(leaf.clone()), sensitive: false })
+        }
     }
 }
 

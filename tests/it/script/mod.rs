@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use runner::diagnostic::{Diagnostic, Diagnostics, Sources};
+use runner::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use runner::resource::kind::{Lookup, Nature};
 use runner::resource::{
     Class, Declarations, Evaluation, Fault, Field, Kind, Map, Oracle, Reference, Sight, Type, Value,
 };
-use runner::script::{Inventory, Limits, Render, Rendered, Script, evaluate};
+use runner::script::{Files, Inventory, Limits, Rendered, Script, evaluate};
 use schemars::JsonSchema;
 
 /// A network.
@@ -222,6 +222,23 @@ fn lines(found: &Diagnostics) -> Vec<String> {
         format!("{diagnostic}{}", more.concat())
     };
     found.iter().map(line).collect()
+}
+
+/// Files of which only the templates are there.
+pub struct Renders<F>(pub F);
+
+impl<F: Fn(&str, &Map) -> Result<Rendered, Vec<Diagnostic>> + Send + Sync> Files for Renders<F> {
+    fn render(&self, path: &str, values: &Map) -> Result<Rendered, Vec<Diagnostic>> {
+        (self.0)(path, values)
+    }
+
+    fn trace(&self, _: &str, _: &Map) -> Vec<Site> {
+        vec![]
+    }
+
+    fn read(&self, path: &str) -> Result<(String, Arc<str>), Box<Diagnostic>> {
+        Err(Box::new(Diagnostic::error(format!("there is no file {path}"))))
+    }
 }
 
 pub fn rendered(text: Value) -> Result<Rendered, Vec<Diagnostic>> {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use runner::diagnostic::Site;
-use runner::resource::{Reference, Segment, Value};
+use runner::resource::{Map, Reference, Segment, Value};
 use runner::script::Rendered;
 
-use super::{Play, rendered};
+use super::{Play, Renders, rendered};
 
 const VPC: &str = "let vpc = aws::vpc(\"main\", #{ cidr_block: \"10.0.0.0/16\" });\n";
 
@@ -180,13 +180,13 @@ fn a_whole_resource_is_not_looked_at() {
 #[test]
 fn a_template_embeds_references_and_stops_where_it_looks_at_one() {
     let mut play = play("output(\"x\", template(\"t\", #{ id: vpc.id, ready: vpc.ready }));");
-    play.render = Some(Arc::new(|path, values| match &values["ready"] {
+    play.files = Some(Arc::new(Renders(|path: &str, values: &Map| match &values["ready"] {
         Value::Bool(ready) => rendered(Value::text(vec![format!("{path} {ready} ").into(), values["id"].clone()])),
         Value::Reference(reference) => {
             Ok(Rendered::Sees { references: vec![reference.clone()], site: Site::new("templates/t", 3, 7) })
         }
         _ => unreachable!(),
-    }));
+    })));
     assert_eq!(play.outputs(), "stopped at templates/t:3:7: [\"aws::vpc.main.ready\"]");
     let play = play.knows("aws::vpc.main.ready", true);
     let Value::Text(parts) = &play.good().outputs[0].1 else { panic!() };
