@@ -459,7 +459,7 @@ impl Oracle for Forecast {
         self.runtime.block_on(self.world.provider.look_up(name, arguments))
     }
 
-    fn fetch(&self, url: &str, sha256: &str) -> Result<String, crate::resource::Fault> {
+    fn fetch(&self, url: &str, sha256: &str) -> Result<Option<String>, crate::resource::Fault> {
         self.runtime.block_on(self.world.provider.fetch(url, sha256))
     }
 }

@@ -99,8 +99,6 @@ impl Order<'_> {
                 let Some(target) = going.get(&(&*used.kind, used.id.as_str())).copied() else { continue };
                 let Some(removal) = self.removes[target] else { continue };
                 let before = match (self.removes[index], self.makes[index]) {
-                    // Gone anyway, or let go of by the provider.
-                    (Some(_), _) if used.hold == Hold::LetsGo => continue,
                     (Some(gone), _) if used.hold == Hold::Outlives => {
                         steps[gone].after.push(removal);
                         continue;

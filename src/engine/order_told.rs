@@ -46,11 +46,13 @@ fn add_uses(world: &World, plan: &mut Plan) {
         let more: Vec<Use> = told.into_iter().filter_map(|other| used(&plan.changes[living[other]])).collect();
         plan.changes[living[at]].uses.extend(more);
     }
-    // What was declared to come after something goes before it.
+    // A way in that was declared to come after something goes before it, with all that is inside.
     let by_address: HashMap<&Address, usize> =
-        plan.changes.iter().enumerate().map(|(at, c)| (&c.address, at)).collect();
+        plan.changes.iter().enumerate().map(|(at, change)| (&change.address, at)).collect();
+    let opens = |change: &Change| world.kind(&change.address.kind).is_some_and(|kind| kind.nature.opens.is_some());
+    let going = |change: &Change| change.action == Action::Delete && opens(change);
     let mut more: Vec<(usize, Use)> = vec![];
-    for (at, change) in plan.changes.iter().enumerate().filter(|(_, change)| change.action == Action::Delete) {
+    for (at, change) in plan.changes.iter().enumerate().filter(|(_, change)| going(change)) {
         let first = change.options.after.iter().filter_map(|address| by_address.get(address));
         more.extend(first.filter_map(|other| Some((at, used(&plan.changes[*other])?))));
     }

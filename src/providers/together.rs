@@ -110,7 +110,7 @@ impl Provider for Together {
         self.aws.secret(source).await
     }
 
-    async fn fetch(&self, url: &str, sha256: &str) -> Result<String, Fault> {
-        remote::fetch(url, sha256, &self.files).await
+    async fn fetch(&self, url: &str, sha256: &str) -> Result<Option<String>, Fault> {
+        remote::fetch(url, sha256, &self.files).await.map(Some)
     }
 }

@@ -10,8 +10,8 @@ pub trait Oracle: Send + Sync {
     /// Runs a lookup such as `aws::caller`; reads and never changes.
     fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault>;
 
-    /// A file from the web, pinned by its digest.
-    fn fetch(&self, url: &str, sha256: &str) -> Result<String, Fault> {
+    /// A file from the web, pinned by its digest; none where it is only played and the web cannot be reached.
+    fn fetch(&self, url: &str, sha256: &str) -> Result<Option<String>, Fault> {
         let _ = sha256;
         Err(Fault::new(Class::Other, format!("{url} cannot be fetched here")))
     }

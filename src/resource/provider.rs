@@ -69,8 +69,8 @@ pub trait Provider: Send + Sync {
         Err(Fault::new(Class::Invalid, format!("there is no way to {source}")))
     }
 
-    /// A file from the web, pinned by its digest.
-    async fn fetch(&self, url: &str, sha256: &str) -> Result<String, Fault> {
+    /// A file from the web, pinned by its digest; none where it is only played and the web cannot be reached.
+    async fn fetch(&self, url: &str, sha256: &str) -> Result<Option<String>, Fault> {
         let _ = sha256;
         Err(Fault::new(Class::Invalid, format!("there is no way to {url}")))
     }

@@ -68,7 +68,12 @@ fn declare(world: &World, ctx: &NativeCallContext, compound: &Compound, argument
     let sound = mistakes.is_empty();
     mistakes.into_iter().for_each(note);
     let text = match sound.then(|| text(world, &inputs)) {
-        Some(Ok(text)) => text,
+        Some(Ok(Some(text))) => text,
+        // To play, nobody needs the web.
+        Some(Ok(None)) => {
+            (world.print)(&format!("{address} is left out: its file cannot be had here"), site);
+            return Ok(Dynamic::from_map(rhai::Map::new()));
+        }
         Some(Err(wrong)) => {
             world.mistake(wrong(&address, &site));
             return Ok(Dynamic::from_map(rhai::Map::new()));
@@ -161,7 +166,7 @@ impl Text {
 
 type Wrong = Box<dyn FnOnce(&Address, &Site) -> Diagnostic>;
 
-fn text(world: &World, inputs: &Map) -> Result<Text, Wrong> {
+fn text(world: &World, inputs: &Map) -> Result<Option<Text>, Wrong> {
     let given: Vec<&str> =
         SOURCES.into_iter().filter(|name| inputs.get(*name).is_some_and(|value| !value.is_null())).collect();
     let [source] = given.as_slice() else {
@@ -176,12 +181,12 @@ fn text(world: &World, inputs: &Map) -> Result<Text, Wrong> {
     match (*source, &value) {
         ("yaml", _) => {
             let rendered = world.state().rendered.contains_key(&digest(&value));
-            Ok(Text { value, from: if rendered { From::Template } else { From::Script } })
+            Ok(Some(Text { value, from: if rendered { From::Template } else { From::Script } }))
         }
         ("file", Value::String(path)) => {
             let read = world.files.as_ref().map(|files| files.read(path));
             match read {
-                Some(Ok((text, name))) => Ok(Text { value: text.into(), from: From::File(name) }),
+                Some(Ok((text, name))) => Ok(Some(Text { value: text.into(), from: From::File(name) })),
                 Some(Err(wrong)) => Err(Box::new(move |_, site| wrong.at(site, "declared here"))),
                 None => Err(Box::new(|address, site| {
                     Diagnostic::error(format!("{address}: files are not available here")).at(site, "declared here")
@@ -197,7 +202,7 @@ fn text(world: &World, inputs: &Map) -> Result<Text, Wrong> {
                 }));
             };
             match world.oracle.fetch(url, sha256) {
-                Ok(text) => Ok(Text { value: text.into(), from: From::Web(url.clone()) }),
+                Ok(text) => Ok(text.map(|text| Text { value: text.into(), from: From::Web(url.clone()) })),
                 Err(fault) => Err(Box::new(move |address, site| {
                     Diagnostic::error(format!("{address}: its file cannot be had"))
                         .because(fault.to_string())

@@ -1,5 +1,6 @@
 //! The one integration crate: one binary, so that the SDKs are linked once.
 
+mod argocd;
 mod aws;
 mod aws_client;
 mod cli;

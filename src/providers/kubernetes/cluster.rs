@@ -44,8 +44,8 @@ pub struct Inputs {
 
 #[derive(JsonSchema, Serialize)]
 struct Outputs {
-    /// The logical name.
-    #[schemars(example = &"prod")]
+    /// Where its objects live.
+    #[schemars(example = &"k8s:prod")]
     id: String,
     /// Id of the ApplySet: the value of the label `applyset.kubernetes.io/part-of` of every object.
     #[schemars(example = &"applyset-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG-v1")]
@@ -98,7 +98,7 @@ pub async fn list(clusters: &[Arc<Cluster>], region: Option<&str>, select: &Sele
     for cluster in clusters.iter().filter(|cluster| cluster.region() == region) {
         let wanted = match select {
             Select::Owned { stack } => Some(stack.clone()),
-            Select::Ids(ids) | Select::Named(ids) => cluster.stack().filter(|_| ids.contains(&cluster.name)),
+            Select::Ids(ids) | Select::Named(ids) => cluster.stack().filter(|_| ids.contains(&place(&cluster.name))),
         };
         let Some(stack) = wanted else { continue };
         if let Some(object) = cluster.read_parent(&stack).await? {
@@ -113,7 +113,7 @@ fn live(cluster: &Cluster, stack: &str, object: &Json) -> Live {
     let mut inputs = cluster.inputs().clone();
     inputs.retain(|_, value| !value.is_null());
     Live {
-        id: cluster.name.clone(),
+        id: place(&cluster.name),
         region: cluster.region().map(str::to_owned),
         owner: Some(Owner {
             stack: stack.to_owned(),
@@ -123,7 +123,7 @@ fn live(cluster: &Cluster, stack: &str, object: &Json) -> Live {
         }),
         inputs,
         outputs: BTreeMap::from([
-            ("id".into(), cluster.name.as_str().into()),
+            ("id".into(), place(&cluster.name).into()),
             ("applyset".into(), cluster.applyset(stack).into()),
         ]),
         status: match super::object::at(object, &["metadata", "deletionTimestamp"]) {
@@ -141,7 +141,7 @@ pub async fn create(cluster: &Cluster, request: &Create) -> Result<String, Fault
         }
         fault
     })?;
-    Ok(cluster.name.clone())
+    Ok(place(&cluster.name))
 }
 
 pub async fn update(cluster: &Cluster, request: &Update) -> Result<(), Fault> {

@@ -184,7 +184,7 @@ impl Provider for Kubernetes {
 
     async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault> {
         if *kind.name == *cluster::NAME {
-            return cluster::delete(&*self.reached(Some(&place(&request.live.id)))?, request).await;
+            return cluster::delete(&*self.reached(Some(&request.live.id))?, request).await;
         }
         let cluster = self.reached(request.live.region.as_deref())?;
         apply::delete(&cluster, request).await
