@@ -140,7 +140,7 @@ fn files_are_of_a_size_to_be_read() {
 #[test]
 fn every_kind_has_a_file_of_its_name() {
     for kind in runner::providers::kinds() {
-        let file = format!("src/providers/{}.rs", kind.name.replace("::", "/"));
+        let file = format!("src/providers/{}.rs", kind.name.replace("::", "/").replace("k8s/", "kubernetes/"));
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(&file).is_file(), "{} lives in {file}", kind.name);
     }
 }

@@ -283,10 +283,11 @@ fn unreadable(mistake: yaml::Mistake, first: usize, document: &str) -> Wrong {
 /// A `List` as what is in it.
 fn unfold(value: Value, line: usize, found: &mut Vec<(usize, Value)>) {
     match value {
-        Value::Map(mut map) if map.get("kind").and_then(Value::as_str) == Some("List") => match map.remove("items") {
-            Some(Value::List(items)) => items.into_iter().for_each(|item| unfold(item, line, found)),
-            _ => {}
-        },
+        Value::Map(mut map) if map.get("kind").and_then(Value::as_str) == Some("List") => {
+            if let Some(Value::List(items)) = map.remove("items") {
+                items.into_iter().for_each(|item| unfold(item, line, found));
+            }
+        }
         other => found.push((line, other)),
     }
 }
