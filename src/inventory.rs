@@ -78,9 +78,7 @@ impl Inventory {
         if keys.iter().any(|key| key.is_empty()) {
             return Err(broken("a key is empty").hint("write `--set table.key=value`"));
         }
-        // What is not a value of TOML is a string: nobody wants to quote twice for the shell's sake.
-        let value = DeValue::parse(text).ok().and_then(|value| plain(value.get_ref()).ok());
-        let value = value.unwrap_or_else(|| text.into());
+        let value = value(text);
         let mut map = &mut self.values;
         for (depth, key) in keys[..keys.len() - 1].iter().enumerate() {
             let next = map.entry((*key).to_owned()).or_insert_with(|| Value::Map(Map::new()));
@@ -192,6 +190,12 @@ fn source(value: &Value, root: &Path) -> Option<Source> {
         ["key", "secretsmanager"] => Source::SecretsManager { id: text("secretsmanager")?, key: Some(text("key")?) },
         _ => return None,
     })
+}
+
+/// A value as it is given on the command line: what is not one of TOML is a string, since nobody wants to quote twice
+/// for the shell's sake.
+pub fn value(text: &str) -> Value {
+    DeValue::parse(text).ok().and_then(|value| plain(value.get_ref()).ok()).unwrap_or_else(|| text.into())
 }
 
 /// One file.

@@ -5,10 +5,13 @@
 //! syntax; [`unknown`] is the value that refuses to be. [`mistake`] turns the engine's errors into diagnostics.
 
 mod expr;
+mod filters;
 mod guard;
 mod mistake;
+mod trace;
 mod tree;
 mod unknown;
+mod yaml;
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use crate::resource::{Map, Reference, Value};
+use trace::Marks;
 use unknown::Run;
 
 /// A directory of templates. Nothing outside it can be read through it.
@@ -48,7 +52,7 @@ impl Templates {
             return Err(vec![Diagnostic::error(summary).because("U+F8F0 to U+F8F2 mark places in a template's text")]);
         }
         let run = Arc::new(Run::default());
-        let environment = self.environment(&run);
+        let environment = self.environment(&run, None);
         let context = minijinja::Value::from_pairs(vars.iter().map(|(k, v)| (k.clone(), unknown::pass(v, &run))));
         let rendered = environment.get_template(name).and_then(|template| template.render(context));
         // Whatever else went wrong: what looked at an unknown can only be judged once it is known.
@@ -67,7 +71,7 @@ impl Templates {
         }
     }
 
-    fn environment(&self, run: &Arc<Run>) -> Environment<'static> {
+    fn environment(&self, run: &Arc<Run>, marks: Option<Arc<Marks>>) -> Environment<'static> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_syntax(guard::ours());
@@ -77,7 +81,10 @@ impl Templates {
         unknown::register(&mut environment, run);
         let templates = self.clone();
         environment.set_loader(move |name| match templates.read(name)? {
-            Some(text) => guard::guard(&text, name).map(Some),
+            Some(text) => {
+                let file = templates.label(name);
+                guard::guard(&text, name, marks.as_deref().map(|marks| (marks, file.as_str()))).map(Some)
+            }
             None => Ok(None),
         });
         environment
@@ -106,7 +113,26 @@ impl Templates {
         Ok(Some(text))
     }
 
-    pub fn trace(&self, _: &str, _: &Map) -> Vec<Site> {
+    /// For each line of what [`Templates::render`] gives, the line of the template it comes from; best effort, and
+    /// nothing if it cannot be told.
+    pub fn trace(&self, name: &str, vars: &Map) -> Vec<Site> {
+        let Ok(Rendered::Text(text)) = self.render(name, vars) else { return vec![] };
+        let text = text.to_string();
+        for outside_only in [false, true] {
+            let marks = Arc::new(Marks { outside_only, ..Marks::default() });
+            let run = Arc::new(Run::default());
+            let environment = self.environment(&run, Some(marks.clone()));
+            let context = minijinja::Value::from_pairs(vars.iter().map(|(k, v)| (k.clone(), unknown::pass(v, &run))));
+            let Ok(traced) = environment.get_template(name).and_then(|template| template.render(context)) else {
+                continue;
+            };
+            let (plain, lines) = marks.read(&traced);
+            // A template that compared or measured marked text has gone another way.
+            if run.seen().is_none() && run.fill(&plain).is_some_and(|plain| trace::agree(&plain.to_string(), &text)) {
+                let nowhere = Site::new(self.label(name), 0, 0);
+                return lines.into_iter().map(|site| site.unwrap_or_else(|| nowhere.clone())).collect();
+            }
+        }
         vec![]
     }
 

@@ -32,6 +32,7 @@ Examples:
   runner playbooks/prod.rhai                  plan, ask, apply
   runner playbooks/prod.rhai -i staging       the same playbook with inventory/staging.toml
   runner destroy playbooks/prod.rhai          plan the removal of all the stack owns, ask, delete
+  runner render apps/namespace.yaml -i prod   what a template gives
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending (with --detailed-exitcode), 64 wrong usage,
 130 interrupted.";
@@ -40,6 +41,8 @@ Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending (with --detaile
 pub enum Command {
     /// Plan the removal of all that the stack owns, ask, delete
     Destroy(DestroyArgs),
+    /// What a template gives with an inventory, as text; reads and changes nothing else
+    Render(RenderArgs),
     /// The reference of kinds and lookups: inputs, outputs, options
     Doc(DocArgs),
 }
@@ -112,6 +115,29 @@ pub struct StackArgs {
     /// Say more: also what is unchanged
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// A template: a file of `templates/`, by its path or as a playbook calls it
+    #[arg(value_name = "TEMPLATE")]
+    pub template: String,
+
+    /// The inventory, `inventory/NAME.toml`; the template has it as `env`
+    #[arg(short, long, value_name = "NAME")]
+    pub inventory: String,
+
+    /// Override an inventory value: --set network.zones='["a"]'
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// A variable of the template, as a playbook gives it: --var host=api.example.com
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    pub vars: Vec<String>,
+
+    /// A variable that is a secret of the inventory, shown as `(secret NAME)`: --secret-var token=argocd_token
+    #[arg(long = "secret-var", value_name = "NAME=SECRET")]
+    pub secret_vars: Vec<String>,
 }
 
 #[derive(Debug, Args)]

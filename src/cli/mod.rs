@@ -4,6 +4,7 @@ mod args;
 mod destroy;
 mod doc;
 mod record;
+mod render;
 mod run;
 mod session;
 mod signals;
@@ -37,6 +38,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     match cli.command {
         None => run::run(cli.run),
         Some(Command::Destroy(args)) => destroy::run(args),
+        Some(Command::Render(args)) => render::run(args),
         Some(Command::Doc(args)) => doc::run(args),
     }
 }

@@ -5,8 +5,10 @@ use crate::diagnostic::Diagnostic;
 use crate::resource::{Address, Declaration, Kind, Live, Map, Value};
 
 pub fn looked_at_secret(name: &str) -> Diagnostic {
-    Diagnostic::error(format!("the secret `{name}` cannot be looked at"))
-        .hint("pass it on as it is, or inside a text: a plan that depends on its value would show it")
+    Diagnostic::error(format!("the secret `{name}` cannot be looked at")).hint(
+        "pass it on as it is, or inside a text: a plan that depends on its value would show it; a Secret of \
+             Kubernetes takes it plain, in `stringData`",
+    )
 }
 
 pub fn unknown_kind(name: &str) -> Diagnostic {

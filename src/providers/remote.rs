@@ -49,13 +49,21 @@ fn digest(bytes: &[u8]) -> String {
 async fn get(url: &str) -> Result<Vec<u8>, Fault> {
     let fault = |class, what: String| Fault::new(class, what);
     let parsed = reqwest::Url::parse(url).map_err(|error| fault(Class::Invalid, format!("`{url}`: {error}")))?;
-    let near = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    if parsed.scheme() != "https" && !(parsed.scheme() == "http" && near) {
+    if !is_allowed(&parsed) {
         return Err(fault(Class::Invalid, format!("`{url}` is not https")).hint("give an https:// URL"));
     }
     tls::ready();
     let failed = |error: reqwest::Error| fault(Class::Other, format!("{url}: {}", innermost(&error)));
+    let redirects = reqwest::redirect::Policy::custom(|attempt| match attempt.url() {
+        url if !is_allowed(url) => {
+            let what = format!("it is redirected to {url}, which is not https");
+            attempt.error(what)
+        }
+        _ if attempt.previous().len() > 10 => attempt.error("it is redirected again and again"),
+        _ => attempt.follow(),
+    });
     let client = reqwest::Client::builder()
+        .redirect(redirects)
         .user_agent(concat!("runner/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_secs(60))
@@ -76,6 +84,12 @@ async fn get(url: &str) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
+/// Plain HTTP only as far as the machine itself.
+fn is_allowed(url: &reqwest::Url) -> bool {
+    let near = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    url.scheme() == "https" || (url.scheme() == "http" && near)
+}
+
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(cause) = last.source() {
@@ -93,3 +107,7 @@ fn keep(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::write(&draft, bytes)?;
     std::fs::rename(&draft, file)
 }
+
+#[cfg(test)]
+#[path = "remote_tests.rs"]
+mod tests;

@@ -23,6 +23,8 @@ pub struct Asked<'a> {
     pub inputs: &'a Map,
     /// The text it is about, wherever it came from; references may stand in it.
     pub text: &'a Value,
+    /// Whether a template gave the text: what looks like one in it is meant.
+    pub rendered: bool,
     /// The inputs of what has been declared so far.
     pub declared: &'a dyn Fn(&Address) -> Option<Map>,
 }

@@ -81,7 +81,8 @@ fn declare(world: &World, ctx: &NativeCallContext, compound: &Compound, argument
         None => return Ok(Dynamic::from_map(rhai::Map::new())),
     };
     let declared = |address: &Address| world.state().declarations.get(address).map(|one| one.inputs.clone());
-    let parts = match (compound.expand)(&Asked { inputs: &inputs, text: &text.value, declared: &declared }) {
+    let rendered = matches!(text.from, From::Template);
+    let parts = match (compound.expand)(&Asked { inputs: &inputs, text: &text.value, rendered, declared: &declared }) {
         Ok(parts) => parts,
         Err(flaws) => {
             for flaw in flaws {

@@ -9,7 +9,7 @@ use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 use super::lines::Lines;
 use super::value::{Deferred, Handle, is_unknown, to_dynamic, to_value};
 use super::{Files, Inventory, Print};
-use crate::diagnostic::{Diagnostic, Diagnostics, Site};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, Site};
 use crate::resource::schema::Mistake;
 use crate::resource::{Declarations, Kind, Map, Oracle, Reference, Sight, Stop, Type, Value};
 
@@ -213,8 +213,12 @@ impl World {
         site: Option<Site>,
     ) -> Outcome<HashMap<Reference, Value>> {
         let known = self.see_all(references, position);
-        if let (Some(site), Some(End::Stop(stop))) = (site, &mut self.state().end) {
-            stop.site = site;
+        match (site, &mut self.state().end) {
+            (Some(site), Some(End::Stop(stop))) => stop.site = site,
+            (Some(site), Some(End::Failed(diagnostic))) => {
+                diagnostic.places.insert(0, Place { site, label: "looked at here".into() });
+            }
+            _ => {}
         }
         known
     }

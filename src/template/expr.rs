@@ -18,6 +18,10 @@ pub(super) enum Guard {
     Index,
     /// Not at all: it becomes part of a text.
     Text,
+    /// Not at all if it is text: its characters are passed on, those known and those not.
+    Carry,
+    /// Not at all, unless even its shape is unknown.
+    Data,
 }
 
 impl Guard {
@@ -28,6 +32,8 @@ impl Guard {
             Guard::Exists => "__exists",
             Guard::Index => "__index",
             Guard::Text => "__text",
+            Guard::Carry => "__carry",
+            Guard::Data => "__data",
         }
     }
 }
@@ -175,6 +181,8 @@ impl<'a> Writer<'a> {
             ("default" | "d", [] | [CallArg::Pos(_)]) => (Guard::Exists, true, filter.name),
             // Our own: it makes text of each item.
             ("join", [] | [CallArg::Pos(_)]) => (Guard::Walk, true, "__join"),
+            ("indent", _) | ("quote", []) => (Guard::Carry, false, filter.name),
+            ("to_yaml", []) => (Guard::Data, false, filter.name),
             _ => (Guard::See, false, filter.name),
         };
         match &filter.expr {
@@ -182,7 +190,8 @@ impl<'a> Writer<'a> {
             // The first of `{% filter upper %}`: what it gets is the text of the block.
             None => {
                 let (line, column) = start(whole);
-                self.put(&format!("{}({line}, {column})", Guard::See.filter()));
+                let guard = if matches!(guard, Guard::Carry | Guard::Data) { guard } else { Guard::See };
+                self.put(&format!("{}({line}, {column})", guard.filter()));
             }
         }
         self.put("|");

@@ -13,6 +13,7 @@ use minijinja::machinery::{Span, parse};
 use minijinja::syntax::SyntaxConfig;
 
 use super::expr::Guard;
+use super::trace::Marks;
 use super::tree::Names;
 
 /// The syntax authors write.
@@ -31,15 +32,16 @@ pub fn ours() -> SyntaxConfig {
         .expect("the delimiters differ from each other")
 }
 
-/// The template with its guards.
-pub fn guard(source: &str, name: &str) -> Result<String, Error> {
+/// The template with its guards; with marks that tell where its lines come from, if there is a file to name in them.
+pub fn guard(source: &str, name: &str, trace: Option<(&Marks, &str)>) -> Result<String, Error> {
     let template = parse(source, name, authors())?;
     let mut names = Names::default();
     names.stmt(&template);
     let macros = names.macros.difference(&names.others).copied().collect();
     let modules =
         names.modules.difference(&names.others).filter(|name| !names.macros.contains(*name)).copied().collect();
-    let mut writer = Writer { out: String::with_capacity(source.len() * 2), line: 1, macros, modules };
+    let mut writer =
+        Writer { out: String::with_capacity(source.len() * 2), line: 1, macros, modules, trace, captured: 0 };
     writer.stmt(&template);
     Ok(writer.out)
 }
@@ -50,6 +52,9 @@ pub(super) struct Writer<'a> {
     line: usize,
     pub(super) macros: BTreeSet<&'a str>,
     pub(super) modules: BTreeSet<&'a str>,
+    trace: Option<(&'a Marks, &'a str)>,
+    /// How many blocks are open whose text the template gets hold of.
+    captured: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -86,6 +91,25 @@ impl<'a> Writer<'a> {
         stmts.iter().for_each(|stmt| self.stmt(stmt));
     }
 
+    fn comes_from(&mut self, line: usize) {
+        if let Some((marks, file)) = self.trace.filter(|(marks, _)| self.captured == 0 || !marks.outside_only) {
+            self.put(&marks.mark(file, line));
+        }
+    }
+
+    fn raw(&mut self, text: &str, line: usize) {
+        for (index, part) in text.split_inclusive('\n').enumerate() {
+            self.comes_from(line + index);
+            self.put(part);
+        }
+    }
+
+    fn captured(&mut self, stmts: &[Stmt<'a>], close: &str) {
+        self.captured += 1;
+        self.body(stmts, close);
+        self.captured -= 1;
+    }
+
     fn body(&mut self, stmts: &[Stmt<'a>], close: &str) {
         self.end();
         self.all(stmts);
@@ -101,9 +125,10 @@ impl<'a> Writer<'a> {
                     self.down(raw.span());
                     self.put("#\u{f8f2}");
                 }
-                self.put(raw.raw);
+                self.raw(raw.raw, raw.span().start_line.into());
             }
             Stmt::EmitExpr(emit) => {
+                self.comes_from(emit.span().start_line.into());
                 self.put("\u{f8f2}{ ");
                 self.down(emit.span());
                 self.expr(&emit.expr);
@@ -165,7 +190,7 @@ impl<'a> Writer<'a> {
                     self.put(" | ");
                     self.expr(filter);
                 }
-                self.body(&s.body, "endset");
+                self.captured(&s.body, "endset");
             }
             Stmt::AutoEscape(a) => {
                 self.tag(a.span(), "autoescape");
@@ -175,7 +200,7 @@ impl<'a> Writer<'a> {
             Stmt::FilterBlock(f) => {
                 self.tag(f.span(), "filter");
                 self.expr(&f.filter);
-                self.body(&f.body, "endfilter");
+                self.captured(&f.body, "endfilter");
             }
             other => self.across(other),
         }
@@ -188,7 +213,10 @@ impl<'a> Writer<'a> {
                 self.tag(b.span(), "block");
                 self.put(b.name);
                 self.put(if b.required { " required" } else { "" });
+                // A required block may hold nothing, marks included.
+                let trace = if b.required { self.trace.take() } else { None };
                 self.body(&b.body, "endblock");
+                self.trace = self.trace.or(trace);
             }
             Stmt::Extends(e) => {
                 self.tag(e.span(), "extends");
@@ -226,14 +254,14 @@ impl<'a> Writer<'a> {
                 self.tag(m.span(), "macro");
                 self.put(m.name);
                 self.parameters(m);
-                self.body(&m.body, "endmacro");
+                self.captured(&m.body, "endmacro");
             }
             Stmt::CallBlock(c) => {
                 self.tag(c.span(), "call");
                 self.parameters(&c.macro_decl);
                 self.put(" ");
                 self.call(&c.call);
-                self.body(&c.macro_decl.body, "endcall");
+                self.captured(&c.macro_decl.body, "endcall");
             }
             Stmt::Do(d) => {
                 self.tag(d.span(), "do");

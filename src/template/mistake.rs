@@ -40,9 +40,9 @@ pub fn diagnostic(error: &Error, templates: &Templates, name: &str, vars: &Map) 
 fn known(kind: ErrorKind) -> std::str::SplitWhitespace<'static> {
     let names = match kind {
         ErrorKind::UnknownFilter => {
-            "abs attr batch bool capitalize chain count default dictsort escape first float format groupby indent int \
-             items join last length lines list lower map max min pprint reject rejectattr replace reverse round safe \
-             select selectattr slice sort split string sum title to_json trim unique upper zip"
+            "abs attr b64decode b64encode batch bool capitalize chain count default dictsort escape first float format groupby indent int \
+             items join last length lines list lower map max min pprint quote reject rejectattr replace reverse round \
+             safe select selectattr sha256 slice sort split string sum title to_json to_yaml trim unique upper zip"
         }
         _ => {
             "boolean defined divisibleby endingwith eq even false float ge gt in integer iterable le lower lt mapping ne \

@@ -128,7 +128,8 @@ const OPERANDS: [&str; 8] = ["x", "m.v", "xs", "m", "c", "[c, 1]", "deep", "t"];
 
 const FILTERS: &str = "safe escape e lower upper title capitalize replace length count dictsort items reverse trim join \
     split lines default d round abs int float attr first last min max sort list string bool batch slice sum indent \
-    select reject selectattr rejectattr map groupby unique chain zip pprint format to_json";
+    select reject selectattr rejectattr map groupby unique chain zip pprint format to_json to_yaml quote \
+    b64encode b64decode sha256";
 
 const TESTS: &str = "undefined defined none safe escaped boolean odd even divisibleby number integer int float string \
     sequence iterable mapping startingwith endingwith lower upper sameas eq equalto == ne != lt lessthan < le <= gt \
@@ -318,7 +319,8 @@ fn the_guards_change_nothing_where_all_is_known() {
     let mut compared = 0;
     for template in uses() {
         // Which filters of ours are missing there, and HTML, are not the question.
-        if template.contains("autoescape") || template.contains("to_json") {
+        let ours = ["to_json", "to_yaml", "quote", "b64", "sha256"];
+        if template.contains("autoescape") || ours.iter().any(|filter| template.contains(filter)) {
             continue;
         }
         let text = around(&template);
@@ -440,4 +442,103 @@ fn values_are_written_as_they_stand_in_a_text() {
     );
     assert_eq!(text("a {% raw %}{{ x }}{% endraw %} <b>\n", &vars), "a {{ x }} <b>\n");
     assert_eq!(text("a\n  {%- if b %} b{% endif -%}  \nc", &vars), "a bc");
+}
+
+#[test]
+fn filters_for_manifests_write_what_they_are_given() {
+    let vars = vars(json!({
+        "m": { "b": 1, "a": { "x": ["y", { "k": true, "name": "no" }, [1, "z"]] }, "1": null, "e": {}, "f": 1.5 },
+        "lines": "one\n\n  two\n", "say": "a \"b\" \\ c\u{7f}", "port": 8080, "files": { "conf": "a\nb\n", "b": "a\nb" },
+    }));
+    for (template, expected) in [
+        (
+            "{{ m | to_yaml }}",
+            "\"1\": null\na:\n  x:\n  - \"y\"\n  - k: true\n    name: \"no\"\n  - [1,\"z\"]\nb: 1\ne: {}\nf: 1.5",
+        ),
+        ("data:\n  {{ files | to_yaml | indent(2) }}\n", "data:\n  b: |-\n    a\n    b\n  conf: |\n    a\n    b\n"),
+        ("{{ [] | to_yaml }} {{ {} | to_yaml }} {{ none | to_yaml }} {{ 'a' | to_yaml }}", "[] {} null \"a\""),
+        ("{{ say | quote }} {{ port | quote }} {{ true | quote }}", r#""a \"b\" \\ c\u007f" "8080" "true""#),
+        ("  {{ lines | indent(2) }}", "  one\n\n    two"),
+        ("{{ lines | indent(width=2, first=true, blank=true) }}", "  one\n  \n    two"),
+        (
+            "{{ 'hello' | b64encode }} {{ 'aGVs\nbG8=\n' | b64decode }} {{ 8080 | b64encode }}",
+            "aGVsbG8= hello ODA4MA==",
+        ),
+        ("{{ 'abc' | sha256 }}", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        ("{% filter quote %}a\nb{% endfilter %}", r#""a\nb""#),
+    ] {
+        assert_eq!(text(template, &vars), expected, "{template}");
+    }
+    for (template, what) in [
+        ("{{ 'a!' | b64decode }}", "not base64"),
+        ("{{ '/w==' | b64decode }}", "not text"),
+        ("{{ m | b64encode }}", "takes a text"),
+        ("{{ nosuch | to_yaml }}", "`nosuch` is not defined"),
+        ("{{ nosuch | quote }}", "`nosuch` is not defined"),
+        ("{{ nosuch | sha256 }}", "`nosuch` is not defined"),
+    ] {
+        let told = render(template, &vars).unwrap_err();
+        assert!(told[0].summary.contains(what), "{template}: {told:?}");
+        assert_eq!(told[0].places[0].site.line, 1, "{template}");
+    }
+}
+
+/// What is known of a text is treated as such; what is not stands where it stood.
+#[test]
+fn references_are_carried_through_indent_quote_and_to_yaml() {
+    let mixed = Value::text(vec!["a \"b\"\n".into(), id(), " c".into()]);
+    let secret = Value::Reference(Reference::secret("db"));
+    let vars = vars(json!({ "x": id(), "t": mixed, "m": { "k": id(), "l": [id(), { "t": mixed }] }, "s": secret }));
+    let x = "${aws::vpc.main.id}";
+    for (template, expected) in [
+        ("{{ t | indent(2) }}", format!("a \"b\"\n  {x} c")),
+        ("{{ t | quote }}", format!(r#""a \"b\"\n{x} c""#)),
+        ("{{ x | quote }}", format!("\"{x}\"")),
+        ("{% set y %}{{ t }}{% endset %}{{ y | quote }}", format!(r#""a \"b\"\n{x} c""#)),
+        ("{{ s | quote }} {{ s | to_yaml }}", "\"${secret db}\" \"${secret db}\"".into()),
+        ("{{ m | to_yaml }}", format!("k: \"{x}\"\nl:\n- \"{x}\"\n- t: |-\n    a \"b\"\n    {x} c")),
+        ("a:\n  {{ m.l | to_yaml | indent(2) }}", format!("a:\n  - \"{x}\"\n  - t: |-\n      a \"b\"\n      {x} c")),
+    ] {
+        assert_eq!(text(template, &vars), expected, "{template}");
+    }
+    for template in
+        ["{{ x | to_yaml }}", "{{ x | sha256 }}", "{{ s | b64encode }}", "{{ s | b64decode }}", "{{ 'a' | indent(x) }}"]
+    {
+        assert!(matches!(render(template, &vars), Ok(Rendered::Sees { .. })), "{template}");
+    }
+}
+
+#[test]
+fn each_line_is_traced_to_the_template_it_comes_from() {
+    let fixture = with(&[
+        (
+            "t",
+            "{# a\n   comment #}\n{% import 'mac' as mac %}\nkind: App\n{% for i in xs %}\n- {{ i }}\n  more: {{ lines }}\n\
+             {%- endfor %}\n{% include 'inc' -%}\n\n\nlast: {{ mac.show(1) }}\n{{ mac.show(x) }}\n{{ lines | indent(2) }}\nend\n",
+        ),
+        ("inc", "in: 1\n{% if x %}\n  in: {{ x }}\n{% endif %}\n"),
+        ("mac", "{% macro show(v) %}\nshown: [{{ v }}]\n{% endmacro %}"),
+        ("sees", "a\n{% set y %}b\n{% endset %}{% if y == 'b\\n' %}c\n{% else %}d\n{% endif %}{{ y }}e\n"),
+        ("odd", "a\n{% set y %}b{% endset %}{% for c in y %}{{ c }}\n{% endfor %}"),
+        ("base", "head\n{% block b %}no{% endblock %}\ntail\n"),
+        ("child", "{% extends 'base' %}\n{% block b %}\nyes\n{% endblock %}\n"),
+    ]);
+    let vars = vars(json!({ "xs": ["p", "q"], "lines": "one\ntwo", "x": "y" }));
+    let trace = |name: &str| {
+        let Ok(Rendered::Text(text)) = fixture.templates.render(name, &vars) else { panic!("{name}") };
+        let sites = fixture.templates.trace(name, &vars);
+        let (root, text) = (fixture.templates.root.display().to_string() + "/", text.to_string());
+        assert!(sites.len() >= text.lines().count(), "{name}: {sites:?}");
+        let told = text.lines().zip(sites).filter(|(line, _)| !line.trim().is_empty());
+        told.map(|(line, site)| format!("{}:{} {line}\n", site.file.replace(&root, ""), site.line)).collect::<String>()
+    };
+    assert_eq!(
+        trace("t"),
+        "t:4 kind: App\nt:6 - p\nt:7   more: one\nt:7 two\nt:6 - q\nt:7   more: one\nt:7 two\n\
+         inc:1 in: 1\ninc:3   in: y\nt:12 last: \nmac:2 shown: [1]\nmac:2 shown: [y]\nt:14 one\nt:14   two\nt:15 end\n"
+    );
+    assert_eq!(trace("sees"), "sees:1 a\nsees:3 c\nsees:5 b\nsees:5 e\n");
+    assert_eq!(trace("odd"), "odd:1 a\nodd:2 b\n");
+    assert_eq!(trace("child"), "base:1 head\nchild:3 yes\nbase:3 tail\n");
+    assert_eq!(fixture.templates.trace("nosuch", &vars), []);
 }

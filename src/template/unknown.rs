@@ -57,7 +57,16 @@ impl Run {
         passed
     }
 
+    /// A value that is not known as it is written: marks in the place of its references.
     fn mark(&self, value: &Value) -> String {
+        match value {
+            Value::Text(parts) => parts.iter().map(|part| self.mark(part)).collect(),
+            Value::Reference(_) => self.mark_one(value),
+            known => known.to_string(),
+        }
+    }
+
+    fn mark_one(&self, value: &Value) -> String {
         let mut trace = self.0.lock().expect("no holder panics");
         let index = trace.marks.iter().position(|mark| mark == value).unwrap_or(trace.marks.len());
         if index == trace.marks.len() {
@@ -241,7 +250,22 @@ pub fn register(environment: &mut Environment, run: &Arc<Run>) {
             value.try_iter()?.map(|item| text(&theirs, state, &item, 0, 0)).collect();
         Ok::<String, Error>(items?.join(&joiner))
     });
-    environment.add_filter("to_json", |value: Any| serde_json::Value::from(&known(&value)).to_string());
+    let theirs = run.clone();
+    environment.add_filter("__carry", move |state: &State, value: Any, line: u32, column: u32| match unknown(&value) {
+        Some(unknown) => Ok(Any::from(theirs.mark(&unknown.value))),
+        None if value.as_str().is_some() => Ok(value),
+        None => guard(&theirs, state, value, DEPTH, line, column),
+    });
+    let theirs = run.clone();
+    environment.add_filter("__data", move |state: &State, value: Any, line: u32, column: u32| {
+        // Nobody knows whether it will be a text or a map of many lines; a secret is a text.
+        let shapeless = match unknown(&value).map(|unknown| &unknown.value) {
+            Some(Value::Reference(reference)) => reference.secret_name().is_none(),
+            _ => false,
+        };
+        if shapeless { guard(&theirs, state, value, 0, line, column) } else { Ok(value) }
+    });
+    super::filters::register(environment, run);
     let theirs = run.clone();
     environment.set_formatter(move |out, state, value| {
         out.write_str(&text(&theirs, state, value, 0, 0)?).map_err(Error::from)
@@ -268,8 +292,31 @@ pub fn text(run: &Run, state: &State, value: &Any, line: u32, column: u32) -> Re
     }
 }
 
+/// A value in our own words, with marks in the place of references.
+pub fn spelled(run: &Run, state: &State, value: &Any) -> Result<Value, Error> {
+    if let Some(unknown) = unknown(value) {
+        return Ok(run.mark(&unknown.value).into());
+    }
+    match value.kind() {
+        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
+        ValueKind::Seq | ValueKind::Iterable => {
+            let items = value.try_iter()?.map(|item| spelled(run, state, &item));
+            items.collect::<Result<Vec<_>, Error>>().map(Value::List)
+        }
+        ValueKind::Map => {
+            let entry = |key: Any| {
+                let key = guard(run, state, key, DEPTH, 0, 0)?;
+                let value = value.get_item(&key)?;
+                Ok::<_, Error>((key.to_string(), spelled(run, state, &value)?))
+            };
+            value.try_iter()?.map(entry).collect::<Result<Map, Error>>().map(Value::Map)
+        }
+        _ => Ok(known(value)),
+    }
+}
+
 /// A value in our own words; only for what holds no unknown.
-fn known(value: &Any) -> Value {
+pub fn known(value: &Any) -> Value {
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => Value::Null,
         ValueKind::Bool => Value::Bool(value.is_true()),

@@ -6,6 +6,7 @@ mod aws_client;
 mod cli;
 mod cli_aws;
 mod cli_platform;
+mod cli_render;
 mod control_plane;
 mod docs;
 mod engine;

@@ -44,6 +44,12 @@ fn expand(asked: &Asked) -> Result<Vec<Part>, Vec<Flaw>> {
     let cluster = the_cluster(asked)?;
     let prefix = cluster.1.get("address_prefix").and_then(Value::as_str);
     let mut objects = manifest::objects(asked.text, asked.inputs.get("namespace")).map_err(flaws)?;
+    if !asked.rendered {
+        let left = manifest::left_over(&objects, asked.text);
+        if !left.is_empty() {
+            return Err(flaws(left));
+        }
+    }
     for patch in patches(asked)? {
         lay_over(&mut objects, &patch)?;
     }

@@ -184,6 +184,56 @@ fn no_page(text: &str) -> Result<(), Vec<Wrong>> {
     Ok(())
 }
 
+/// `{{ env.host }}` in objects of a text that no template gave. Objects whose readers have templates of their own are
+/// not asked: of kinds that Kubernetes does not know, ConfigMaps, Secrets, definitions, and annotations.
+pub fn left_over(objects: &[Object], text: &Value) -> Vec<Wrong> {
+    let text = text.to_string();
+    let mut wrong = vec![];
+    for object in objects {
+        let group = group(&object.api_version);
+        let own = group.is_empty() || !group.contains('.') || group.ends_with(".k8s.io");
+        if !own || matches!(object.kind.as_str(), "ConfigMap" | "Secret" | "CustomResourceDefinition") {
+            continue;
+        }
+        for place in held(&object.value) {
+            let lines = text.lines().enumerate().skip(object.line.saturating_sub(1));
+            let line = lines.into_iter().find(|(_, line)| line.contains(&place)).map_or(object.line, |(at, _)| at + 1);
+            let left = Wrong::new(line, format!("{} `{}` holds `{place}`", object.kind, object.name));
+            wrong.push(left.hint("it looks like a template that was not rendered: use `template()` to render it"));
+        }
+    }
+    wrong
+}
+
+/// Every `{{ name.of.a.value }}` in an object, as it stands there. What Go's templates have begins with a dot, a `$` or a
+/// word of theirs before a blank.
+fn held(value: &Value) -> Vec<String> {
+    let mut found = vec![];
+    let mut look = |text: &str| {
+        let mut rest = text;
+        while let Some((_, after)) = rest.split_once("{{") {
+            let Some((inside, next)) = after.split_once("}}") else { break };
+            let path = inside.split('|').next().unwrap_or_default().trim().trim_start_matches('-').trim();
+            let named = path.starts_with(|first: char| first.is_alphabetic() || first == '_');
+            let theirs = matches!(path, "end" | "else" | "break" | "continue");
+            if named && !theirs && path.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']')) {
+                found.push(format!("{{{{{inside}}}}}"));
+            }
+            rest = next;
+        }
+    };
+    let Some(map) = value.as_map() else { return found };
+    for (key, value) in map {
+        match (key.as_str(), value) {
+            ("metadata", Value::Map(metadata)) => {
+                metadata.iter().filter(|(key, _)| *key != "annotations").for_each(|(_, value)| value.strings(&mut look))
+            }
+            (_, value) => value.strings(&mut look),
+        }
+    }
+    found
+}
+
 fn default_keys(text: &str) -> Vec<Wrong> {
     let coded = DEFAULT_KEYS.map(|key| BASE64.encode(key));
     let known =
@@ -233,10 +283,11 @@ fn unreadable(mistake: yaml::Mistake, first: usize, document: &str) -> Wrong {
 /// A `List` as what is in it.
 fn unfold(value: Value, line: usize, found: &mut Vec<(usize, Value)>) {
     match value {
-        Value::Map(mut map) if map.get("kind").and_then(Value::as_str) == Some("List") => match map.remove("items") {
-            Some(Value::List(items)) => items.into_iter().for_each(|item| unfold(item, line, found)),
-            _ => {}
-        },
+        Value::Map(mut map) if map.get("kind").and_then(Value::as_str) == Some("List") => {
+            if let Some(Value::List(items)) = map.remove("items") {
+                items.into_iter().for_each(|item| unfold(item, line, found));
+            }
+        }
         other => found.push((line, other)),
     }
 }
