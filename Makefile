@@ -1,7 +1,7 @@
 # What the suites need is installed into a cache once ($RUNNER_TEST_CACHE, or ~/.cache/runner); they start their servers
 # themselves, on free ports, and stop them.
 
-.PHONY: test check docs
+.PHONY: test test-upstream check docs
 
 test:
 	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
@@ -14,3 +14,9 @@ check:
 # The reference is generated from the kinds; a test compares.
 docs:
 	cargo run --quiet -- doc --markdown > docs/reference.md
+
+# The platform with Argo CD's own manifest, from the web or from runner's cache, in place of the one that stands in for it.
+test-upstream:
+	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
+	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
+	RUNNER_UPSTREAM=1 cargo test --test it cli_platform

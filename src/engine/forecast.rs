@@ -15,12 +15,8 @@ use super::refusals::{self, looked_at_secret, unknown_kind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::declaration::{self, ADOPT_IF_THERE};
 use crate::resource::{
-    Address, Declaration, Declarations, Kind, Live, Map, Oracle, Owner, Previewed, Reference, Select, Sight, Status,
-    Value,
+    Address, Declaration, Declarations, Kind, Live, Map, Oracle, Previewed, Reference, Select, Sight, Status, Value,
 };
-
-/// The resource that a declaration stands for, and what is to be said of how it was found.
-type Found = (Option<Arc<Live>>, Option<Reason>);
 
 /// What one has to know to tell a change.
 pub(super) struct Prepared {
@@ -255,99 +251,6 @@ impl Forecast {
         self.changes.lock().expect("no holder panics").get(address).cloned()
     }
 
-    /// The resource a declaration stands for: the one with its address, its former name, or the one to adopt.
-    fn find_live(
-        &self,
-        declarations: &Declarations,
-        declaration: &Declaration,
-        kind: &Kind,
-        inputs: &Map,
-    ) -> Result<Found, Box<Diagnostic>> {
-        let region = &declaration.options.region;
-        let owned =
-            self.world.seen(kind, region, &Select::Owned { stack: self.world.stack.clone() }).unwrap_or_default();
-        if let Some(live) = only_one(&owned, &declaration.address, declaration)? {
-            return Ok((Some(live), None));
-        }
-        if let Some(old) = &declaration.options.was {
-            let from = Address::new(kind.name.clone(), old.as_str());
-            if declarations.get(&from).is_none()
-                && let Some(live) = only_one(&owned, &from, declaration)?
-            {
-                return Ok((Some(live), Some(Reason::Renamed { from })));
-            }
-        }
-        if let Some(id) = declaration.options.adopt.as_ref().filter(|id| *id != ADOPT_IF_THERE) {
-            let live = self.to_adopt(kind, declaration, id)?;
-            return Ok((Some(live), Some(Reason::Adopted { id: id.clone() })));
-        }
-        self.found_by_name(kind, declaration, inputs)
-    }
-
-    fn to_adopt(&self, kind: &Kind, declaration: &Declaration, id: &str) -> Result<Arc<Live>, Box<Diagnostic>> {
-        let select = Select::Ids(BTreeSet::from([id.to_owned()]));
-        let found = self.world.seen(kind, &declaration.options.region, &select).unwrap_or_default();
-        let refuse = |summary: String, hint: &str| {
-            Box::new(Diagnostic::error(summary).at(&declaration.site, "declared here").hint(hint))
-        };
-        let Some(live) = found.all.first() else {
-            return Err(refuse(
-                format!("cannot adopt `{id}` as {}: there is no such {}", declaration.address, kind.name),
-                "check the id, the region and the account",
-            ));
-        };
-        match &live.owner {
-            Some(owner) if owner.stack != self.world.stack => Err(refuse(
-                format!(
-                    "cannot adopt `{id}` as {}: stack `{}` owns it as {}",
-                    declaration.address, owner.stack, owner.address
-                ),
-                "remove it from that stack's playbook first, or refer to it instead of adopting it",
-            )),
-            _ => Ok(live.clone()),
-        }
-    }
-
-    /// A resource with the natural name of one that we would create, and not ours, is a conflict; never taken over.
-    /// One that is ours was only left out of the listing by tags, which may lag behind.
-    fn found_by_name(&self, kind: &Kind, declaration: &Declaration, inputs: &Map) -> Result<Found, Box<Diagnostic>> {
-        let Some(name) = kind.nature.natural_key.first().and_then(|field| inputs.get(*field)?.as_str()) else {
-            return Ok((None, None));
-        };
-        let Some(listing) = self.seen_by_name(kind, &declaration.options.region, name) else { return Ok((None, None)) };
-        let same = |live: &&Arc<Live>| {
-            kind.nature.natural_key.iter().all(|field| match inputs.get(*field) {
-                Some(wanted) => live.inputs.get(*field) == Some(wanted),
-                None => true,
-            })
-        };
-        let Some(taken) = listing.all.iter().find(same) else { return Ok((None, None)) };
-        let ours =
-            |owner: &Owner| owner.stack == self.world.stack && owner.address == declaration.address && !owner.deposed;
-        if taken.owner.as_ref().is_some_and(ours) {
-            return Ok((Some(taken.clone()), None));
-        }
-        if taken.owner.is_none() && declaration.options.adopt.as_deref() == Some(ADOPT_IF_THERE) {
-            return Ok((Some(taken.clone()), Some(Reason::Adopted { id: taken.id.clone() })));
-        }
-        let (owner, hint) = match &taken.owner {
-            Some(Owner { stack, address, .. }) => (
-                format!("stack `{stack}` owns it as {address}"),
-                "give this one another name; if it was renamed, say so with the option `was`".to_owned(),
-            ),
-            None => (
-                format!("not owned by stack `{}`", self.world.stack),
-                format!("adopt it with the option `adopt: \"{}\"`, or give this one another name", taken.id),
-            ),
-        };
-        let taken = Diagnostic::error(format!("{}: `{name}` exists, {owner}", declaration.address));
-        Err(Box::new(taken.at(&declaration.site, "declared here").hint(hint)))
-    }
-
-    fn seen_by_name(&self, kind: &Kind, region: &Option<String>, name: &str) -> Option<Arc<Listing>> {
-        self.world.seen_where(kind, region, |select| matches!(select, Select::Named(names) if names.contains(name)))
-    }
-
     /// `--phase`: what is outside the chosen phases must exist already where something inside needs it.
     fn refuse_missing_outsiders(&self, declarations: &Declarations, change: &Change) -> Result<(), Box<Diagnostic>> {
         let missing = |address: &&Address| {
@@ -478,29 +381,4 @@ fn decide(kind: &Kind, live: &Live, action: Action, reason: Option<&Reason>) -> 
 
 fn remembers(live: &Live, declaration: &Declaration) -> bool {
     live.owner.as_ref().is_some_and(|owner| owner.protect) == declaration.options.protect
-}
-
-fn only_one(
-    listing: &Listing,
-    address: &Address,
-    declaration: &Declaration,
-) -> Result<Option<Arc<Live>>, Box<Diagnostic>> {
-    match listing.at(address).as_slice() {
-        [] => Ok(None),
-        [live] => Ok(Some((*live).clone())),
-        several => {
-            let ids: Vec<&str> = several.iter().map(|live| live.id.as_str()).collect();
-            Err(Box::new(
-                Diagnostic::error(format!(
-                    "{} resources carry the address {address}: {}",
-                    several.len(),
-                    ids.join(", ")
-                ))
-                .at(&declaration.site, "declared here")
-                .hint(
-                    "find out which one is in use, then remove the tag `runner:address` from the others or delete them",
-                ),
-            ))
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod diff;
+mod finding;
 pub mod forecast;
 mod gates;
 pub mod graph;
