@@ -9,6 +9,9 @@ use super::unknowns::{all_set, known};
 use super::{MANAGER, diff, fields, id_of, kinds, objects};
 use crate::resource::{Class, Difference, Fault, Live, Preview, Previewed, Value};
 
+/// How often an object is looked at that others keep changing meanwhile.
+const LOOKS: usize = 5;
+
 /// What would be made where nobody can be asked.
 pub fn of_nothing(request: &Preview, why: &str) -> Previewed {
     Previewed { differences: made(request), unchecked: Some(why.to_owned()), ..Previewed::default() }
@@ -116,7 +119,7 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
         None => reread(cluster, &id, &version).await?,
     };
     // What is live may move between the two looks; then it is looked at once more.
-    for last in [false, true] {
+    for last in (1..=LOOKS).map(|look| look == LOOKS) {
         let told = known(&manifest, Some(&whole));
         let wanted = Wanted::new(&request.owner, &id, told.object, cluster)?;
         let asked = dry_run(cluster, &id, &wanted.object, &whole, force).await;
@@ -132,9 +135,15 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
             Err(Refused::Fault(fault)) => return Err(fault),
         };
         let mut result = result;
-        if moved(&whole, &result) && !last {
+        if moved(&whole, &result) {
             whole = reread(cluster, &id, &version).await?;
-            continue;
+            // If it has stayed as it was at the dry run, this is what that was made from.
+            if moved(&whole, &result) && !last {
+                continue;
+            }
+            if moved(&whole, &result) {
+                notes.push("it keeps changing: what others change meanwhile may stand here too".to_owned());
+            }
         }
         if let Some(client_side) = fields::is_client_side(&whole) {
             drop_client_sides(&whole, &wanted.object, &mut result);

@@ -183,14 +183,14 @@ fn what_does_not_fit_the_schema_is_told_by_the_plan_and_never_tried_again() {
     let said = stack.run("--dry-run").code(1);
     for told in [
         "k8s::Deployment.NS/web",
-        "imagee",
+        "`spec.template.spec.containers[web].imagee`: field not declared in schema",
         "is the field misspelt",
         "k8s::Service.NS/web",
         "port=80",
         "k8s::ConfigMap.NS/flags",
-        "data.debug",
+        "`data.debug`: expected string, got `true`",
         "k8s::Deployment.NS/twice",
-        "containerPort=80",
+        "`spec.template.spec.containers[twice].ports`: duplicate entries for key [containerPort=80",
         "templates/app.yaml:5",
     ] {
         stack.says(&said.err, told);
@@ -365,9 +365,9 @@ fn what_nobody_should_send_is_refused_before_anything_is_asked() {
     let copied = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n  managedFields: []\n";
     let stack = stack(&[twice, copied].concat());
     let said = stack.run("--dry-run").code(1);
-    stack.says(&said.err, "ConfigMap `a` is there twice: in line 1 and in line 4");
+    stack.says(&said.err, "ConfigMap `a` is there twice: in line 1 and in line 5");
     stack.says(&said.err, "which only the cluster sets");
-    stack.says(&said.err, "templates/app.yaml:8");
+    stack.says(&said.err, "templates/app.yaml:9");
 
     // And by two manifests.
     let two = "k8s::manifest(\"more\", #{ cluster: cluster, file: \"app.yaml\", namespace: \"NS\" });";

@@ -6,6 +6,7 @@ use http::Method;
 use serde_json::json;
 
 use super::Stack;
+use crate::moto::Account;
 
 const MANIFEST: &str = r#"k8s::manifest("app", #{ cluster: cluster, file: "app.yaml", namespace: "NS" });"#;
 const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: { name: NS }\n---\n";
@@ -118,7 +119,7 @@ fn what_others_added_is_a_note_and_no_change() {
         "1 to update",
     ]);
     assert!(!plan.contains("~ spec.replicas") && !plan.contains("- metadata.labels"), "{plan}");
-    let json = stack.run("--dry-run --output json").code(0).out;
+    let json = stack.run("--dry-run --format json").code(0).out;
     stack.says(&json, "kubectl-edit also set metadata.labels.team");
     stack.run("--yes").code(0);
     let live = stack.get(DEPLOYMENT);
@@ -144,7 +145,7 @@ fn an_object_that_moves_while_it_is_looked_at_is_no_change() {
         });
         let plans: Vec<_> = (0..3).map(|_| stack.run("--dry-run --detailed-exitcode")).collect();
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(busy.join().unwrap() > 20);
+        assert!(busy.join().unwrap() > 5);
         for said in plans {
             let said = said.code(0);
             assert!(said.out.contains("Nothing to do"), "{}", said.out);
@@ -169,13 +170,13 @@ fn secrets_are_shown_nowhere() {
         said
     };
     check("--dry-run", 0);
-    check("--dry-run --output json -vv", 0);
+    check("--dry-run --format json -vv", 0);
     check("--yes -vv", 0);
     stack.edit("templates/app.yaml", "hushhush-1", "hushhush-3");
     let plan = check("--dry-run", 0);
     stack.says(&plan.out, "data.password");
-    check("--dry-run --output json", 0);
-    check("--yes --output json -vv", 0);
+    check("--dry-run --format json", 0);
+    check("--yes --format json -vv", 0);
     // Made anew, refused, not understood: none of them quotes it.
     stack.edit("templates/app.yaml", "metadata: { name: keys }", "metadata: { name: keys }\ntype: example.com/other");
     check("--dry-run", 0);
@@ -319,6 +320,10 @@ fn a_plan_of_many_objects_costs_a_listing_for_each_kind_and_a_question_for_each_
     expected.insert("get /api".into(), 1);
     expected.insert("get /apis".into(), 1);
     assert_eq!(calls, expected);
+    let asked: Vec<_> = stack.plane.requests(since).into_iter().filter(|r| r.user == user && r.dry_run).collect();
+    let at_a_time =
+        asked.iter().map(|one| asked.iter().filter(|other| other.from <= one.from && one.from < other.to).count());
+    assert!(matches!(at_a_time.max(), Some(2..=16)), "many, and not all, at a time");
     stack.destroy().code(0);
 }
 
@@ -388,4 +393,41 @@ fn a_manifest_has_one_source() {
         stack.says(&said.err, told);
         stack.says(&said.err, "playbooks/main.rhai:2");
     }
+}
+
+#[test]
+fn what_is_known_only_after_the_apply_is_carried_into_objects() {
+    let account = Account::new();
+    let playbook = r#"
+let vpc = aws::vpc("main", #{ cidr_block: "10.0.0.0/16" });
+k8s::manifest("app", #{ cluster: cluster, yaml: template("app.yaml", #{ vpc: vpc.id }), namespace: "NS" });
+"#;
+    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: settings }\ndata:\n  vpc: {{ vpc }}\n  url: \"https://{{ vpc }}.example.com\"\n  mode: light\n";
+    let inventory = format!("[aws]\nregion = \"eu-central-1\"\naccount = \"{}\"\n", account.number);
+    let mut stack = Stack::new(playbook).file("templates/app.yaml", &format!("{NAMESPACE}{config}"));
+    stack.project.write(&format!("inventory/{}.toml", stack.name), &inventory);
+    stack.project = account.env().into_iter().fold(stack.project, |project, (name, value)| project.env(&name, &value));
+    let vpc = || {
+        let said = account.boto("ec2 = boto3.client('ec2', region_name='eu-central-1')\nprint([v['VpcId'] for v in ec2.describe_vpcs(Filters=[{'Name': 'tag:runner:stack', 'Values': ['*']}])['Vpcs']][0])");
+        said.trim().to_owned()
+    };
+    stack.plan_says(&["data.vpc", "(known after apply: aws::vpc.main.id)", "some of it is known after apply"]);
+    stack.apply("");
+    let first = vpc();
+    let path = "/api/v1/namespaces/NS/configmaps/settings";
+    let data = |vpc: &str, mode: &str| json!({ "vpc": vpc, "url": format!("https://{vpc}.example.com"), "mode": mode });
+    assert_eq!(stack.get(path)["data"], data(&first, "light"));
+
+    // Another VPC: what it will be called is not known, all else is compared.
+    stack.edit("playbooks/main.rhai", "10.0.0.0/16", "10.1.0.0/16");
+    stack.edit("templates/app.yaml", "mode: light", "mode: dark");
+    stack.plan_says(&[
+        &format!("~ data.vpc:  \"{first}\" -> (known after apply: aws::vpc.main.id)"),
+        r#"~ data.mode: "light" -> "dark""#,
+        "1 to update, 1 to replace",
+    ]);
+    stack.apply("");
+    assert_ne!(vpc(), first);
+    assert_eq!(stack.get(path)["data"], data(&vpc(), "dark"));
+    stack.destroy().code(0);
 }
