@@ -117,7 +117,7 @@ fn declare(world: &World, ctx: &NativeCallContext, compound: &Compound, argument
         let otherwise =
             "one object stands in one manifest only; to add to one of another manifest, give that one `patches`";
         let stands = text.site(world, part.line).unwrap_or_else(|| site.clone());
-        add(world, address.clone(), part.inputs, options, &stands, otherwise);
+        add(world, address.clone(), part.inputs, options, [&stands, &site], otherwise);
         handles.insert(short.into(), Dynamic::from(Handle(Arc::new(Resource { address, kind: part.kind }))));
     }
     Ok(Dynamic::from_map(handles))

@@ -317,8 +317,7 @@ fn what_is_on_its_way_out_is_waited_for() {
     stack.edit_live(path, &held);
     stack.delete_live(path);
     let old = stack.get(path)["metadata"]["uid"].clone();
-    let plan = stack.run("--dry-run").code(0).out;
-    stack.says(&plan, "k8s::ConfigMap.NS/a");
+    stack.plan_says(&["+ k8s::ConfigMap.NS/a", "the one that is there is being deleted first"]);
     let run = stack.project.start(&format!("playbooks/main.rhai -i {} --yes", stack.name));
     heard(&run.err, "deleted");
     stack.edit_live(path, &free);
@@ -351,7 +350,8 @@ fn what_kubectl_applied_before_is_taken_over_whole() {
         "kubectl.kubernetes.io/last-applied-configuration": "{\"data\":{}}\n" } }, "data": { "kept": "one", "dropped": "two" } });
     stack.post("/api/v1/namespaces/NS/configmaps?fieldManager=kubectl-client-side-apply", &object);
     stack.edit("templates/app.yaml", ", dropped: two", "");
-    stack.plan_says(&["data.dropped", "kubectl-client-side-apply"]);
+    let plan = stack.plan_says(&["- data.dropped", "applied client-side by kubectl-client-side-apply before"]);
+    assert!(!plan.contains("also set"), "{plan}");
     stack.apply("");
     let live = stack.get("/api/v1/namespaces/NS/configmaps/a");
     assert_eq!(live["data"], json!({ "kept": "one" }));
@@ -377,6 +377,9 @@ fn what_nobody_should_send_is_refused_before_anything_is_asked() {
     let said = stack.run("--dry-run").code(1);
     stack.says(&said.err, "`k8s::ConfigMap.NS/a` is declared twice");
     stack.says(&said.err, "patches");
+    for place in ["--> playbooks/main.rhai:2:91", "::: templates/app.yaml:1"] {
+        stack.says(&said.err, place);
+    }
 }
 
 #[test]
@@ -390,4 +393,58 @@ fn the_api_servers_warnings_stand_in_the_plan() {
     stack.plan_says(&["+ k8s::Pod.NS/old", "deprecated since v1.14", "kubernetes.io/os"]);
     stack.destroy().code(0);
     assert_eq!(stack.ask(Method::GET, "/api/v1/namespaces/NS/pods/old", "json", &json!(null)).0, 404);
+}
+
+#[test]
+fn a_definition_on_its_way_out_is_waited_for() {
+    let one = "apiVersion: NS.example.com/v1\nkind: Gizmo\nmetadata: { name: one }\nspec: { size: 1 }\n";
+    let stack = in_namespace(&[&definition("Gizmo", "a gizmo"), one].concat());
+    stack.apply("");
+    let path = "/apis/NS.example.com/v1/namespaces/NS/gizmos/one";
+    let crd = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gizmos.NS.example.com";
+    let old = stack.get(crd)["metadata"]["uid"].clone();
+    stack.edit_live(path, &json!({ "metadata": { "finalizers": ["example.com/held"] } }));
+    stack.delete_live(crd);
+    stack.until("its objects go first", || {
+        let (status, one) = stack.ask(Method::GET, path, "json", &json!(null));
+        status == 200 && one.pointer("/metadata/deletionTimestamp").is_some()
+    });
+    stack.plan_says(&[
+        "k8s::CustomResourceDefinition.gizmos.NS.example.com",
+        "k8s::Gizmo.NS/one",
+        "is being deleted first",
+    ]);
+    let run = stack.project.start(&format!("playbooks/main.rhai -i {} --yes", stack.name));
+    heard(&run.err, "deleted");
+    stack.edit_live(path, &json!({ "metadata": { "finalizers": null } }));
+    run.end().code(0);
+    assert_ne!(stack.get(crd)["metadata"]["uid"], old);
+    assert_eq!(stack.get(path)["spec"], json!({ "size": 1 }));
+    stack.run("--dry-run --detailed-exitcode").code(0);
+    stack.destroy().code(0);
+}
+
+#[test]
+fn an_object_in_the_wrong_place_is_told_with_what_to_write() {
+    let stack = Stack::new(r#"k8s::manifest("app", #{ cluster: cluster, file: "app.yaml" });"#)
+        .file("templates/app.yaml", "# Ours\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n");
+    let said = stack.run("--dry-run").code(1);
+    stack.says(&said.err, "k8s::ConfigMap.a cannot be planned");
+    stack.says(&said.err, "a ConfigMap lives in a namespace, and this one names none");
+    stack.says(&said.err, "write `metadata.namespace`, or give the manifest a `namespace`");
+    stack.says(&said.err, "templates/app.yaml:3");
+
+    // A version that is not served, though the kind is.
+    let old = "apiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: { name: a, namespace: default }\n";
+    stack.project.write("templates/app.yaml", old);
+    let said = stack.run("--dry-run").code(1);
+    stack.says(&said.err, "does not serve PodDisruptionBudget of policy/v1beta1");
+    stack.says(&said.err, "it serves it as policy/v1: change `apiVersion`");
+
+    // And one too many.
+    stack.project.write(
+        "templates/app.yaml",
+        "apiVersion: example.org/v1\nkind: Sprocket\nmetadata: { name: a, namespace: default }\n",
+    );
+    stack.plan_says(&["Sprocket is not served yet"]);
 }
