@@ -167,7 +167,6 @@ fn what_is_not_declared_and_not_there_is_told_at_once() {
     let said = stack.run("--yes").code(1);
     stack.says(&said.err, "does not serve Sprocket of example.org/v1");
     stack.says(&said.err, "declare its CustomResourceDefinition");
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -199,7 +198,6 @@ fn what_does_not_fit_the_schema_is_told_by_the_plan_and_never_tried_again() {
     let asked: Vec<_> =
         stack.requests(since).into_iter().filter(|request| request.dry_run && request.code >= 400).collect();
     assert_eq!(asked.len(), 4, "{asked:?}");
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -218,7 +216,6 @@ fn keys_that_go_from_a_secret_go_from_the_cluster() {
     let said = stack.run("--dry-run").code(1);
     stack.says(&said.err, "kubectl-edit set `data.first`");
     assert!(!said.err.contains("b3RoZXI") && !said.err.contains("aHVzaG"), "{}", said.err);
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -257,7 +254,6 @@ fn what_cannot_be_changed_in_place_is_made_anew() {
     }
     stack.apply("");
     assert_eq!(stack.get("/apis/networking.k8s.io/v1/ingressclasses/NS")["spec"]["controller"], "example.com/two");
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -287,7 +283,6 @@ fn a_job_that_removes_itself_runs_once_and_again_when_it_changes() {
     let parent = stack.get("/api/v1/namespaces/kube-system/configmaps/runner-NS");
     assert_eq!(parent.pointer("/data/jobs"), None, "{parent}");
     stack.run("--dry-run --detailed-exitcode").code(0);
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -303,7 +298,6 @@ fn an_update_whose_pods_never_run_is_no_success_though_the_old_ones_are_availabl
     assert_eq!(available["status"], "True");
     stack.says(&said.err, "ImagePullBackOff");
     stack.says(&said.err, "no such image");
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -334,7 +328,6 @@ fn what_is_on_its_way_out_is_waited_for() {
     run.end().code(0);
     assert_eq!(stack.get(path)["data"], json!({ "a": "b" }));
     stack.run("--dry-run --detailed-exitcode").code(0);
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -356,7 +349,6 @@ fn what_kubectl_applied_before_is_taken_over_whole() {
     let live = stack.get("/api/v1/namespaces/NS/configmaps/a");
     assert_eq!(live["data"], json!({ "kept": "one" }));
     assert_eq!(live["metadata"].get("annotations"), None, "{live}");
-    stack.destroy().code(0);
 }
 
 #[test]

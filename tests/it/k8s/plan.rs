@@ -72,7 +72,6 @@ fn a_conflict_is_told_with_its_manager_and_both_values_and_taken_over_when_asked
     // Once it is ours nothing needs to be forced.
     stack.edit("playbooks/main.rhai", "force_conflicts: true, ", "");
     nothing_to_do(&stack);
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -101,7 +100,6 @@ fn a_conflict_in_which_no_value_differs_is_no_change() {
     let plan = stack.plan_says(&["1 to update", "spec.template.metadata.labels.tier"]);
     assert!(!plan.contains("fieldRef"), "{plan}");
     stack.apply("");
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -124,7 +122,6 @@ fn what_others_added_is_a_note_and_no_change() {
     stack.run("--yes").code(0);
     let live = stack.get(DEPLOYMENT);
     assert_eq!((&live["spec"]["replicas"], &live["metadata"]["labels"]["team"]), (&json!(3), &json!("blue")));
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -151,7 +148,6 @@ fn an_object_that_moves_while_it_is_looked_at_is_no_change() {
             assert!(said.out.contains("Nothing to do"), "{}", said.out);
         }
     });
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -190,7 +186,6 @@ fn secrets_are_shown_nowhere() {
     assert!(lines.next().is_some_and(|count| count.trim().parse::<usize>().unwrap() > 1), "{records}");
     assert_eq!(lines.next(), None, "{records}");
     stack.edit("templates/app.yaml", "\"!hushhush\"", "aHVzaGh1c2gtMg==");
-    stack.destroy().code(0);
 }
 
 /// Five objects of each of eleven kinds, and their namespace.
@@ -323,7 +318,6 @@ fn a_plan_of_many_objects_costs_a_listing_for_each_kind_and_a_question_for_each_
     let at_a_time =
         asked.iter().map(|one| asked.iter().filter(|other| other.from <= one.from && one.from < other.to).count());
     assert!(matches!(at_a_time.max(), Some(2..=16)), "many, and not all, at a time");
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -374,7 +368,6 @@ fn patches_are_laid_over_and_must_find_what_they_name() {
     stack.says(&said.err, "settings");
     stack.says(&said.err, "playbooks/main.rhai:2");
     stack.edit("playbooks/main.rhai", "name: \"setings\"", "name: \"settings\"");
-    stack.destroy().code(0);
 }
 
 #[test]
@@ -446,5 +439,4 @@ fn another_version_of_a_group_is_the_same_object() {
     let plan = stack.plan_says(&["~ spec.maxReplicas: 3 -> 4", "1 to update"]);
     assert!(!plan.contains("metrics"), "{plan}");
     stack.apply("");
-    stack.destroy().code(0);
 }
