@@ -156,7 +156,8 @@ impl Templates {
 
     /// A template as it is called in messages.
     fn label(&self, name: &str) -> String {
-        self.root.join(name).display().to_string()
+        let path = self.root.join(name).display().to_string();
+        path.strip_prefix("./").map(str::to_owned).unwrap_or(path)
     }
 
     /// Every template below the root, for "did you mean".

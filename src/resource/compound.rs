@@ -38,6 +38,8 @@ pub struct Part {
     pub region: Option<String>,
     /// What it lives in.
     pub inside: Address,
+    /// The line of the text in which it begins, from 1.
+    pub line: usize,
 }
 
 /// What is wrong with a call.

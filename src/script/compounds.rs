@@ -1,5 +1,6 @@
 //! Functions that declare several resources from one text: `k8s::manifest(name, inputs)`.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use rhai::{Dynamic, FuncRegistration, Module, NativeCallContext};
@@ -121,7 +122,8 @@ fn declare(world: &World, ctx: &NativeCallContext, compound: &Compound, argument
         let short = address.to_string().split_once("::").map_or_else(String::new, |(_, short)| short.to_owned());
         let otherwise =
             "one object stands in one manifest only; to add to one of another manifest, give that one `patches`";
-        add(world, address.clone(), part.inputs, options, &site, otherwise);
+        let stands = text.site(world, part.line).unwrap_or_else(|| site.clone());
+        add(world, address.clone(), part.inputs, options, [&stands, &site], otherwise);
         handles.insert(short.into(), Dynamic::from(Handle(Arc::new(Resource { address, kind: part.kind }))));
     }
     Ok(Dynamic::from_map(handles))
@@ -131,6 +133,14 @@ fn declare(world: &World, ctx: &NativeCallContext, compound: &Compound, argument
 struct Text {
     value: Value,
     from: From,
+    /// What gave each line of a rendered text; found out when it is first asked for.
+    lines: OnceCell<Vec<Site>>,
+}
+
+impl Text {
+    fn new(value: Value, from: From) -> Self {
+        Text { value, from, lines: OnceCell::new() }
+    }
 }
 
 enum From {
@@ -142,6 +152,24 @@ enum From {
 }
 
 impl Text {
+    /// Where a person would change that line, if it is not where the call stands.
+    fn site(&self, world: &World, line: usize) -> Option<Site> {
+        match &self.from {
+            From::File(file) => Some(Site::new(file.clone(), line as u32, 1)),
+            From::Template => self.traced(world, line),
+            From::Script | From::Web(_) => None,
+        }
+    }
+
+    fn traced(&self, world: &World, line: usize) -> Option<Site> {
+        let lines = self.lines.get_or_init(|| {
+            let origin = world.state().rendered.get(&digest(&self.value)).cloned();
+            let origin = origin.zip(world.files.as_ref());
+            origin.map(|(origin, files)| files.trace(&origin.template, &origin.values)).unwrap_or_default()
+        });
+        lines.get(line.checked_sub(1)?).cloned()
+    }
+
     fn place(&self, world: &World, told: Diagnostic, line: usize, column: usize) -> Diagnostic {
         let whole = self.value.to_string();
         let source = whole.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim();
@@ -151,16 +179,10 @@ impl Text {
             From::File(file) => told.at(&Site::new(file.clone(), line as u32, column as u32), "here"),
             From::Web(url) => told.because(format!("{url}, {}", at_line())),
             From::Script => told.because(at_line()),
-            From::Template => {
-                let origin = world.state().rendered.get(&digest(&self.value)).cloned();
-                let traced = origin
-                    .zip(world.files.as_ref())
-                    .map(|(origin, files)| files.trace(&origin.template, &origin.values).get(line - 1).cloned());
-                match traced.flatten() {
-                    Some(site) => told.because(at_line()).at(&site, "this gave it"),
-                    None => told.because(at_line()),
-                }
-            }
+            From::Template => match self.traced(world, line) {
+                Some(site) => told.because(at_line()).at(&site, "this gave it"),
+                None => told.because(at_line()),
+            },
         }
     }
 }
@@ -178,16 +200,24 @@ fn text(world: &World, inputs: &Map) -> Result<Option<Text>, Wrong> {
                 .at(site, "declared here")
         }));
     };
+    if *source != "url" && inputs.get("sha256").is_some_and(|value| !value.is_null()) {
+        let source = (*source).to_owned();
+        return Err(Box::new(move |address, site| {
+            Diagnostic::error(format!("{address}: `sha256` goes with `url`, and `{source}` is given"))
+                .at(site, "declared here")
+                .hint("what is in the project needs no digest: take `sha256` out")
+        }));
+    }
     let value = inputs[*source].clone();
     match (*source, &value) {
         ("yaml", _) => {
             let rendered = world.state().rendered.contains_key(&digest(&value));
-            Ok(Some(Text { value, from: if rendered { From::Template } else { From::Script } }))
+            Ok(Some(Text::new(value, if rendered { From::Template } else { From::Script })))
         }
         ("file", Value::String(path)) => {
             let read = world.files.as_ref().map(|files| files.read(path));
             match read {
-                Some(Ok((text, name))) => Ok(Some(Text { value: text.into(), from: From::File(name) })),
+                Some(Ok((text, name))) => Ok(Some(Text::new(text.into(), From::File(name)))),
                 Some(Err(wrong)) => Err(Box::new(move |_, site| wrong.at(site, "declared here"))),
                 None => Err(Box::new(|address, site| {
                     Diagnostic::error(format!("{address}: files are not available here")).at(site, "declared here")
@@ -203,7 +233,7 @@ fn text(world: &World, inputs: &Map) -> Result<Option<Text>, Wrong> {
                 }));
             };
             match world.oracle.fetch(url, sha256) {
-                Ok(text) => Ok(text.map(|text| Text { value: text.into(), from: From::Web(url.clone()) })),
+                Ok(text) => Ok(text.map(|text| Text::new(text.into(), From::Web(url.clone())))),
                 Err(fault) => Err(Box::new(move |address, site| {
                     Diagnostic::error(format!("{address}: its file cannot be had"))
                         .because(fault.to_string())

@@ -121,18 +121,31 @@ fn declare(world: &World, ctx: &NativeCallContext, kind: &Arc<Kind>, arguments: 
             Options::default()
         }
     };
-    add(world, address.clone(), inputs, options, &site, "give one of them another name");
+    add(world, address.clone(), inputs, options, [&site, &site], "give one of them another name");
     Ok(Handle(Arc::new(Resource { address, kind: kind.clone() })))
 }
 
 /// Notes a declaration, if its address is not taken.
-pub(super) fn add(world: &World, address: Address, inputs: Map, options: Options, site: &Site, otherwise: &str) {
+/// `call` is where it is declared from, if its own site is elsewhere: in a text.
+pub(super) fn add(
+    world: &World,
+    address: Address,
+    inputs: Map,
+    options: Options,
+    [site, call]: [&Site; 2],
+    otherwise: &str,
+) {
     let mut state = world.state();
     let phase = state.phase.clone();
     let twice = Diagnostic::error(format!("`{address}` is declared twice"));
     let declaration = Declaration { address, inputs, options, site: site.clone(), phase };
     if let Err(first) = state.declarations.add(declaration) {
-        let twice = twice.at(site, "declared again here").at(&first.site, "first declared here");
+        // One text declared twice says nothing of where.
+        let again = if first.site == *site { call } else { site };
+        let mut twice = twice.at(again, "declared again here").at(&first.site, "first declared here");
+        if again != call {
+            twice = twice.at(call, "by this");
+        }
         state.mistakes.push(twice.hint(otherwise));
     }
 }

@@ -74,6 +74,9 @@ pub struct Request {
     /// The status of the answer.
     pub code: u16,
     pub uri: String,
+    /// When it came and when it was answered, in RFC 3339.
+    pub from: String,
+    pub to: String,
 }
 
 impl ControlPlane {
@@ -393,6 +396,8 @@ fn request(line: &str) -> Request {
         dry_run: uri.contains("dryRun=All"),
         code: event["responseStatus"]["code"].as_u64().and_then(|code| code.try_into().ok()).unwrap_or_default(),
         uri,
+        from: text("/requestReceivedTimestamp"),
+        to: text("/stageTimestamp"),
     }
 }
 

@@ -55,12 +55,15 @@ pub enum Patched {
 pub async fn patch(cluster: &Cluster, id: &Id, wanted: &Json, dry: bool, force: bool) -> Result<Patched, Fault> {
     let served = cluster.served(text(wanted, &["apiVersion"]).unwrap_or_default(), &id.kind).await?;
     if served.namespaced != id.namespace.is_some() {
-        let what = if served.namespaced { "lives in a namespace" } else { "does not live in a namespace" };
+        let what = match &id.namespace {
+            None => "lives in a namespace, and this one names none".to_owned(),
+            Some(namespace) => format!("lives in no namespace, and this one names `{namespace}`"),
+        };
         let hint = match served.namespaced {
             true => "write `metadata.namespace`, or give the manifest a `namespace`",
             false => "take `metadata.namespace` out; or put it into a manifest without `namespace`",
         };
-        return Err(Fault::new(Class::Invalid, format!("{} {what}", id.kind)).hint(hint));
+        return Err(Fault::new(Class::Invalid, format!("a {} {what}", id.kind)).hint(hint));
     }
     let mut path = format!("{}?fieldManager={MANAGER}", cluster.path(&served, id));
     path.push_str(if dry { "&dryRun=All" } else { "" });
@@ -101,17 +104,17 @@ pub async fn forced(
 ) -> Result<Answer, Fault> {
     let answer = match patch(cluster, id, wanted, true, true).await? {
         Patched::Applied(answer) => answer,
-        Patched::Conflicts(_) => return Err(refuse(id, conflicts, &[])),
+        Patched::Conflicts(_) => return Err(refuse(conflicts, &[])),
         Patched::Immutable(_, fault) => return Err(fault),
     };
     let changed = preview::lines(live, &answer.object, id);
     let overlap = |one: &str, other: &str| one.starts_with(other) || other.starts_with(one);
     let real: Vec<&Conflict> =
         conflicts.iter().filter(|conflict| changed.iter().any(|line| overlap(&line.path, &conflict.path))).collect();
-    if real.is_empty() { Ok(answer) } else { Err(refuse(id, &real.into_iter().cloned().collect::<Vec<_>>(), &changed)) }
+    if real.is_empty() { Ok(answer) } else { Err(refuse(&real.into_iter().cloned().collect::<Vec<_>>(), &changed)) }
 }
 
-fn refuse(id: &Id, conflicts: &[Conflict], changed: &[crate::resource::Difference]) -> Fault {
+fn refuse(conflicts: &[Conflict], changed: &[crate::resource::Difference]) -> Fault {
     let told = conflicts.iter().map(|conflict| {
         let line = changed.iter().find(|line| line.path.starts_with(&conflict.path) && !line.sensitive);
         let shown = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), |value| format!("`{value}`"));
@@ -127,7 +130,7 @@ fn refuse(id: &Id, conflicts: &[Conflict], changed: &[crate::resource::Differenc
         }
     });
     let told: Vec<String> = told.collect();
-    let mut fault = Fault::new(Class::Invalid, format!("`{id}`: {}", told.join("; ")));
+    let mut fault = Fault::new(Class::Invalid, told.join("; "));
     fault.code = Some("Conflict".into());
     fault.hint("leave the field out of the manifest and to its manager, or take it over: `force_conflicts: true`")
 }
@@ -153,10 +156,13 @@ pub async fn create(cluster: &Cluster, request: &Create) -> Result<String, Fault
 pub async fn update(cluster: &Cluster, request: &Update) -> Result<(), Fault> {
     let id = id_of(&request.live.id)?;
     refuse_terminating(cluster, &id).await?;
-    if let Some(there) = objects::read(cluster, &id).await?
-        && let Some(patch) = fields::migrate(&there, MANAGER)
-    {
-        hand_over(cluster, &id, patch).await?;
+    if let Some(there) = objects::read(cluster, &id).await? {
+        if at(&there, &["metadata", "deletionTimestamp"]).is_some() {
+            return Err(Fault::new(Class::Busy, format!("`{id}` is being deleted")));
+        }
+        if let Some(patch) = fields::migrate(&there, MANAGER) {
+            hand_over(cluster, &id, patch).await?;
+        }
     }
     write(cluster, &request.owner, &id, &request.inputs).await
 }

@@ -305,7 +305,8 @@ impl Cluster {
                 return Ok(Served { resource, namespaced: able.scope == Scope::Namespaced });
             }
         }
-        Err(self.unserved(api_version, kind))
+        let known = self.discovery(false).await?;
+        Err(self.unserved(api_version, kind, &known))
     }
 
     /// A kind in the version that the cluster prefers, if it is served.
@@ -327,14 +328,19 @@ impl Cluster {
         Ok(None)
     }
 
-    fn unserved(&self, api_version: &str, kind: &str) -> Fault {
+    fn unserved(&self, api_version: &str, kind: &str, known: &Discovery) -> Fault {
         let group = object::group(api_version).to_owned();
         let new = self.defined.lock().expect("no holder panics").contains(&(group, kind.to_owned()));
         let what = format!("cluster `{}` does not serve {kind} of {api_version}", self.name);
         let class = if new { Class::Busy } else { Class::NotFound };
         let mut fault = Fault::new(class, what);
         fault.code = Some("NotServed".into());
-        fault.hint("declare its CustomResourceDefinition, or check `apiVersion` and `kind`")
+        let others = known.groups().flat_map(|group| group.resources_by_stability());
+        let others: Vec<String> = others.filter(|(one, _)| one.kind == kind).map(|(one, _)| one.api_version).collect();
+        match others.is_empty() {
+            true => fault.hint("declare its CustomResourceDefinition, or check `apiVersion` and `kind`"),
+            false => fault.hint(format!("it serves it as {}: change `apiVersion`", others.join(" and "))),
+        }
     }
 
     /// Namespaces on their way out: what is written into one is lost.

@@ -72,7 +72,8 @@ fn expand(asked: &Asked) -> Result<Vec<Part>, Vec<Flaw>> {
             inputs.insert(kinds::FORCE.into(), force.clone());
         }
         let region = Some(place(&cluster.0.name));
-        Ok(Part { kind, name: address.name.to_string(), inputs, region, inside: cluster.0.clone() })
+        let inside = cluster.0.clone();
+        Ok(Part { kind, name: address.name.to_string(), inputs, region, inside, line: object.line })
     });
     parts.collect()
 }

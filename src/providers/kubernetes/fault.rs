@@ -4,7 +4,7 @@ use std::error::Error;
 
 use serde_json::Value as Json;
 
-use super::fields::conflicts;
+use super::fields::{self, conflicts};
 use super::object::{at, text};
 use crate::resource::{Class, Fault};
 
@@ -184,6 +184,10 @@ fn schema(message: &str) -> Fault {
     // `failed to create typed patch object (in/web; apps/v1, Kind=Deployment): .spec.x: field not declared in schema`
     let what = message.split_once("): ").map_or(message, |(_, what)| what);
     let what = what.trim_start_matches("errors:").split_whitespace().collect::<Vec<_>>().join(" ");
+    let what = match what.split_once(": ").filter(|(field, _)| field.starts_with('.') && !field.contains(' ')) {
+        Some((field, why)) => format!("`{}`: {}", fields::readable(field), plain(why)),
+        None => plain(&what),
+    };
     let hint = match () {
         _ if what.contains("not declared in schema") => "is the field misspelt, or of another version of the API?",
         _ if what.contains("duplicate entries") => {
@@ -191,7 +195,15 @@ fn schema(message: &str) -> Fault {
         }
         _ => "is it quoted where it should not be, or not quoted where it should be?",
     };
-    Fault::new(Class::Invalid, what.trim_start_matches('.')).hint(hint)
+    Fault::new(Class::Invalid, what).hint(hint)
+}
+
+/// `expected string, got &value.valueUnstructured{Value:true}` without what only its authors understand.
+fn plain(why: &str) -> String {
+    match why.split_once("&value.valueUnstructured{Value:") {
+        Some((before, value)) => format!("{before}`{}`", value.trim_end_matches('}')),
+        None => why.to_owned(),
+    }
 }
 
 /// What is wrong, field by field.

@@ -17,7 +17,7 @@ fn fault(code: u16, reason: &str, message: &str, details: Json) -> Fault {
 fn a_schema_error_is_told_and_never_ambiguous() {
     let said = "failed to create typed patch object (in/web; apps/v1, Kind=Deployment): ";
     let found = fault(500, "", &format!("{said}.spec.replica: field not declared in schema"), Json::Null);
-    assert_eq!((found.class, found.message.as_str()), (Class::Invalid, "spec.replica: field not declared in schema"));
+    assert_eq!((found.class, found.message.as_str()), (Class::Invalid, "`spec.replica`: field not declared in schema"));
     let found = fault(
         500,
         "",
@@ -25,7 +25,14 @@ fn a_schema_error_is_told_and_never_ambiguous() {
         Json::Null,
     );
     assert_eq!(found.class, Class::Invalid);
-    assert_eq!(found.message, "spec.ports: duplicate entries for key [containerPort=80,protocol=\"TCP\"]");
+    assert_eq!(found.message, "`spec.ports`: duplicate entries for key [containerPort=80,protocol=\"TCP\"]");
+    let found = fault(
+        500,
+        "",
+        &format!("{said}.data.debug: expected string, got &value.valueUnstructured{{Value:true}}"),
+        Json::Null,
+    );
+    assert_eq!(found.message, "`data.debug`: expected string, got `true`");
     assert_eq!(fault(500, "InternalError", "etcdserver: leader changed", Json::Null).class, Class::Ambiguous);
     assert_eq!(
         of_status("k8s:List pods", 500, &body(500, "InternalError", "etcd", Json::Null)).class,

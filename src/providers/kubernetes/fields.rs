@@ -302,7 +302,7 @@ fn manager_in(message: &str) -> String {
 }
 
 /// A place as the API server writes it, `.spec.ports[port=80,protocol="TCP"].name`, as we do.
-fn readable(field: &str) -> String {
+pub fn readable(field: &str) -> String {
     // Keys of these maps hold dots, which the server does not mark.
     const DOTTED: [&str; 6] = ["annotations", "labels", "matchLabels", "nodeSelector", "data", "binaryData"];
     let mut path = String::new();

@@ -65,7 +65,7 @@ pub fn objects(text: &Value, namespace: Option<&Value>) -> Result<Vec<Object>, V
     for (line, document) in documents(&text) {
         match yaml::read(document) {
             Ok(Value::Null) => {}
-            Ok(value) => unfold(value, line, &mut found),
+            Ok(value) => unfold(value, line + before(document), &mut found),
             Err(mistake) => wrong.push(unreadable(mistake, line, document)),
         }
     }
@@ -258,12 +258,19 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
     }
     documents.push((start_line, &text[start..]));
     // What holds only comments and directives belongs to no document.
-    let says = |line: &str| {
-        let line = line.strip_prefix("---").unwrap_or(line).trim();
-        !line.is_empty() && !line.starts_with('#') && !line.starts_with('%') && line != "..."
-    };
     documents.retain(|(_, document)| document.lines().any(says));
     documents
+}
+
+/// Whether a line is more than a marker, a comment or a directive.
+fn says(line: &str) -> bool {
+    let line = line.strip_prefix("---").unwrap_or(line).trim();
+    !line.is_empty() && !line.starts_with('#') && !line.starts_with('%') && line != "..."
+}
+
+/// How many lines of a document come before what it says.
+fn before(document: &str) -> usize {
+    document.lines().take_while(|line| !says(line)).count()
 }
 
 fn unreadable(mistake: yaml::Mistake, first: usize, document: &str) -> Wrong {

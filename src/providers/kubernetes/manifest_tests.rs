@@ -65,7 +65,7 @@ fn documents_are_told_apart_and_lists_unfolded() {
     );
     let found = read(&text);
     let told: Vec<_> = found.iter().map(|o| (o.kind.as_str(), o.name.as_str(), o.line)).collect();
-    assert_eq!(told, [("ConfigMap", "a", 2), ("Secret", "s", 11)]);
+    assert_eq!(told, [("ConfigMap", "a", 3), ("Secret", "s", 12)]);
     assert_eq!(read("# nothing\n"), []);
 }
 
@@ -89,7 +89,7 @@ fn a_namespace_is_given_to_what_lives_in_one() {
 fn each_mistake_is_told_with_its_line() {
     for (text, line, part) in [
         ("kind: ConfigMap\nmetadata: {name: a}\n", 1, "`apiVersion` is missing"),
-        ("---\n- a\n", 1, "an object is a map"),
+        ("---\n- a\n", 2, "an object is a map"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {generateName: a-}\n", 1, "`metadata.name` is missing"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: 12}\n", 1, "must be a string"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: a, uid: x}\n", 1, "`metadata.uid`"),
@@ -102,7 +102,7 @@ fn each_mistake_is_told_with_its_line() {
         assert!(wrong.iter().any(|one| one.line == line && one.what.contains(part)), "{text}: {wrong:?}");
     }
     let twice = wrong(&format!("{MAP}---\n{MAP}"));
-    assert_eq!(twice[0].what, "ConfigMap `a` is there twice: in line 1 and in line 5");
+    assert_eq!(twice[0].what, "ConfigMap `a` is there twice: in line 1 and in line 6");
 }
 
 #[test]

@@ -4,10 +4,13 @@ use serde_json::Value as Json;
 
 use super::apply::{self, Patched, Wanted};
 use super::connection::Cluster;
-use super::object::{Id, text};
+use super::object::{Id, at, text};
 use super::unknowns::{all_set, known};
 use super::{MANAGER, diff, fields, id_of, kinds, objects};
 use crate::resource::{Class, Difference, Fault, Live, Preview, Previewed, Value};
+
+/// How often an object is looked at that others keep changing meanwhile.
+const LOOKS: usize = 5;
 
 /// What would be made where nobody can be asked.
 pub fn of_nothing(request: &Preview, why: &str) -> Previewed {
@@ -87,12 +90,17 @@ async fn of_new(cluster: &Cluster, request: &Preview) -> Result<Previewed, Fault
     }
     let wanted = Wanted::new(&request.owner, &id, Json::from(&manifest), cluster)?;
     match apply::patch(cluster, &id, &wanted.object, true, true).await {
+        Ok(Patched::Applied(answer)) if at(&answer.object, &["metadata", "deletionTimestamp"]).is_some() => {
+            nothing("the one that is there is being deleted first".into())
+        }
         Ok(Patched::Applied(answer)) => {
             Ok(Previewed { differences: made(request), notes: answer.warnings, ..Previewed::default() })
         }
         Ok(Patched::Conflicts(_) | Patched::Immutable(..)) => {
             Ok(Previewed { differences: made(request), ..Previewed::default() })
         }
+        // Kubernetes' own kinds come with the cluster, and no definition adds them later.
+        Err(fault) if fault.code.as_deref() == Some("NotServed") && !id.group.contains('.') => Err(fault),
         Err(fault) if fault.class == Class::NotFound && fault.code.as_deref() == Some("NotServed") => {
             nothing(format!("{} is not served yet", id.kind))
         }
@@ -116,7 +124,7 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
         None => reread(cluster, &id, &version).await?,
     };
     // What is live may move between the two looks; then it is looked at once more.
-    for last in [false, true] {
+    for last in (1..=LOOKS).map(|look| look == LOOKS) {
         let told = known(&manifest, Some(&whole));
         let wanted = Wanted::new(&request.owner, &id, told.object, cluster)?;
         let asked = dry_run(cluster, &id, &wanted.object, &whole, force).await;
@@ -132,11 +140,18 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
             Err(Refused::Fault(fault)) => return Err(fault),
         };
         let mut result = result;
-        if moved(&whole, &result) && !last {
+        if moved(&whole, &result) {
             whole = reread(cluster, &id, &version).await?;
-            continue;
+            // If it has stayed as it was at the dry run, this is what that was made from.
+            if moved(&whole, &result) && !last {
+                continue;
+            }
+            if moved(&whole, &result) {
+                notes.push("it keeps changing: what others change meanwhile may stand here too".to_owned());
+            }
         }
-        if let Some(client_side) = fields::is_client_side(&whole) {
+        let client_side = fields::is_client_side(&whole);
+        if let Some(client_side) = &client_side {
             drop_client_sides(&whole, &wanted.object, &mut result);
             notes.push(format!(
                 "applied client-side by {} before: its fields become this manifest's, and those it does not name go",
@@ -147,7 +162,21 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
         differences.retain(|line| !told.unknown.iter().any(|unknown| unknown.path == line.path));
         differences.extend(told.unknown);
         for other in fields::foreign(&whole, MANAGER) {
-            notes.push(format!("{} also set {}", other.manager, other.paths.join(", ")));
+            // What kubectl applied is told above, as a whole.
+            if client_side.as_ref().is_some_and(|one| one.managers.contains(&other.manager)) {
+                continue;
+            }
+            let below = |path: &str, top: &str| {
+                path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            };
+            let changes = |path: &String| differences.iter().any(|line| below(path, &line.path));
+            let (taken, added): (Vec<String>, Vec<String>) = other.paths.into_iter().partition(changes);
+            if !taken.is_empty() {
+                notes.push(format!("taken over from {}: {}", other.manager, taken.join(", ")));
+            }
+            if !added.is_empty() {
+                notes.push(format!("{} also set {}", other.manager, added.join(", ")));
+            }
         }
         return Ok(Previewed { differences, notes, ..Previewed::default() });
     }

@@ -1,6 +1,9 @@
 //! Kubernetes through the binary, on a real API server.
 
+mod apply;
+mod hand;
 mod life;
+mod plan;
 
 use crate::control_plane::{ControlPlane, Mark, Request};
 use crate::project::{Project, Said};
