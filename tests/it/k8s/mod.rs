@@ -1,6 +1,11 @@
 //! Kubernetes through the binary, on a real API server.
 
 mod life;
+mod prune;
+mod ready;
+mod trouble;
+
+use serde_json::Value as Json;
 
 use crate::control_plane::{ControlPlane, Mark, Request};
 use crate::project::{Project, Said};
@@ -59,5 +64,91 @@ impl Stack {
 
     pub fn edit(&self, file: &str, from: &str, to: &str) {
         self.project.edit(file, &from.replace("NS", &self.name), &to.replace("NS", &self.name));
+    }
+
+    /// Asks the API server as one who may do all, beside `runner`; the status and the answer.
+    pub fn ask(&self, verb: &str, path: &str, body: &Json) -> (u16, Json) {
+        let media = if verb == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let body = if body.is_null() { vec![] } else { body.to_string().into_bytes() };
+        let path = path.replace("NS", &self.name);
+        let request = http::Request::builder().method(verb).uri(path).header("content-type", media).body(body).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let answer = self.plane.client().send(request.map(Into::into)).await.unwrap();
+            let code = answer.status().as_u16();
+            let body = answer.into_body().collect_bytes().await.unwrap();
+            (code, serde_json::from_slice(&body).unwrap_or_default())
+        })
+    }
+
+    /// What is there; null if nothing is.
+    pub fn live(&self, path: &str) -> Json {
+        match self.ask("GET", path, &Json::Null) {
+            (404, _) => Json::Null,
+            (200, object) => object,
+            (code, answer) => panic!("{path}: {code}: {answer}"),
+        }
+    }
+
+    #[track_caller]
+    pub fn make(&self, path: &str, object: Json) -> Json {
+        let object: Json = serde_json::from_str(&object.to_string().replace("NS", &self.name)).unwrap();
+        let (code, answer) = self.ask("POST", path, &object);
+        assert_eq!(code, 201, "{answer}");
+        answer
+    }
+
+    #[track_caller]
+    pub fn change(&self, path: &str, patch: Json) {
+        let (code, answer) = self.ask("PATCH", path, &patch);
+        assert_eq!(code, 200, "{answer}");
+    }
+
+    pub fn remove(&self, path: &str) {
+        let (code, answer) = self.ask("DELETE", path, &Json::Null);
+        assert!(matches!(code, 200 | 202 | 404), "{answer}");
+    }
+
+    /// `NS` in a text is this stack's own name.
+    pub fn named(&self, text: &str) -> String {
+        text.replace("NS", &self.name)
+    }
+
+    /// The parent of the stack's ApplySet; null if there is none.
+    pub fn parent(&self) -> Json {
+        self.live("/api/v1/namespaces/kube-system/configmaps/runner-NS")
+    }
+}
+
+/// Looks until it is there.
+#[track_caller]
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(std::time::Instant::now() < end, "{what}: not after a minute");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+impl Said {
+    /// Fails unless each of these stands in what it said.
+    #[track_caller]
+    pub fn tells(self, texts: &[&str]) -> Self {
+        for text in texts {
+            let there = self.out.contains(text) || self.err.contains(text);
+            assert!(there, "no {text:?} in\n--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
+        }
+        self
+    }
+
+    /// Fails unless it told so many errors.
+    #[track_caller]
+    pub fn errors(self, count: usize) -> Self {
+        let told = self.err.lines().filter(|line| line.starts_with("error")).count();
+        assert_eq!(told, count, "\n--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
+        self
     }
 }
