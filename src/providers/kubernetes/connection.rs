@@ -70,6 +70,8 @@ pub struct Cluster {
     inputs: Map,
     tokens: Arc<dyn Tokens>,
     read_only: bool,
+    /// The URL of the API server, once it is known.
+    server: Mutex<Option<String>>,
     client: tokio::sync::Mutex<Option<(kube::Client, Instant)>>,
     discovery: tokio::sync::Mutex<Option<Arc<Discovery>>>,
     terminating: tokio::sync::Mutex<Option<(Instant, Arc<BTreeSet<String>>)>>,
@@ -90,6 +92,7 @@ impl Cluster {
             inputs,
             tokens,
             read_only,
+            server: Mutex::default(),
             client: Default::default(),
             discovery: Default::default(),
             terminating: Default::default(),
@@ -146,21 +149,45 @@ impl Cluster {
                 config
             }
             Way::Kubeconfig { file, context } => {
-                let read = match file {
-                    Some(file) => Kubeconfig::read_from(file),
-                    None => Kubeconfig::read(),
-                };
+                let kubeconfig = self.kubeconfig(file.as_deref(), context.as_deref())?;
                 let hint = "give the path of a kubeconfig and one of its contexts";
-                let kubeconfig = read.map_err(|error| self.no_way(&error).hint(hint))?;
                 let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
                 let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
                 config.map_err(|error| self.no_way(&error).hint(hint))?
             }
         };
+        *self.server.lock().expect("no holder panics") = Some(config.cluster_url.to_string());
         config.connect_timeout = Some(Duration::from_secs(10));
         config.read_timeout = Some(Duration::from_secs(60));
         config.write_timeout = Some(Duration::from_secs(60));
         Ok(config)
+    }
+
+    fn kubeconfig(&self, file: Option<&str>, context: Option<&str>) -> Result<Kubeconfig, Fault> {
+        let hint = "give the path of a kubeconfig, from the project's folder on, and one of its contexts";
+        let read = match file {
+            Some(file) => {
+                // The client's own words quote a path twice.
+                std::fs::File::open(file)
+                    .map_err(|error| self.lost(&format!("`{file}` cannot be read: {error}"), hint))?;
+                Kubeconfig::read_from(file).map_err(|error| {
+                    self.lost(&format!("`{file}` is no kubeconfig: {}", fault::innermost(&error)), hint)
+                })
+            }
+            None => Kubeconfig::read().map_err(|error| self.no_way(&error).hint(hint)),
+        }?;
+        if let Some(context) = context.filter(|wanted| !read.contexts.iter().any(|one| one.name == **wanted)) {
+            let known: Vec<String> = read.contexts.iter().map(|one| format!("`{}`", one.name)).collect();
+            let hint = format!("its contexts are: {}", known.join(", "));
+            return Err(self.lost(&format!("the kubeconfig has no context `{context}`"), &hint));
+        }
+        Ok(read)
+    }
+
+    fn lost(&self, why: &str, hint: &str) -> Fault {
+        let mut fault = Fault::new(Class::Invalid, format!("there is no way to the cluster `{}`: {why}", self.name));
+        fault.operation = Some(CONNECT.to_owned());
+        fault.hint(hint)
     }
 
     fn no_way(&self, error: &dyn std::error::Error) -> Fault {
@@ -218,14 +245,16 @@ impl Cluster {
         Ok(Answer { object, warnings })
     }
 
-    /// Says which cluster it is that cannot be reached.
+    /// Says which cluster it is that cannot be reached, or does not let us in.
     fn told(&self, mut fault: Fault) -> Fault {
-        if fault.operation.as_deref() == Some(CONNECT) {
-            let at = match &self.way {
-                Way::Eks { endpoint, .. } => format!(" at {endpoint}"),
-                Way::Kubeconfig { .. } => String::new(),
-            };
+        let known = fault.message.starts_with("there is no way to the cluster");
+        let refused = fault.code.as_deref().is_some_and(|code| code != "Unauthorized");
+        if !known && !refused {
+            let server = self.server.lock().expect("no holder panics").clone();
+            let at = server.map(|url| format!(" at {}", url.trim_end_matches('/'))).unwrap_or_default();
             fault.message = format!("cluster `{}`{at}: {}", self.name, fault.message);
+            // Whatever was asked first, it is the cluster that is not there.
+            fault.operation = Some(CONNECT.to_owned());
         }
         fault
     }

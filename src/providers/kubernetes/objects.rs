@@ -147,17 +147,32 @@ pub async fn live(cluster: &Cluster, id: &Id, object: Json) -> Result<Live, Faul
     Ok(live)
 }
 
-/// Why a workload does not become ready, as its pods tell it. That they cannot be read is no reason to fail.
+/// Why something does not become ready, as its pods tell it, or a warning about it. That they cannot be read is no
+/// reason to fail.
 async fn cause(cluster: &Cluster, id: &Id, object: &Json) -> Option<String> {
-    let selector = pods::needs_pods(object)?;
-    let served = cluster.preferred("", "Pod").await.ok()??;
-    let path = format!(
-        "{}?labelSelector={}&limit=50",
-        cluster.collection(&served, id.namespace.as_deref()),
-        urlencoding::encode(&selector)
-    );
-    let listed = cluster.get("k8s:List pods", &path).await.ok()?;
-    pods::why(object, listed.get("items")?.as_array()?)
+    if let Some(selector) = pods::needs_pods(object)
+        && let Some(why) = listed(cluster, id, "Pod", &format!("labelSelector={}", urlencoding::encode(&selector)))
+            .await
+            .and_then(|pods| pods::why(object, &pods))
+    {
+        return Some(why);
+    }
+    // What keeps pods from being made at all is told nowhere else, but for Deployments.
+    let uid = text(object, &["metadata", "uid"])?;
+    let about = urlencoding::encode(&format!("involvedObject.uid={uid},type=Warning")).into_owned();
+    let events = listed(cluster, id, "Event", &format!("fieldSelector={about}")).await?;
+    pods::warning(&events)
+}
+
+async fn listed(cluster: &Cluster, id: &Id, kind: &str, selector: &str) -> Option<Vec<Json>> {
+    let served = cluster.served("v1", kind).await.ok()?;
+    let path = format!("{}?{selector}&limit=50", cluster.collection(&served, id.namespace.as_deref()));
+    let operation = format!("k8s:List {}", super::connection::plural(&served.resource));
+    let mut found = cluster.get(&operation, &path).await.ok()?;
+    match found.get_mut("items").map(Json::take) {
+        Some(Json::Array(items)) => Some(items),
+        _ => None,
+    }
 }
 
 fn owner(cluster: &Cluster, id: &Id, object: &Json) -> Option<Owner> {

@@ -30,7 +30,8 @@ spec:
 }
 
 fn stack(yaml: &str) -> Stack {
-    Stack::new(r#"let web = k8s::manifest("web", #{ cluster: cluster, file: "web.yaml" });"#).file("templates/web.yaml", yaml)
+    Stack::new(r#"let web = k8s::manifest("web", #{ cluster: cluster, file: "web.yaml" });"#)
+        .file("templates/web.yaml", yaml)
 }
 
 const ALL: &str = r#"
@@ -101,7 +102,11 @@ fn an_image_that_cannot_be_pulled_fails_the_rollout_and_a_fixed_one_converges() 
     let bad = r#"fake/ready: "false", fake/reason: ImagePullBackOff, fake/message: "Back-off pulling image \"registry.example.com/web:1\"""#;
     let stack = stack(&format!("{NAMESPACE}{}", workload("Deployment", bad, "progressDeadlineSeconds: 2")));
     let said = stack.run("--yes").code(1).errors(1);
-    let said = said.tells(&["ProgressDeadlineExceeded", "ImagePullBackOff", "Back-off pulling image \"registry.example.com/web:1\""]);
+    let said = said.tells(&[
+        "ProgressDeadlineExceeded",
+        "ImagePullBackOff",
+        "Back-off pulling image \"registry.example.com/web:1\"",
+    ]);
     eprintln!("{}{}", said.out, said.err);
     stack.edit("templates/web.yaml", bad, "");
     stack.apply("");
@@ -117,7 +122,8 @@ metadata: { name: NS, labels: { pod-security.kubernetes.io/enforce: restricted }
     let other = workload("StatefulSet", "", "").replace("web", "data");
     let yaml = format!("{labelled}{}---{other}", workload("Deployment", "", "progressDeadlineSeconds: 2"));
     let stack = stack(&yaml);
-    let playbook = stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"6s\" }");
+    let playbook =
+        stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"6s\" }");
     stack.project.write("playbooks/main.rhai", &playbook);
     let said = stack.run("--yes").code(1).errors(2);
     eprintln!("{}{}", said.out, said.err);
@@ -205,7 +211,10 @@ fn a_custom_resource_is_waited_for_by_its_ready_condition() {
     let status = |status: &str, generation: i64| {
         let condition = json!({ "type": "Ready", "status": status, "reason": "Working", "message": "the widget is being turned",
                                 "lastTransitionTime": "2026-08-01T00:00:00Z" });
-        stack.change(&format!("{path}/status"), json!({ "status": { "observedGeneration": generation, "conditions": [condition] } }));
+        stack.change(
+            &format!("{path}/status"),
+            json!({ "status": { "observedGeneration": generation, "conditions": [condition] } }),
+        );
     };
     status("False", 2);
     stack.edit("templates/web.yaml", "size: 3", "size: 4");

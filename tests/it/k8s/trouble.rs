@@ -34,7 +34,7 @@ fn server(url: &str) -> Stack {
 #[track_caller]
 fn refused(stack: &Stack, texts: &[&str]) {
     for args in ["--dry-run", "--yes"] {
-        let said = stack.run(args).code(1).errors(1).tells(texts).tells(&["playbooks/main.rhai:1", "help:"]);
+        let said = stack.run(args).code(1).errors(1).tells(texts).tells(&["playbooks/main.rhai:1", "hint:"]);
         if args == "--dry-run" {
             eprintln!("{}", said.err);
         }
@@ -54,7 +54,8 @@ fn a_cluster_that_is_not_the_one_meant_is_not_trusted() {
     // Another authority, and of the same name.
     let other = include_str!("other-ca.pem");
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, other);
-    let stack = entered(|config| config["clusters"][0]["cluster"]["certificate-authority-data"] = encoded.clone().into());
+    let stack =
+        entered(|config| config["clusters"][0]["cluster"]["certificate-authority-data"] = encoded.clone().into());
     refused(&stack, &["cluster `main`", "certificate", "certificate-authority-data"]);
 }
 
@@ -200,9 +201,12 @@ fn a_namespace_being_deleted_is_waited_for_or_told() {
         json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "held", "finalizers": ["example.com/hold"] } }),
     );
     stack.remove("/api/v1/namespaces/NS");
+    let playbook =
+        stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"4s\" }");
+    stack.project.write("playbooks/main.rhai", &playbook);
     let said = stack.run("--yes");
     eprintln!("{}{}", said.out, said.err);
-    said.code(1).errors(1).tells(&[&stack.named("`NS`"), "being deleted"]);
+    said.code(1).errors(1).tells(&[&stack.named("/NS` is still being deleted"), "example.com/hold"]);
     stack.change("/api/v1/namespaces/NS/configmaps/held", json!({ "metadata": { "finalizers": null } }));
     until("the namespace's end", || stack.live("/api/v1/namespaces/NS").is_null().then_some(()));
     stack.apply("");
@@ -229,7 +233,10 @@ fn a_policy_that_refuses_says_why_and_the_rest_is_applied() {
     });
     stack.make(&format!("{api}/validatingadmissionpolicies"), policy);
     stack.make(&format!("{api}/validatingadmissionpolicybindings"), binding);
-    stack.make("/api/v1/namespaces", json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "NS", "annotations": {} } }));
+    stack.make(
+        "/api/v1/namespaces",
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "NS", "annotations": {} } }),
+    );
     let refused = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "refused" } });
     until("the policy", || {
         let (code, _) = stack.ask("POST", "/api/v1/namespaces/NS/configmaps?dryRun=All", &refused);
@@ -269,12 +276,18 @@ fn a_webhook_that_cannot_be_asked_is_named() {
             "rules": [{ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"] }],
         }],
     });
-    stack.edit("templates/web.yaml", "{ name: refused, namespace: NS }", "{ name: refused, namespace: NS, labels: { hooked: \"yes\" } }");
+    stack.edit(
+        "templates/web.yaml",
+        "{ name: refused, namespace: NS }",
+        "{ name: refused, namespace: NS, labels: { hooked: \"yes\" } }",
+    );
     let api = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
     stack.make(api, hook);
-    let playbook = stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"4s\" }");
+    let playbook =
+        stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"4s\" }");
     stack.project.write("playbooks/main.rhai", &playbook);
-    let said = stack.run("--yes").code(1).errors(1).tells(&["`check.example.com`", "refused", "pods behind its Service"]);
+    let said =
+        stack.run("--yes").code(1).errors(1).tells(&["`check.example.com`", "refused", "pods behind its Service"]);
     eprintln!("{}{}", said.out, said.err);
     assert!(!stack.live("/api/v1/namespaces/NS/configmaps/fine").is_null());
     stack.remove(&format!("{api}/NS"));
@@ -325,7 +338,8 @@ spec: { ports: [{ port: 80 }] }
 }"#,
     );
     let count = |plural: &str| {
-        let set = stack.parent()["metadata"]["labels"]["applyset.kubernetes.io/id"].as_str().unwrap_or("none").to_owned();
+        let set =
+            stack.parent()["metadata"]["labels"]["applyset.kubernetes.io/id"].as_str().unwrap_or("none").to_owned();
         let path = format!("/api/v1/namespaces/NS/{plural}?labelSelector=applyset.kubernetes.io/part-of={set}");
         stack.live(&path)["items"].as_array().map_or(0, Vec::len)
     };
@@ -337,7 +351,9 @@ spec: { ports: [{ port: 80 }] }
     let mut there = 0;
     for enough in [1, 8, 20] {
         let run = stack.project.start(&format!("playbooks/main.rhai -i {} --yes", stack.name));
-        until("some of it", || (["configmaps", "secrets", "services"].map(count).iter().sum::<usize>() >= enough).then_some(()));
+        until("some of it", || {
+            (["configmaps", "secrets", "services"].map(count).iter().sum::<usize>() >= enough).then_some(())
+        });
         run.signal("KILL");
         run.end();
         // Whatever is there, the parent names its kind.
