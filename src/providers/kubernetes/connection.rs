@@ -129,7 +129,13 @@ impl Cluster {
             return Ok(client.clone());
         }
         let config = self.config().await?;
-        let client = kube::Client::try_from(config).map_err(|error| self.no_way(&error))?;
+        let plugin = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
+        let client = kube::Client::try_from(config).map_err(|error| match &plugin {
+            Some(plugin) => {
+                self.lost(&no_credentials(plugin, &error), "does that command work by itself, and is it logged in?")
+            }
+            None => self.no_way(&error),
+        })?;
         *kept = Some((client.clone(), Instant::now()));
         Ok(client)
     }
@@ -171,7 +177,7 @@ impl Cluster {
                 std::fs::File::open(file)
                     .map_err(|error| self.lost(&format!("`{file}` cannot be read: {error}"), hint))?;
                 Kubeconfig::read_from(file).map_err(|error| {
-                    self.lost(&format!("`{file}` is no kubeconfig: {}", fault::innermost(&error)), hint)
+                    self.lost(&format!("`{file}` is no kubeconfig: {}", first_line(&fault::innermost(&error))), hint)
                 })
             }
             None => Kubeconfig::read().map_err(|error| self.no_way(&error).hint(hint)),
@@ -379,6 +385,21 @@ impl Cluster {
         let found = Arc::new(going.collect::<BTreeSet<String>>());
         *kept = Some((Instant::now(), found.clone()));
         Ok(found)
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ")
+}
+
+/// Why the command that a kubeconfig names gave no credentials.
+fn no_credentials(plugin: &str, error: &kube::Error) -> String {
+    match error {
+        kube::Error::Auth(kube::client::AuthError::AuthExecRun { out, .. }) => {
+            let said = String::from_utf8_lossy(&out.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+            format!("its command for credentials `{plugin}` failed ({}): {said}", out.status)
+        }
+        _ => format!("its command for credentials `{plugin}`: {}", fault::innermost(error)),
     }
 }
 

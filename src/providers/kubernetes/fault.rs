@@ -251,6 +251,12 @@ pub fn immutable_fields(status_code: u16, body: &str) -> Vec<String> {
 /// A fault from the client: the answer, or why there is none.
 pub fn of_error(operation: &str, error: &kube::Error) -> Fault {
     let mut fault = match error {
+        // The client takes any text for an answer's reason; what an API server says of discovery is never a 404.
+        kube::Error::Api(status) if is_discovery(operation) && (status.code == 404 || is_unparsed(&status.reason)) => {
+            let first: String = status.message.lines().next().unwrap_or_default().chars().take(100).collect();
+            Fault::new(Class::Other, format!("what answers is no API server: status {}: {first}", status.code))
+                .hint("check the endpoint: it may be that of a proxy or of another service")
+        }
         kube::Error::Api(status) => {
             let body = serde_json::to_value(status).map(|mut body| {
                 body["kind"] = "Status".into();
@@ -270,6 +276,14 @@ pub fn of_error(operation: &str, error: &kube::Error) -> Fault {
     };
     fault.operation = Some(operation.to_owned());
     fault
+}
+
+fn is_discovery(operation: &str) -> bool {
+    operation == "k8s:Discover"
+}
+
+fn is_unparsed(reason: &str) -> bool {
+    reason == "Failed to parse error data"
 }
 
 fn unanswered(operation: &str, chain: &str, innermost: &str) -> Fault {

@@ -134,7 +134,7 @@ pub async fn live(cluster: &Cluster, id: &Id, object: Json) -> Result<Live, Faul
     let live = Live {
         id: id.to_string(),
         region: Some(place(&cluster.name)),
-        owner: owner(cluster, id, &object),
+        owner: owner(cluster, id, &object).await,
         inputs: BTreeMap::from([(kinds::OBJECT.into(), id.to_string().into()), (kinds::MANIFEST.into(), ours.into())]),
         outputs: BTreeMap::from([
             ("id".into(), id.to_string().into()),
@@ -175,11 +175,26 @@ async fn listed(cluster: &Cluster, id: &Id, kind: &str, selector: &str) -> Optio
     }
 }
 
-fn owner(cluster: &Cluster, id: &Id, object: &Json) -> Option<Owner> {
+/// Whose ApplySet another one is: the stack, or the name of a parent that is not ours.
+async fn keeper(cluster: &Cluster, set: &str) -> Option<String> {
+    let labels = format!("{}={set}", applyset::ID);
+    for kind in ["ConfigMap", "Secret"] {
+        let served = cluster.served("v1", kind).await.ok()?;
+        let found = cluster.list(&served, &labels).await.unwrap_or_default();
+        if let Some(parent) = found.first() {
+            let name = text(parent, &["metadata", "name"])?;
+            let stack = name.strip_prefix("runner-").filter(|_| applyset::is_ours(parent));
+            return Some(stack.map_or_else(|| format!("of {kind} {name}"), str::to_owned));
+        }
+    }
+    None
+}
+
+async fn owner(cluster: &Cluster, id: &Id, object: &Json) -> Option<Owner> {
     let set = text(object, &["metadata", "labels", applyset::PART_OF])?;
     let stack = match cluster.stack() {
         Some(stack) if cluster.applyset(&stack) == set => stack,
-        _ => format!("of {set}"),
+        _ => keeper(cluster, set).await.unwrap_or_else(|| format!("of {set}")),
     };
     Some(Owner {
         stack,

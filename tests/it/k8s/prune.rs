@@ -68,7 +68,6 @@ fn the_applyset_is_what_kubectl_writes_and_grows_before_and_shrinks_after() {
     stack.edit("templates/web.yaml", SERVICE, "");
     let mark = stack.plane.mark();
     let said = stack.run("--yes --prune").code(0);
-    eprintln!("{}{}", said.out, said.err);
     assert!(stack.live("/api/v1/namespaces/NS/services/goes").is_null());
     assert!(!stack.live("/api/v1/namespaces/NS/configmaps/keeps").is_null());
     assert_eq!(annotation("contains-group-kinds"), "ConfigMap,Namespace");
@@ -103,11 +102,9 @@ spec:
 "#;
     stack.edit("templates/web.yaml", SERVICE, job);
     let said = stack.run("--yes --prune").code(1).errors(1);
-    eprintln!("{}{}", said.out, said.err);
     assert!(!stack.live("/api/v1/namespaces/NS/services/goes").is_null());
     said.tells(&[&stack.named("k8s::Service.NS/goes"), "skipped"]);
     let said = stack.run("--yes --prune --phase other");
-    eprintln!("{}{}", said.out, said.err);
     assert!(said.code != 0);
     assert!(!stack.live("/api/v1/namespaces/NS/services/goes").is_null());
 }
@@ -138,11 +135,10 @@ apiVersion: NS.example.com/v1
 kind: Widget
 metadata: { name: one, namespace: NS }
 ";
-    let stack = stack(&format!("{NAMESPACE}{}", &claim[4..]));
+    let stack = stack(&format!("{NAMESPACE}\n{}", &claim[4..]));
     stack.apply("");
     stack.project.write("templates/web.yaml", &stack.named(NAMESPACE));
     let said = stack.run("--yes --prune").code(0);
-    eprintln!("{}{}", said.out, said.err);
     let named = stack.named("--prune=k8s::Namespace.NS-b");
     said.tells(&["--prune=k8s::", "k8s::PersistentVolumeClaim", "k8s::CustomResourceDefinition"]);
     assert!(!stack.live("/api/v1/namespaces/NS-b").is_null());
@@ -150,7 +146,6 @@ metadata: { name: one, namespace: NS }
     assert!(!stack.live("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.NS.example.com").is_null());
     assert!(stack.live("/apis/NS.example.com/v1/namespaces/NS/widgets/one").is_null());
     let said = stack.run(&format!("--yes {named}")).code(0);
-    eprintln!("{}{}", said.out, said.err);
     assert!(stack.live("/api/v1/namespaces/NS-b").is_null());
     assert!(!stack.live("/api/v1/namespaces/NS/persistentvolumeclaims/data").is_null());
     // A definition that somebody else removed, with all objects of its kind, is no trouble.
@@ -192,19 +187,16 @@ fn an_object_of_nobody_or_of_another_stack_is_not_taken_over_unasked() {
     let stack = stack(OBJECTS);
     stack.make("/api/v1/namespaces", json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "NS" } }));
     let said = stack.run("--dry-run").code(1).errors(1).tells(&["adopt: true", "another name"]);
-    eprintln!("{}{}", said.out, said.err);
     let playbook = stack.project.read("playbooks/main.rhai");
     let adopts = playbook.replace("\"web.yaml\" }", "\"web.yaml\" }, #{ adopt: true }");
     stack.project.write("playbooks/main.rhai", &adopts);
     let said = stack.run("--yes").code(0);
-    eprintln!("{}{}", said.out, said.err);
     stack.apply("");
     // Another stack that declares the same.
     let other = Stack::new(r#"k8s::manifest("m", #{ cluster: cluster, file: "web.yaml" });"#);
     other.project.write("templates/web.yaml", &stack.named(OBJECTS));
     let said = other.run("--dry-run").code(1);
-    eprintln!("{}{}", said.out, said.err);
-    said.tells(&["adopt"]);
+    said.tells(&[&stack.named("stack `NS` owns it"), "another name"]);
     stack.destroy().code(0);
 }
 
@@ -217,13 +209,11 @@ fn what_is_protected_stays_until_the_protection_is_taken_off() {
         .write("playbooks/main.rhai", &playbook.replace("\"web.yaml\" }", "\"web.yaml\" }, #{ protect: true }"));
     stack.apply("");
     let said = stack.destroy();
-    eprintln!("{}{}", said.out, said.err);
     said.code(1).tells(&["is protected"]);
     assert!(!stack.live("/api/v1/namespaces/NS/services/goes").is_null());
     // The object itself remembers: the option need not be there any more.
     stack.edit("templates/web.yaml", SERVICE, "");
     let said = stack.run("--yes --prune");
-    eprintln!("{}{}", said.out, said.err);
     said.code(1).tells(&["is protected"]);
     assert!(!stack.live("/api/v1/namespaces/NS/services/goes").is_null());
     stack.project.write("templates/web.yaml", &stack.named(OBJECTS));
@@ -238,7 +228,6 @@ fn a_foreign_config_map_in_the_parents_place_is_refused() {
     let foreign = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "runner-NS" }, "data": { "mine": "yes" } });
     stack.make("/api/v1/namespaces/kube-system/configmaps", foreign);
     let said = stack.run("--yes").code(1).errors(1).tells(&[&stack.named("runner-NS"), "another `namespace`"]);
-    eprintln!("{}{}", said.out, said.err);
     assert_eq!(stack.parent()["data"]["mine"], "yes");
     stack.remove("/api/v1/namespaces/kube-system/configmaps/runner-NS");
 }
@@ -266,7 +255,6 @@ spec:
     let new = json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "goes", "labels": labels }, "spec": { "ports": [{ "port": 80 }] } });
     stack.make("/api/v1/namespaces/NS/services", new);
     let said = run.end();
-    eprintln!("{}{}", said.out, said.err);
     said.code(1).tells(&["changed since the plan"]);
     assert!(!stack.live("/api/v1/namespaces/NS/services/goes").is_null());
 }

@@ -107,7 +107,6 @@ fn an_image_that_cannot_be_pulled_fails_the_rollout_and_a_fixed_one_converges() 
         "ImagePullBackOff",
         "Back-off pulling image \"registry.example.com/web:1\"",
     ]);
-    eprintln!("{}{}", said.out, said.err);
     stack.edit("templates/web.yaml", bad, "");
     stack.apply("");
 }
@@ -126,11 +125,11 @@ metadata: { name: NS, labels: { pod-security.kubernetes.io/enforce: restricted }
         stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"6s\" }");
     stack.project.write("playbooks/main.rhai", &playbook);
     let said = stack.run("--yes").code(1).errors(2);
-    eprintln!("{}{}", said.out, said.err);
-    let failure = said.err.split("error").find(|part| part.contains("Deployment.")).unwrap();
-    assert!(failure.contains("violates PodSecurity \"restricted:latest\""), "{}", said.err);
-    let failure = said.err.split("error").find(|part| part.contains("StatefulSet.")).unwrap();
-    assert!(failure.contains("violates PodSecurity \"restricted:latest\"") && failure.contains("6s"), "{}", said.err);
+    let failures: Vec<&str> = said.err.split("\nerror: ").filter(|part| part.contains("PodSecurity")).collect();
+    let [deployment, stateful] = failures[..] else { panic!("{}", said.err) };
+    assert!(deployment.contains("ProgressDeadlineExceeded"), "{}", said.err);
+    assert!(deployment.contains("violates PodSecurity \"restricted:latest\": allowPrivilege"), "{}", said.err);
+    assert!(stateful.contains("is not ready after 6 s") && stateful.contains("FailedCreate"), "{}", said.err);
 }
 
 #[test]
@@ -146,8 +145,7 @@ spec:
     spec: { restartPolicy: Never, containers: [{ name: migrate, image: registry.example.com/once:1 }] }
 "#;
     let stack = stack(&format!("{NAMESPACE}{job}"));
-    let said = stack.run("--yes").code(1).errors(1).tells(&["BackoffLimitExceeded", "ended with exit code 3"]);
-    eprintln!("{}{}", said.out, said.err);
+    stack.run("--yes").code(1).errors(1).tells(&["BackoffLimitExceeded", "ended with exit code 3"]);
     // The template of a Job cannot be changed: a new one in its place.
     stack.edit("templates/web.yaml", "fake/exit: \"3\"", "fake/exit: \"0\"");
     stack.apply("");
@@ -193,8 +191,7 @@ fn a_definition_whose_names_are_taken_fails_at_once_and_the_rest_stands() {
     first.project.write("templates/first.yaml", &std::fs::read_to_string(&taken).unwrap());
     first.apply("");
     let begun = std::time::Instant::now();
-    let said = stack.run("--yes").code(1).errors(1).tells(&["KindConflict"]);
-    eprintln!("{}{}", said.out, said.err);
+    stack.run("--yes").code(1).errors(1).tells(&["KindConflict"]);
     assert!(begun.elapsed().as_secs() < 20);
     assert!(!stack.live("/api/v1/namespaces/NS/configmaps/other").is_null());
     // The names are free again: the same run goes on.

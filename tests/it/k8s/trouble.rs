@@ -202,7 +202,7 @@ fn a_namespace_being_deleted_is_waited_for_or_told() {
     );
     stack.remove("/api/v1/namespaces/NS");
     let playbook =
-        stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"4s\" }");
+        stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"9s\" }");
     stack.project.write("playbooks/main.rhai", &playbook);
     let said = stack.run("--yes");
     eprintln!("{}{}", said.out, said.err);
@@ -284,7 +284,7 @@ fn a_webhook_that_cannot_be_asked_is_named() {
     let api = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
     stack.make(api, hook);
     let playbook =
-        stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"4s\" }");
+        stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"9s\" }");
     stack.project.write("playbooks/main.rhai", &playbook);
     let said =
         stack.run("--yes").code(1).errors(1).tells(&["`check.example.com`", "refused", "pods behind its Service"]);
