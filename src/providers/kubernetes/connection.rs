@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -12,6 +12,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use kube::discovery::{ApiResource, Discovery, Scope};
 use serde_json::Value as Json;
+use tokio::time::Instant;
 
 use super::fault;
 use super::object::{self, Id};
@@ -444,3 +445,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     }
     if found.is_empty() { Err("holds no certificate".into()) } else { Ok(found) }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! Kubernetes through the binary, on a real API server.
 
+mod clusters;
 mod life;
 mod prune;
 mod ready;

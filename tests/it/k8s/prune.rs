@@ -67,7 +67,7 @@ fn the_applyset_is_what_kubectl_writes_and_grows_before_and_shrinks_after() {
 
     stack.edit("templates/web.yaml", SERVICE, "");
     let mark = stack.plane.mark();
-    let said = stack.run("--yes --prune").code(0);
+    stack.run("--yes --prune").code(0);
     assert!(stack.live("/api/v1/namespaces/NS/services/goes").is_null());
     assert!(!stack.live("/api/v1/namespaces/NS/configmaps/keeps").is_null());
     assert_eq!(annotation("contains-group-kinds"), "ConfigMap,Namespace");
@@ -140,12 +140,16 @@ metadata: { name: one, namespace: NS }
     stack.project.write("templates/web.yaml", &stack.named(NAMESPACE));
     let said = stack.run("--yes --prune").code(0);
     let named = stack.named("--prune=k8s::Namespace.NS-b");
-    said.tells(&["--prune=k8s::", "k8s::PersistentVolumeClaim", "k8s::CustomResourceDefinition"]);
+    said.tells(&[
+        &named,
+        &stack.named("--prune=k8s::PersistentVolumeClaim.NS/data"),
+        &stack.named("--prune=k8s::CustomResourceDefinition.widgets.NS.example.com"),
+    ]);
     assert!(!stack.live("/api/v1/namespaces/NS-b").is_null());
     assert!(!stack.live("/api/v1/namespaces/NS/persistentvolumeclaims/data").is_null());
     assert!(!stack.live("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.NS.example.com").is_null());
     assert!(stack.live("/apis/NS.example.com/v1/namespaces/NS/widgets/one").is_null());
-    let said = stack.run(&format!("--yes {named}")).code(0);
+    stack.run(&format!("--yes {named}")).code(0);
     assert!(stack.live("/api/v1/namespaces/NS-b").is_null());
     assert!(!stack.live("/api/v1/namespaces/NS/persistentvolumeclaims/data").is_null());
     // A definition that somebody else removed, with all objects of its kind, is no trouble.
@@ -186,11 +190,11 @@ metadata: { name: one, namespace: NS }
 fn an_object_of_nobody_or_of_another_stack_is_not_taken_over_unasked() {
     let stack = stack(OBJECTS);
     stack.make("/api/v1/namespaces", json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "NS" } }));
-    let said = stack.run("--dry-run").code(1).errors(1).tells(&["adopt: true", "another name"]);
+    stack.run("--dry-run").code(1).errors(1).tells(&["adopt: true", "another name"]);
     let playbook = stack.project.read("playbooks/main.rhai");
     let adopts = playbook.replace("\"web.yaml\" }", "\"web.yaml\" }, #{ adopt: true }");
     stack.project.write("playbooks/main.rhai", &adopts);
-    let said = stack.run("--yes").code(0);
+    stack.run("--yes").code(0);
     stack.apply("");
     // Another stack that declares the same.
     let other = Stack::new(r#"k8s::manifest("m", #{ cluster: cluster, file: "web.yaml" });"#);
@@ -227,7 +231,7 @@ fn a_foreign_config_map_in_the_parents_place_is_refused() {
     let stack = stack(OBJECTS);
     let foreign = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "runner-NS" }, "data": { "mine": "yes" } });
     stack.make("/api/v1/namespaces/kube-system/configmaps", foreign);
-    let said = stack.run("--yes").code(1).errors(1).tells(&[&stack.named("runner-NS"), "another `namespace`"]);
+    stack.run("--yes").code(1).errors(1).tells(&[&stack.named("runner-NS"), "another `namespace`"]);
     assert_eq!(stack.parent()["data"]["mine"], "yes");
     stack.remove("/api/v1/namespaces/kube-system/configmaps/runner-NS");
 }

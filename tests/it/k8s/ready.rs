@@ -101,8 +101,7 @@ fn every_kind_is_waited_for_until_it_is_ready() {
 fn an_image_that_cannot_be_pulled_fails_the_rollout_and_a_fixed_one_converges() {
     let bad = r#"fake/ready: "false", fake/reason: ImagePullBackOff, fake/message: "Back-off pulling image \"registry.example.com/web:1\"""#;
     let stack = stack(&format!("{NAMESPACE}{}", workload("Deployment", bad, "progressDeadlineSeconds: 2")));
-    let said = stack.run("--yes").code(1).errors(1);
-    let said = said.tells(&[
+    stack.run("--yes").code(1).errors(1).tells(&[
         "ProgressDeadlineExceeded",
         "ImagePullBackOff",
         "Back-off pulling image \"registry.example.com/web:1\"",
