@@ -97,7 +97,13 @@ impl Forecast {
             ),
             None => (
                 format!("not owned by stack `{}`", self.world.stack),
-                format!("adopt it with the option `adopt: \"{}\"`, or give this one another name", taken.id),
+                // One text may declare many of these, and its options are for all of them.
+                match kind.nature.previewed {
+                    true => "adopt it with the option `adopt: true`, or give this one another name".to_owned(),
+                    false => {
+                        format!("adopt it with the option `adopt: \"{}\"`, or give this one another name", taken.id)
+                    }
+                },
             ),
         };
         let taken = Diagnostic::error(format!("{}: `{name}` exists, {owner}", declaration.address));

@@ -44,7 +44,14 @@ impl Forecast {
         // One look each, so that what cannot be reached is told once and not for everything in it.
         for gate in gates.iter().filter(|gate| !self.world.is_closed(&Some(gate.region.clone()))) {
             self.world.owned(&gate.kind, &gate.declaration.options.region).await.map_err(|fault| {
-                vec![cannot_read(&gate.kind.name, &fault).at(&gate.declaration.site, "reached as declared here")]
+                let told = match fault.operation.as_deref() {
+                    Some(operation) if operation.ends_with(":Connect") => {
+                        let cannot = Diagnostic::error(format!("{} cannot be reached", gate.declaration.address));
+                        cannot.because(fault.message.clone()).maybe_hint(fault.hint.clone())
+                    }
+                    _ => cannot_read(&gate.kind.name, &fault),
+                };
+                vec![told.at(&gate.declaration.site, "reached as declared here")]
             })?;
         }
         Ok(())

@@ -213,6 +213,8 @@ fn undeclared(world: &World, live: &Live, wish: &Wish) -> Change {
     let cascades = kind.as_ref().is_some_and(|kind| kind.nature.cascades);
     let named = wish.prune_named.contains(&owner.address);
     let delete = named || owner.deposed || wish.prune && !cascades;
+    // All that is inside goes with it.
+    let note = (cascades && !delete).then(|| format!("deleted only by name: --prune={}", owner.address));
     Change {
         action: if delete && live.status != Status::Deleting { Action::Delete } else { Action::Orphan },
         reason: Some(if owner.deposed { Reason::Deposed } else { Reason::NotDeclared }),
@@ -224,7 +226,7 @@ fn undeclared(world: &World, live: &Live, wish: &Wish) -> Change {
         phase: vec![],
         needs: vec![],
         uses: vec![],
-        notes: vec![],
+        notes: note.into_iter().collect(),
         address: owner.address,
     }
 }

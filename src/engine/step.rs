@@ -256,6 +256,11 @@ impl Work<'_> {
         if whose(live) != whose(planned) {
             return Err(self.moved("its ownership tags are different now".into()).into());
         }
+        // By its name it may be another one by now.
+        let uid = |live: &Live| live.outputs.get("uid").cloned();
+        if uid(live).zip(uid(planned)).is_some_and(|(now, then)| now != then) {
+            return Err(self.moved(format!("someone has put another `{}` in its place", planned.id)).into());
+        }
         let fields: HashSet<&String> = fields.filter(|name| !self.change.options.ignore.contains(name)).collect();
         let moved: Vec<String> = self
             .kind

@@ -99,8 +99,10 @@ impl Page {
     /// The lines below a change; none where its name says it all.
     fn fields(&self, change: &Change) -> Vec<String> {
         let quiet = matches!(change.action, Action::Delete | Action::Orphan | Action::None);
+        let notes = change.notes.iter().map(|note| self.ink.yellow(format!("! {note}")));
         if quiet && !self.verbose {
-            return vec![];
+            // Why something is left alone.
+            return if change.action == Action::Orphan { notes.collect() } else { vec![] };
         }
         let widest = change.fields.iter().map(|field| field.path.chars().count()).max().unwrap_or(0);
         let single = matches!(change.action, Action::Create) || quiet;
@@ -112,7 +114,7 @@ impl Page {
             }
             all => all.iter().flat_map(draw).collect(),
         };
-        lines.extend(change.notes.iter().map(|note| self.ink.yellow(format!("! {note}"))));
+        lines.extend(notes);
         lines
     }
 

@@ -141,7 +141,9 @@ pub async fn create(cluster: &Cluster, request: &Create) -> Result<String, Fault
     // What is there by now is not ours: a server-side apply would take it over without a word.
     if let Some(there) = objects::read(cluster, &id).await? {
         if at(&there, &["metadata", "deletionTimestamp"]).is_some() {
-            return Err(Fault::new(Class::Busy, format!("the old `{id}` is still being deleted")));
+            let what = format!("the old `{id}` is still being deleted{}", held_up(&there));
+            let hint = "wait until it is gone, or see to what holds it up, and run again";
+            return Err(Fault::new(Class::Busy, what).hint(hint));
         }
         let set = cluster.applyset(&request.owner.stack);
         if text(&there, &["metadata", "labels", applyset::PART_OF]) != Some(set.as_str()) {
@@ -165,6 +167,21 @@ pub async fn update(cluster: &Cluster, request: &Update) -> Result<(), Fault> {
         }
     }
     write(cluster, &request.owner, &id, &request.inputs).await
+}
+
+/// What keeps an object from going.
+fn held_up(going: &Json) -> String {
+    // A namespace tells what is left in it.
+    let conditions = at(going, &["status", "conditions"]).and_then(Json::as_array).into_iter().flatten();
+    let remaining = conditions.filter(|one| text(one, &["status"]) == Some("True"));
+    let told: Vec<&str> = remaining.filter_map(|one| text(one, &["message"])).collect();
+    let finalizers = at(going, &["metadata", "finalizers"]).and_then(Json::as_array).into_iter().flatten();
+    let finalizers: Vec<&str> = finalizers.filter_map(Json::as_str).collect();
+    match (told.is_empty(), finalizers.is_empty()) {
+        (false, _) => format!(": {}", told.join("; ")),
+        (true, false) => format!(": it waits for the finalizer {}", finalizers.join(", ")),
+        (true, true) => String::new(),
+    }
 }
 
 /// An apply into it would be answered as if it were done, and lost.

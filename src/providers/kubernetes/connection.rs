@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine;
@@ -12,6 +12,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use kube::discovery::{ApiResource, Discovery, Scope};
 use serde_json::Value as Json;
+use tokio::time::Instant;
 
 use super::fault;
 use super::object::{self, Id};
@@ -70,6 +71,8 @@ pub struct Cluster {
     inputs: Map,
     tokens: Arc<dyn Tokens>,
     read_only: bool,
+    /// The URL of the API server, once it is known.
+    server: Mutex<Option<String>>,
     client: tokio::sync::Mutex<Option<(kube::Client, Instant)>>,
     discovery: tokio::sync::Mutex<Option<Arc<Discovery>>>,
     terminating: tokio::sync::Mutex<Option<(Instant, Arc<BTreeSet<String>>)>>,
@@ -90,6 +93,7 @@ impl Cluster {
             inputs,
             tokens,
             read_only,
+            server: Mutex::default(),
             client: Default::default(),
             discovery: Default::default(),
             terminating: Default::default(),
@@ -126,7 +130,13 @@ impl Cluster {
             return Ok(client.clone());
         }
         let config = self.config().await?;
-        let client = kube::Client::try_from(config).map_err(|error| self.no_way(&error))?;
+        let plugin = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
+        let client = kube::Client::try_from(config).map_err(|error| match &plugin {
+            Some(plugin) => {
+                self.lost(&no_credentials(plugin, &error), "does that command work by itself, and is it logged in?")
+            }
+            None => self.no_way(&error),
+        })?;
         *kept = Some((client.clone(), Instant::now()));
         Ok(client)
     }
@@ -146,21 +156,45 @@ impl Cluster {
                 config
             }
             Way::Kubeconfig { file, context } => {
-                let read = match file {
-                    Some(file) => Kubeconfig::read_from(file),
-                    None => Kubeconfig::read(),
-                };
+                let kubeconfig = self.kubeconfig(file.as_deref(), context.as_deref())?;
                 let hint = "give the path of a kubeconfig and one of its contexts";
-                let kubeconfig = read.map_err(|error| self.no_way(&error).hint(hint))?;
                 let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
                 let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
                 config.map_err(|error| self.no_way(&error).hint(hint))?
             }
         };
+        *self.server.lock().expect("no holder panics") = Some(config.cluster_url.to_string());
         config.connect_timeout = Some(Duration::from_secs(10));
         config.read_timeout = Some(Duration::from_secs(60));
         config.write_timeout = Some(Duration::from_secs(60));
         Ok(config)
+    }
+
+    fn kubeconfig(&self, file: Option<&str>, context: Option<&str>) -> Result<Kubeconfig, Fault> {
+        let hint = "give the path of a kubeconfig, from the project's folder on, and one of its contexts";
+        let read = match file {
+            Some(file) => {
+                // The client's own words quote a path twice.
+                std::fs::File::open(file)
+                    .map_err(|error| self.lost(&format!("`{file}` cannot be read: {error}"), hint))?;
+                Kubeconfig::read_from(file).map_err(|error| {
+                    self.lost(&format!("`{file}` is no kubeconfig: {}", first_line(&fault::innermost(&error))), hint)
+                })
+            }
+            None => Kubeconfig::read().map_err(|error| self.no_way(&error).hint(hint)),
+        }?;
+        if let Some(context) = context.filter(|wanted| !read.contexts.iter().any(|one| one.name == **wanted)) {
+            let known: Vec<String> = read.contexts.iter().map(|one| format!("`{}`", one.name)).collect();
+            let hint = format!("its contexts are: {}", known.join(", "));
+            return Err(self.lost(&format!("the kubeconfig has no context `{context}`"), &hint));
+        }
+        Ok(read)
+    }
+
+    fn lost(&self, why: &str, hint: &str) -> Fault {
+        let mut fault = Fault::new(Class::Invalid, format!("there is no way to the cluster `{}`: {why}", self.name));
+        fault.operation = Some(CONNECT.to_owned());
+        fault.hint(hint)
     }
 
     fn no_way(&self, error: &dyn std::error::Error) -> Fault {
@@ -218,14 +252,16 @@ impl Cluster {
         Ok(Answer { object, warnings })
     }
 
-    /// Says which cluster it is that cannot be reached.
+    /// Says which cluster it is that cannot be reached, or does not let us in.
     fn told(&self, mut fault: Fault) -> Fault {
-        if fault.operation.as_deref() == Some(CONNECT) {
-            let at = match &self.way {
-                Way::Eks { endpoint, .. } => format!(" at {endpoint}"),
-                Way::Kubeconfig { .. } => String::new(),
-            };
+        let known = fault.message.starts_with("there is no way to the cluster");
+        let refused = fault.code.as_deref().is_some_and(|code| code != "Unauthorized");
+        if !known && !refused {
+            let server = self.server.lock().expect("no holder panics").clone();
+            let at = server.map(|url| format!(" at {}", url.trim_end_matches('/'))).unwrap_or_default();
             fault.message = format!("cluster `{}`{at}: {}", self.name, fault.message);
+            // Whatever was asked first, it is the cluster that is not there.
+            fault.operation = Some(CONNECT.to_owned());
         }
         fault
     }
@@ -359,6 +395,21 @@ impl Cluster {
     }
 }
 
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ")
+}
+
+/// Why the command that a kubeconfig names gave no credentials.
+fn no_credentials(plugin: &str, error: &kube::Error) -> String {
+    match error {
+        kube::Error::Auth(kube::client::AuthError::AuthExecRun { out, .. }) => {
+            let said = String::from_utf8_lossy(&out.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+            format!("its command for credentials `{plugin}` failed ({}): {said}", out.status)
+        }
+        _ => format!("its command for credentials `{plugin}`: {}", fault::innermost(error)),
+    }
+}
+
 pub fn plural(resource: &ApiResource) -> String {
     match resource.group.as_str() {
         "" => resource.plural.clone(),
@@ -400,3 +451,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     }
     if found.is_empty() { Err("holds no certificate".into()) } else { Ok(found) }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -99,15 +99,18 @@ fn admission(code: u16, message: &str) -> Option<Fault> {
         );
     }
     if message.contains("denied the request") || message.contains("denied request:") {
-        let name = quoted_after(message, "webhook")
-            .or_else(|| quoted_after(message, "ValidatingAdmissionPolicy"))
-            .unwrap_or("?");
+        let who = ["webhook", "ValidatingAdmissionPolicy"];
+        let who = who.into_iter().find_map(|sort| Some((sort, quoted_after(message, sort)?)));
+        let (sort, name) = who.unwrap_or(("admission plugin", "?"));
         let why = message
             .split_once("denied the request")
             .or_else(|| message.split_once("denied request"))
             .map_or("", |(_, why)| why);
         let why = why.trim_start_matches(':').trim();
-        return Some(Fault::new(class, format!("`{name}` refuses it: {why}")));
+        return Some(
+            Fault::new(class, format!("the {sort} `{name}` refuses it: {why}"))
+                .hint("change the object so that it is let through, or ask those who keep the rule"),
+        );
     }
     if message.contains("violates PodSecurity") {
         return Some(Fault::new(Class::Denied, readable(message)).hint(
@@ -260,6 +263,12 @@ pub fn immutable_fields(status_code: u16, body: &str) -> Vec<String> {
 /// A fault from the client: the answer, or why there is none.
 pub fn of_error(operation: &str, error: &kube::Error) -> Fault {
     let mut fault = match error {
+        // The client takes any text for an answer's reason; what an API server says of discovery is never a 404.
+        kube::Error::Api(status) if is_discovery(operation) && (status.code == 404 || is_unparsed(&status.reason)) => {
+            let first: String = status.message.lines().next().unwrap_or_default().chars().take(100).collect();
+            Fault::new(Class::Other, format!("what answers is no API server: status {}: {first}", status.code))
+                .hint("check the endpoint: it may be that of a proxy or of another service")
+        }
         kube::Error::Api(status) => {
             let body = serde_json::to_value(status).map(|mut body| {
                 body["kind"] = "Status".into();
@@ -271,12 +280,22 @@ pub fn of_error(operation: &str, error: &kube::Error) -> Fault {
             .hint("does the command that the kubeconfig names work by itself, and is it logged in?"),
         kube::Error::HyperError(_) | kube::Error::Service(_) => unanswered(operation, &chain(error), &innermost(error)),
         kube::Error::SerdeError(_) => {
-            Fault::new(lost(operation), format!("the answer cannot be read: {}", innermost(error)))
+            let class = if is_read(operation) { Class::Other } else { Class::Ambiguous };
+            Fault::new(class, format!("what answers is no API server: {}", innermost(error)))
+                .hint("check the endpoint: it may be that of a proxy or of another service")
         }
         _ => Fault::new(Class::Other, chain(error)),
     };
     fault.operation = Some(operation.to_owned());
     fault
+}
+
+fn is_discovery(operation: &str) -> bool {
+    operation == "k8s:Discover"
+}
+
+fn is_unparsed(reason: &str) -> bool {
+    reason == "Failed to parse error data"
 }
 
 fn unanswered(operation: &str, chain: &str, innermost: &str) -> Fault {
@@ -287,7 +306,7 @@ fn unanswered(operation: &str, chain: &str, innermost: &str) -> Fault {
     }
     if said(&["certificate", "invalid peer", "handshake", "tls"]) {
         return Fault::new(Class::Other, format!("no trusted connection: {innermost}"))
-            .hint("is `certificate_authority_data` that of this cluster?");
+            .hint("is the certificate authority (`certificate_authority_data`, in a kubeconfig `certificate-authority-data`) that of this cluster?");
     }
     if said(&["connection refused", "network is unreachable", "no route to host", "tcp connect"]) {
         return Fault::new(Class::Other, format!("no connection to the cluster: {innermost}"))
@@ -303,7 +322,7 @@ fn sources(error: &(dyn Error + 'static)) -> Vec<String> {
     std::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect()
 }
 
-fn innermost(error: &(dyn Error + 'static)) -> String {
+pub fn innermost(error: &(dyn Error + 'static)) -> String {
     sources(error).pop().unwrap_or_default()
 }
 

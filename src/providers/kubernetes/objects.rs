@@ -134,7 +134,7 @@ pub async fn live(cluster: &Cluster, id: &Id, object: Json) -> Result<Live, Faul
     let live = Live {
         id: id.to_string(),
         region: Some(place(&cluster.name)),
-        owner: owner(cluster, id, &object),
+        owner: owner(cluster, id, &object).await,
         inputs: BTreeMap::from([(kinds::OBJECT.into(), id.to_string().into()), (kinds::MANIFEST.into(), ours.into())]),
         outputs: BTreeMap::from([
             ("id".into(), id.to_string().into()),
@@ -147,24 +147,54 @@ pub async fn live(cluster: &Cluster, id: &Id, object: Json) -> Result<Live, Faul
     Ok(live)
 }
 
-/// Why a workload does not become ready, as its pods tell it. That they cannot be read is no reason to fail.
+/// Why something does not become ready, as its pods tell it, or a warning about it. That they cannot be read is no
+/// reason to fail.
 async fn cause(cluster: &Cluster, id: &Id, object: &Json) -> Option<String> {
-    let selector = pods::needs_pods(object)?;
-    let served = cluster.preferred("", "Pod").await.ok()??;
-    let path = format!(
-        "{}?labelSelector={}&limit=50",
-        cluster.collection(&served, id.namespace.as_deref()),
-        urlencoding::encode(&selector)
-    );
-    let listed = cluster.get("k8s:List pods", &path).await.ok()?;
-    pods::why(object, listed.get("items")?.as_array()?)
+    if let Some(selector) = pods::needs_pods(object)
+        && let Some(why) = listed(cluster, id, "Pod", &format!("labelSelector={}", urlencoding::encode(&selector)))
+            .await
+            .and_then(|pods| pods::why(object, &pods))
+    {
+        return Some(why);
+    }
+    // What keeps pods from being made at all is told nowhere else, but for Deployments.
+    let uid = text(object, &["metadata", "uid"])?;
+    let about = urlencoding::encode(&format!("involvedObject.uid={uid},type=Warning")).into_owned();
+    let events = listed(cluster, id, "Event", &format!("fieldSelector={about}")).await?;
+    pods::warning(&events)
 }
 
-fn owner(cluster: &Cluster, id: &Id, object: &Json) -> Option<Owner> {
+async fn listed(cluster: &Cluster, id: &Id, kind: &str, selector: &str) -> Option<Vec<Json>> {
+    let served = cluster.served("v1", kind).await.ok()?;
+    let path = format!("{}?{selector}&limit=50", cluster.collection(&served, id.namespace.as_deref()));
+    let operation = format!("k8s:List {}", super::connection::plural(&served.resource));
+    let mut found = cluster.get(&operation, &path).await.ok()?;
+    match found.get_mut("items").map(Json::take) {
+        Some(Json::Array(items)) => Some(items),
+        _ => None,
+    }
+}
+
+/// Whose ApplySet another one is: the stack, or the name of a parent that is not ours.
+async fn keeper(cluster: &Cluster, set: &str) -> Option<String> {
+    let labels = format!("{}={set}", applyset::ID);
+    for kind in ["ConfigMap", "Secret"] {
+        let served = cluster.served("v1", kind).await.ok()?;
+        let found = cluster.list(&served, &labels).await.unwrap_or_default();
+        if let Some(parent) = found.first() {
+            let name = text(parent, &["metadata", "name"])?;
+            let stack = name.strip_prefix("runner-").filter(|_| applyset::is_ours(parent));
+            return Some(stack.map_or_else(|| format!("of {kind} {name}"), str::to_owned));
+        }
+    }
+    None
+}
+
+async fn owner(cluster: &Cluster, id: &Id, object: &Json) -> Option<Owner> {
     let set = text(object, &["metadata", "labels", applyset::PART_OF])?;
     let stack = match cluster.stack() {
         Some(stack) if cluster.applyset(&stack) == set => stack,
-        _ => format!("of {set}"),
+        _ => keeper(cluster, set).await.unwrap_or_else(|| format!("of {set}")),
     };
     Some(Owner {
         stack,

@@ -112,8 +112,10 @@ impl Cluster {
             let annotation = ["metadata", "annotations", applyset::TOOLING];
             let tool = super::object::text(other, &annotation).unwrap_or("nobody that it names");
             let what = format!("ConfigMap `{}` is there already and kept by {tool}", Self::parent_name(stack));
-            return Err(Fault::new(Class::Exists, what)
-                .hint("give the `k8s::cluster` another `namespace`, or the stack another name"));
+            let hint = "give the `k8s::cluster` another `namespace`, or the stack another name";
+            let mut fault = Fault::new(Class::Exists, what).hint(hint);
+            fault.operation = Some("k8s:Get configmaps".into());
+            return Err(fault);
         }
         let parent = found.as_ref().map(Parent::read).unwrap_or_default();
         self.parents.lock().await.insert(stack.to_owned(), parent);

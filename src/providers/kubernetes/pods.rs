@@ -46,6 +46,16 @@ pub fn why(object: &Json, pods: &[Json]) -> Option<String> {
     Some(format!("pod {}: {reason}", name(pod)))
 }
 
+/// The last of some events: `FailedCreate: create Pod web-0 in StatefulSet web failed: …`
+pub fn warning(events: &[Json]) -> Option<String> {
+    let time = |event: &&Json| {
+        let times = [&["lastTimestamp"][..], &["eventTime"], &["metadata", "creationTimestamp"]];
+        times.into_iter().find_map(|path| text(event, path)).unwrap_or_default().to_owned()
+    };
+    let last = events.iter().max_by_key(time)?;
+    Some(joined(text(last, &["reason"])?, text(last, &["message"])))
+}
+
 fn name(pod: &Json) -> &str {
     text(pod, &["metadata", "name"]).unwrap_or("?")
 }

@@ -118,7 +118,10 @@ fn deployment(object: &Json) -> Status {
         return Status::Pending(UNSEEN.into());
     }
     if let Some(progress) = condition(object, "Progressing").filter(|c| c.reason() == "ProgressDeadlineExceeded") {
-        return Status::Failed(progress.told());
+        // Quotas and pod security refuse pods where no pod can tell.
+        let refused = condition(object, "ReplicaFailure").filter(|c| c.is("True"));
+        let refused = refused.map(|failure| format!("; {}", failure.told())).unwrap_or_default();
+        return Status::Failed(progress.told() + refused.as_str());
     }
     let wanted = number(object, &["spec", "replicas"]).unwrap_or(1);
     let (updated, total, available) =
