@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::forecast::Forecast;
 use super::plan::Reason;
 use super::refresh::Listing;
+use super::refusals;
 use crate::diagnostic::Diagnostic;
 use crate::resource::declaration::ADOPT_IF_THERE;
 use crate::resource::{Address, Declaration, Declarations, Kind, Live, Map, Owner, Select};
@@ -95,16 +96,7 @@ impl Forecast {
                 format!("stack `{stack}` owns it as {address}"),
                 "give this one another name; if it was renamed, say so with the option `was`".to_owned(),
             ),
-            None => (
-                format!("not owned by stack `{}`", self.world.stack),
-                // One text may declare many of these, and its options are for all of them.
-                match kind.nature.previewed {
-                    true => "adopt it with the option `adopt: true`, or give this one another name".to_owned(),
-                    false => {
-                        format!("adopt it with the option `adopt: \"{}\"`, or give this one another name", taken.id)
-                    }
-                },
-            ),
+            None => (format!("not owned by stack `{}`", self.world.stack), refusals::how_to_adopt(kind, &taken.id)),
         };
         let taken = Diagnostic::error(format!("{}: `{name}` exists, {owner}", declaration.address));
         Err(Box::new(taken.at(&declaration.site, "declared here").hint(hint)))

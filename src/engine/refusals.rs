@@ -48,6 +48,12 @@ pub fn refused(
     }
 }
 
+pub fn how_to_adopt(kind: &Kind, id: &str) -> String {
+    // One text may declare many of these, and its options are for all of them.
+    let option = if kind.nature.previewed { "true".to_owned() } else { format!("\"{id}\"") };
+    format!("adopt it with the option `adopt: {option}`, or give this one another name")
+}
+
 /// To adopt is to keep; what would have to be replaced is not what was declared.
 fn cannot_adopt(declaration: &Declaration, id: &str, fields: &[FieldChange]) -> Diagnostic {
     let differing = fields.iter().filter(|field| field.forces_replace).map(|field| format!("`{}`", field.path));

@@ -1,3 +1,5 @@
+//! Tokens of EKS: made, shown, renewed, and made anew when they are refused.
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -103,7 +103,8 @@ fn a_refusal_names_who_refuses() {
     assert_eq!(found.message, "User \"eve\" cannot list resource \"pods\" in API group \"\" in the namespace \"a\"");
     let found =
         fault(400, "BadRequest", "admission webhook \"validate.nginx\" denied the request: host taken", Json::Null);
-    assert_eq!((found.class, found.message.as_str()), (Class::Invalid, "`validate.nginx` refuses it: host taken"));
+    assert_eq!(found.class, Class::Invalid);
+    assert_eq!(found.message, "the webhook `validate.nginx` refuses it: host taken");
     let unreachable = "Internal error occurred: failed calling webhook \"validate.nginx\": failed to call webhook: Post \"https://hook.in.svc:443/x?timeout=10s\": no endpoints available for service \"hook\"";
     let found = fault(500, "InternalError", unreachable, Json::Null);
     assert_eq!(found.class, Class::Busy);

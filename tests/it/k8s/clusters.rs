@@ -28,7 +28,7 @@ data: { cluster: "prod" }
 
 #[test]
 fn what_is_on_a_cluster_that_does_not_exist_yet_is_planned_in_full() {
-    let mut project = Project::new("region = \"eu-west-1\"\n").file("playbooks/main.rhai", EKS);
+    let mut project = Project::new("[aws]\nregion = \"eu-west-1\"\n").file("playbooks/main.rhai", EKS);
     for (name, value) in Account::new().env() {
         project = project.env(&name, &value);
     }
