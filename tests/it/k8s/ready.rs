@@ -100,7 +100,7 @@ fn every_kind_is_waited_for_until_it_is_ready() {
 #[test]
 fn an_image_that_cannot_be_pulled_fails_the_rollout_and_a_fixed_one_converges() {
     let bad = r#"fake/ready: "false", fake/reason: ImagePullBackOff, fake/message: "Back-off pulling image \"registry.example.com/web:1\"""#;
-    let stack = stack(&format!("{NAMESPACE}{}", workload("Deployment", bad, "progressDeadlineSeconds: 2")));
+    let stack = stack(&format!("{NAMESPACE}{}", workload("Deployment", bad, "progressDeadlineSeconds: 5")));
     stack.run("--yes").code(1).errors(1).tells(&[
         "ProgressDeadlineExceeded",
         "ImagePullBackOff",
@@ -118,7 +118,7 @@ kind: Namespace
 metadata: { name: NS, labels: { pod-security.kubernetes.io/enforce: restricted } }
 ---";
     let other = workload("StatefulSet", "", "").replace("web", "data");
-    let yaml = format!("{labelled}{}---{other}", workload("Deployment", "", "progressDeadlineSeconds: 2"));
+    let yaml = format!("{labelled}{}---{other}", workload("Deployment", "", "progressDeadlineSeconds: 5"));
     let stack = stack(&yaml);
     let playbook =
         stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"6s\" }");
