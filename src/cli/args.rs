@@ -61,8 +61,8 @@ pub struct RunArgs {
     pub phase: Vec<String>,
 
     /// Also delete what the stack owns and the playbook no longer declares; not with --phase, since only the whole
-    /// playbook tells that. What takes more with it (a namespace, a custom resource definition, a volume claim) only
-    /// goes when it is named: --prune=k8s::Namespace.old
+    /// playbook tells that. With an address only that: --prune=k8s::Namespace.old. What takes more with it than itself (a
+    /// namespace, a custom resource definition, a volume claim) only goes so
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, value_delimiter = ',', conflicts_with = "phase")]
     pub prune: Option<Vec<Address>>,
 

@@ -104,7 +104,7 @@ async fn plan(session: &Session, args: &RunArgs) -> Result<(Evaluation, Plan), D
     let evaluation = session.evaluate(forecast.clone()).await?;
     let wish = Wish {
         phases: args.phase.clone(),
-        prune: args.prune.is_some(),
+        prune: args.prune.as_ref().is_some_and(Vec::is_empty),
         prune_named: args.prune.iter().flatten().cloned().collect(),
         regions: session.inventory.aws.regions.clone(),
     };

@@ -55,7 +55,7 @@ impl Forecast {
         declarations: &Declarations,
         wanted: &[Arc<Declaration>],
     ) -> Result<Vec<Arc<Change>>, Diagnostics> {
-        self.open_gates(declarations, wanted).await?;
+        self.open_gates(declarations, wanted, false).await?;
         self.read(wanted).await?;
         self.learn_secrets(wanted).await?;
         self.decide(declarations, wanted).await
@@ -247,7 +247,7 @@ impl Forecast {
         self.gates.lock().expect("no holder panics").insert(gate.clone())
     }
 
-    fn known_change(&self, address: &Address) -> Option<Arc<Change>> {
+    pub(super) fn known_change(&self, address: &Address) -> Option<Arc<Change>> {
         self.changes.lock().expect("no holder panics").get(address).cloned()
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::forecast::Forecast;
 use super::refresh::cannot_read;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::resource::{Address, Declaration, Declarations, Kind, Map, Value};
+use crate::resource::{Address, Declaration, Declarations, Kind, Map, Reference, Value};
 
 /// Something that opens a region.
 struct Gate<'a> {
@@ -16,11 +16,13 @@ struct Gate<'a> {
 }
 
 impl Forecast {
-    /// Opens what the wanted ones live in, as far as the way there is known already; the rest does not exist yet.
+    /// Opens what the wanted ones live in, as far as the way there is known already; the rest does not exist yet. With
+    /// `now` by the way there is now, whatever becomes of it.
     pub(super) async fn open_gates(
         &self,
         declarations: &Declarations,
         wanted: &[Arc<Declaration>],
+        now: bool,
     ) -> Result<(), Diagnostics> {
         let regions: HashSet<&str> = wanted.iter().filter_map(|one| one.options.region.as_deref()).collect();
         let named: HashSet<&Address> = wanted.iter().map(|one| &one.address).collect();
@@ -31,7 +33,8 @@ impl Forecast {
             let mut first = Self::closure(declarations, &gate.declaration.address);
             first.retain(|one| one.address != gate.declaration.address);
             Box::pin(self.changes(declarations, &first)).await?;
-            let resolve = |(name, value): (&String, &Value)| (name.clone(), value.resolve(&mut |r| self.value(r)));
+            let present = |reference: &Reference| self.value(reference).or_else(|| self.present(reference, now));
+            let resolve = |(name, value): (&String, &Value)| (name.clone(), value.resolve(&mut |r| present(r)));
             let inputs: Map = gate.declaration.inputs.iter().map(resolve).collect();
             let known = inputs.values().all(Value::is_known).then_some(&inputs);
             let (name, region) = (&gate.declaration.address.name, &gate.declaration.options.region);
@@ -61,7 +64,13 @@ impl Forecast {
     pub(super) async fn open_all_gates(&self, declarations: &Declarations) -> Result<(), Diagnostics> {
         let gates: Vec<Arc<Declaration>> =
             declarations.iter().filter(|declaration| self.gate(declaration).is_some()).cloned().collect();
-        self.open_gates(declarations, &gates).await
+        self.open_gates(declarations, &gates, true).await
+    }
+
+    /// What is there now, though it may be about to change.
+    fn present(&self, reference: &Reference, now: bool) -> Option<Value> {
+        let live = self.known_change(&reference.address).filter(|_| now)?.live.clone()?;
+        live.attribute(&reference.path).cloned()
     }
 
     fn gate<'a>(&self, declaration: &'a Arc<Declaration>) -> Option<Gate<'a>> {

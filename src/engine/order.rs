@@ -49,7 +49,8 @@ fn add_soft_needs(world: &World, plan: &mut Plan) {
     for change in plan.changes.iter().filter(|change| change.site.is_some()) {
         by_kind.entry(&change.address.kind).or_default().push(change);
     }
-    let needs: HashMap<&Address, &[Address]> = plan.changes.iter().map(|c| (&c.address, c.needs.as_slice())).collect();
+    let needs: HashMap<Address, Vec<Address>> =
+        plan.changes.iter().map(|change| (change.address.clone(), change.needs.clone())).collect();
     let soft: Vec<Vec<Address>> = plan
         .changes
         .iter()
@@ -69,7 +70,7 @@ fn add_soft_needs(world: &World, plan: &mut Plan) {
     }
 }
 
-pub(super) fn rests_on(needs: &HashMap<&Address, &[Address]>, start: &Address, target: &Address) -> bool {
+pub(super) fn rests_on(needs: &HashMap<Address, Vec<Address>>, start: &Address, target: &Address) -> bool {
     let mut open = vec![start];
     let mut reached = HashSet::new();
     while let Some(address) = open.pop() {

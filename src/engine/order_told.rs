@@ -26,15 +26,23 @@ fn add_needs(world: &World, plan: &mut Plan) {
     if told.iter().all(Vec::is_empty) {
         return;
     }
-    let needs: HashMap<&Address, &[Address]> = plan.changes.iter().map(|c| (&c.address, c.needs.as_slice())).collect();
-    let mut more: Vec<(usize, Vec<Address>)> = vec![];
-    for (at, told) in told.into_iter().enumerate().filter(|(_, told)| !told.is_empty()) {
-        let change = &plan.changes[declared[at]];
-        let first = told.into_iter().map(|other| &plan.changes[declared[other]].address);
-        let first = first.filter(|one| !change.needs.contains(one) && !rests_on(&needs, one, &change.address));
-        more.push((declared[at], first.cloned().collect()));
+    let mut needs: HashMap<Address, Vec<Address>> = HashMap::new();
+    for change in &plan.changes {
+        needs.entry(change.address.clone()).or_default().extend(change.needs.iter().cloned());
     }
-    more.into_iter().for_each(|(at, first)| plan.changes[at].needs.extend(first));
+    for (at, told) in told.into_iter().enumerate().filter(|(_, told)| !told.is_empty()) {
+        let address = plan.changes[declared[at]].address.clone();
+        for first in told.into_iter().map(|other| plan.changes[declared[other]].address.clone()) {
+            // Also what was told before counts: two may be harmless each and a circle together.
+            if !needs[&address].contains(&first) && !rests_on(&needs, &first, &address) {
+                needs.get_mut(&address).expect("every change has an entry").push(first);
+            }
+        }
+    }
+    for at in declared {
+        let change = &mut plan.changes[at];
+        change.needs = needs.remove(&change.address).unwrap_or_default();
+    }
 }
 
 /// Between deletions, and no hold that would keep an update from coming later.

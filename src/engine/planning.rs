@@ -48,6 +48,7 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         if !orphans.is_empty() {
             forecast.world.learn_secrets().await;
         }
+        refuse_unknown_orphans(&orphans, wish)?;
         changes.extend(orphans.iter().map(|live| undeclared(&forecast.world, live, wish)));
         refuse_protected(&changes)?;
     }
@@ -81,6 +82,7 @@ pub async fn plan_destroy(forecast: &Forecast, evaluation: &Evaluation, wish: &W
         change.reason = Some(Reason::Destroyed);
         if live.status != Status::Deleting {
             change.action = Action::Delete;
+            change.notes.clear();
         }
         let declaration = live.owner.as_ref().and_then(|owner| declaration_of(evaluation, &owner.address));
         if let Some(declaration) = declaration {
@@ -113,6 +115,24 @@ fn refuse_protected(changes: &[Change]) -> Result<(), Diagnostics> {
                     .because("it is no longer declared, and was protected when it was")
                     .hint("nothing was deleted; declare it again without `protect`, apply that, then remove it"),
             }
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+/// What is to be pruned by name must be there and be declared no more; a typo would otherwise pass for nothing to do.
+fn refuse_unknown_orphans(orphans: &[Arc<Live>], wish: &Wish) -> Result<(), Diagnostics> {
+    let known: Vec<String> = orphans.iter().filter_map(|live| Some(live.owner.as_ref()?.address.to_string())).collect();
+    let unknown = wish.prune_named.iter().filter(|address| !known.contains(&address.to_string()));
+    let wrong: Diagnostics = unknown
+        .map(|address| {
+            let name = address.to_string();
+            let told = Diagnostic::error(format!("cannot prune {name}: it is not among what is no longer declared"));
+            told.hint(match (crate::diagnostic::closest(&name, known.iter().map(String::as_str)), known.len()) {
+                (Some(near), _) => format!("did you mean `{near}`?"),
+                (None, 0) => "everything that the stack owns is declared".to_owned(),
+                (None, _) => format!("no longer declared: {}", known.join(", ")),
+            })
         })
         .collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }

@@ -34,6 +34,7 @@ pub fn refused(
             Some(cannot_rename(declaration, from, named, &old))
         }
         (Action::Replace, _) if declaration.options.protect || remembered => Some(protected(declaration, fields)),
+        (Action::Replace, _) if kind.nature.cascades => Some(cascading(declaration, fields)),
         (Action::Update | Action::Replace, _) => {
             let mistake = (kind.nature.forbids)(inputs, &live.inputs)?;
             // A new one may have what this one cannot come to, unless it is made for that alone.
@@ -56,8 +57,7 @@ pub fn how_to_adopt(kind: &Kind, id: &str) -> String {
 
 /// To adopt is to keep; what would have to be replaced is not what was declared.
 fn cannot_adopt(declaration: &Declaration, id: &str, fields: &[FieldChange]) -> Diagnostic {
-    let differing = fields.iter().filter(|field| field.forces_replace).map(|field| format!("`{}`", field.path));
-    let differing: Vec<String> = differing.collect();
+    let differing = forcing(fields);
     Diagnostic::error(format!("cannot adopt `{id}` as {}: it would have to be replaced", declaration.address))
         .because(match differing.as_slice() {
             [] => "it has failed on the provider's side".into(),
@@ -67,11 +67,24 @@ fn cannot_adopt(declaration: &Declaration, id: &str, fields: &[FieldChange]) -> 
         .hint("declare it as it is, or leave `adopt` out to make a new one")
 }
 
+/// To make it anew is to delete first what goes with it.
+fn cascading(declaration: &Declaration, fields: &[FieldChange]) -> Diagnostic {
+    Diagnostic::error(format!(
+        "{} would have to be replaced, and more would go with it than itself",
+        declaration.address
+    ))
+    .because(format!("{} cannot be changed in place", forcing(fields).join(", ")))
+    .at(&declaration.site, "declared here")
+    .hint("take the change back; or save what is in it, delete it by hand, and run again")
+}
+
+fn forcing(fields: &[FieldChange]) -> Vec<String> {
+    fields.iter().filter(|field| field.forces_replace).map(|field| format!("`{}`", field.path)).collect()
+}
+
 fn protected(declaration: &Declaration, fields: &[FieldChange]) -> Diagnostic {
-    let forcing: Vec<String> =
-        fields.iter().filter(|field| field.forces_replace).map(|field| format!("`{}`", field.path)).collect();
     Diagnostic::error(format!("{} is protected, and this change would replace it", declaration.address))
-        .because(match forcing.as_slice() {
+        .because(match forcing(fields).as_slice() {
             [] => "it has failed on the provider's side".into(),
             fields => format!("{} cannot be changed in place", fields.join(", ")),
         })

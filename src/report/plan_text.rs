@@ -34,9 +34,9 @@ pub fn draw(plan: &Plan, screen: &Screen, verbose: bool) -> String {
     page.text
 }
 
-/// What is made with more fields than this is shown by the first few.
-const MANY: usize = 24;
-const SOME: usize = 8;
+/// What is made with more fields than this is shown by the first few: the schema of a definition.
+const MANY: usize = 300;
+const SOME: usize = 20;
 
 struct Page {
     ink: Ink,
@@ -249,8 +249,12 @@ fn head(change: &Change) -> String {
         Action::Delete => "-",
         Action::None | Action::Orphan => ".",
     };
-    // An id that ends with the name says nothing more.
-    let said = |id: &str| id.ends_with(&format!("/{}", change.address.name));
+    // An id of kind and name says nothing that the address does not.
+    let said = |id: &str| {
+        let kind = change.address.kind.rsplit("::").next().unwrap_or_default();
+        let named = id.split_once(':').is_some_and(|(_, rest)| rest.starts_with(kind));
+        named && id.ends_with(&format!("/{}", change.address.name))
+    };
     match change.live.as_ref().filter(|live| change.action != Action::None && !said(&live.id)) {
         Some(live) => format!("{sign} {}  {}", change.address, live.id),
         None => format!("{sign} {}", change.address),

@@ -96,6 +96,10 @@ fn after(value: &Value, options: &mut Options) -> Result<(), Mistake> {
 }
 
 fn ignore(kind: &Kind, value: &Value) -> Result<Vec<String>, Mistake> {
+    if kind.nature.previewed {
+        let hint = "leave the field out of the manifest: what is not in it is left to others";
+        return Err(wrong("ignore", "does not apply to objects of a manifest", Some(hint.to_owned())));
+    }
     let Value::List(items) = value else {
         return Err(expects("ignore", "a list of the kind's inputs", value));
     };

@@ -55,7 +55,8 @@ pub fn named(name: &str) -> Option<Arc<Kind>> {
         natural_key: &[OBJECT],
         previewed: true,
         cascades,
-        mended_by: Some(&[]),
+        // What has ended does not begin again.
+        mended_by: if matches!(kind, "Job" | "Pod") { None } else { Some(&[]) },
         timeout: 600,
         ..Nature::default()
     };
