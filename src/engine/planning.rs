@@ -50,6 +50,7 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         }
         refuse_unknown_orphans(&orphans, wish)?;
         changes.extend(orphans.iter().map(|live| undeclared(&forecast.world, live, wish)));
+        keep_the_way_in(&forecast.world, &mut changes);
         refuse_protected(&changes)?;
     }
     let outputs = match wish.phases.is_empty() {
@@ -156,6 +157,7 @@ fn refuse_unknown_phases(evaluation: &Evaluation, wish: &Wish) -> Result<(), Dia
         .map(|name| {
             let hint = match crate::diagnostic::closest(name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
+                None if known().next().is_none() => "this playbook has no phases".to_owned(),
                 None => format!("its phases: {}", known().collect::<Vec<_>>().join(", ")),
             };
             let unknown = Diagnostic::error(format!("the playbook has no phase `{name}`"));
@@ -186,7 +188,7 @@ fn needed(evaluation: &Evaluation, forecast: &Forecast) -> Vec<Arc<Declaration>>
 
 /// Everything the stack owns: of the declared kinds and of those it owns something of, all listed side by side.
 async fn owned(world: &World, evaluation: &Evaluation, wish: &Wish) -> Result<Vec<Arc<Live>>, Diagnostics> {
-    let mut listings: BTreeSet<(Option<String>, Arc<str>)> = evaluation
+    let listings: BTreeSet<(Option<String>, Arc<str>)> = evaluation
         .declarations
         .iter()
         .map(|declaration| (declaration.options.region.clone(), declaration.address.kind.clone()))
@@ -194,6 +196,37 @@ async fn owned(world: &World, evaluation: &Evaluation, wish: &Wish) -> Result<Ve
     let mut regions: BTreeSet<Option<String>> = listings.iter().map(|(region, _)| region.clone()).collect();
     regions.insert(None);
     regions.extend(wish.regions.iter().cloned().map(Some));
+    // What a declared resource opens is looked through though nothing is declared in it any more.
+    regions.extend(evaluation.declarations.iter().filter_map(|one| Some(Some(opened(world, &one.address)?))));
+    let mut lives = listed(world, &regions, listings).await?;
+    // A way in that is no longer declared still leads to what is inside.
+    let mut inside: BTreeSet<Option<String>> = BTreeSet::new();
+    for live in &lives {
+        let Some(owner) = &live.owner else { continue };
+        let Some(region) = opened(world, &owner.address).filter(|region| !regions.contains(&Some(region.clone())))
+        else {
+            continue;
+        };
+        world.open(&region, &owner.address.name, &live.region, Some(&live.inputs)).map_err(|fault| {
+            vec![Diagnostic::error(format!("{} cannot be reached", owner.address)).because(fault.to_string())]
+        })?;
+        inside.insert(Some(region));
+    }
+    if !inside.is_empty() {
+        lives.extend(listed(world, &inside, BTreeSet::new()).await?);
+    }
+    // A region named twice (as the default and by its name) lists the same resource twice.
+    let mut seen = HashSet::new();
+    lives.retain(|live: &Arc<Live>| seen.insert(key(live)));
+    Ok(lives)
+}
+
+/// What is owned in these regions: of these kinds, and of those that a census tells.
+async fn listed(
+    world: &World,
+    regions: &BTreeSet<Option<String>>,
+    mut listings: BTreeSet<(Option<String>, Arc<str>)>,
+) -> Result<Vec<Arc<Live>>, Diagnostics> {
     let censuses = regions.iter().map(|region| async move { (region, world.owned_kinds(region).await) });
     for (region, kinds) in join_all(censuses).await {
         let kinds = kinds.map_err(|fault| {
@@ -201,12 +234,10 @@ async fn owned(world: &World, evaluation: &Evaluation, wish: &Wish) -> Result<Ve
         })?;
         listings.extend(kinds.into_iter().map(|kind| (region.clone(), kind)));
     }
-    let reads =
-        listings.iter().filter_map(|(region, name)| world.kind(name).map(|kind| (region, kind))).map(
-            |(region, kind)| async move {
-                world.owned(&kind, region).await.map_err(|fault| cannot_read(&kind.name, &fault))
-            },
-        );
+    let kinds = listings.iter().filter_map(|(region, name)| world.kind(name).map(|kind| (region, kind)));
+    let reads = kinds.map(|(region, kind)| async move {
+        world.owned(&kind, region).await.map_err(|fault| cannot_read(&kind.name, &fault))
+    });
     let mut lives = vec![];
     let mut wrong = vec![];
     for listing in join_all(reads).await {
@@ -215,10 +246,29 @@ async fn owned(world: &World, evaluation: &Evaluation, wish: &Wish) -> Result<Ve
             Err(diagnostic) => wrong.push(diagnostic),
         }
     }
-    // A region named twice (as the default and by its name) lists the same resource twice.
-    let mut seen = HashSet::new();
-    lives.retain(|live: &Arc<Live>| seen.insert(key(live)));
     if wrong.is_empty() { Ok(lives) } else { Err(wrong) }
+}
+
+/// As long as something inside is kept, so is the way in: without it nobody would find the rest.
+fn keep_the_way_in(world: &World, changes: &mut [Change]) {
+    let kept: Vec<(String, Address)> = changes
+        .iter()
+        .filter(|change| change.action == Action::Orphan)
+        .filter_map(|change| Some((change.options.region.clone()?, change.address.clone())))
+        .collect();
+    for change in changes.iter_mut().filter(|change| change.action == Action::Delete) {
+        let Some(region) = opened(world, &change.address) else { continue };
+        if let Some((_, inside)) = kept.iter().find(|(at, _)| *at == region) {
+            change.action = Action::Orphan;
+            change.notes.push(format!("kept for {inside}, which is kept"));
+        }
+    }
+}
+
+/// The region to which a resource is the way.
+fn opened(world: &World, address: &Address) -> Option<String> {
+    let opens = world.kind(&address.kind)?.nature.opens?;
+    Some(opens(&address.name))
 }
 
 /// What tells one owned resource from all others.

@@ -118,7 +118,12 @@ fn the_platform_comes_stays_changes_and_goes() {
     project.run("playbooks/prod.rhai --yes").code(0);
     project.edit("inventory/common.toml", "[apps.storefront]", "[elsewhere.storefront]");
     let pruned = project.run("playbooks/prod.rhai --yes --prune").code(0);
-    println!("{}\n{}", pruned.out, pruned.err);
+    let gone: Vec<&str> = pruned.err.lines().filter_map(|line| line.strip_prefix("✓ deleted ")).collect();
+    let gone: Vec<&str> = gone.iter().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(gone.len(), 2, "{}", pruned.err);
+    for address in ["k8s::Application.argocd/storefront", "k8s::Ingress.apps/storefront"] {
+        assert!(gone.contains(&address), "{gone:?}");
+    }
     project.run("playbooks/prod.rhai --dry-run --detailed-exitcode").code(0);
 
     // Other hosts roll through the group; another version of the cluster is an update in place.
@@ -170,7 +175,10 @@ fn in_the_cluster() -> Vec<String> {
             left.extend(names.filter(|name| !name.contains("stack-")));
         }
         let parent = http::Request::get("/api/v1/namespaces/kube-system/configmaps/runner-prod").body(vec![]).unwrap();
-        left.extend(client.request::<serde_json::Value>(parent).await.ok().map(|_| "the parent".to_owned()));
+        match client.request::<serde_json::Value>(parent).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            other => left.push(format!("the parent: {other:?}")),
+        }
         left
     })
 }

@@ -281,10 +281,15 @@ fn unreadable(mistake: yaml::Mistake, first: usize, document: &str) -> Wrong {
         return wrong.hint("it looks like a template that was not rendered: use `template()` to render it");
     }
     let indent = &at[..at.len() - at.trim_start().len()];
-    if indent.contains('\t') || wrong.what.contains("tab") {
+    if indent.contains('\t') {
         return wrong.hint("YAML is indented with spaces, never with tabs");
     }
-    wrong
+    let said = |words: &str| wrong.what.contains(words);
+    match () {
+        () if said("mapping values are not allowed") => wrong.hint("put a value that has `: ` in it in quotes"),
+        () if said("did not find expected") => wrong.hint("is the line indented as its neighbours are?"),
+        () => wrong,
+    }
 }
 
 /// A `List` as what is in it.

@@ -47,6 +47,11 @@ impl Parent {
         self.set.group_kinds.iter().filter(|one| one.kind == kind).map(|one| one.group.clone()).collect()
     }
 
+    /// Whether an object is found by way of it.
+    pub fn names(&self, id: &Id) -> bool {
+        self.set.group_kinds.contains(&GroupKind::new(&id.kind, &id.group))
+    }
+
     pub fn jobs(&self) -> impl Iterator<Item = Id> {
         self.jobs.keys().filter_map(|id| id.parse().ok())
     }

@@ -161,6 +161,13 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
         let mut differences = lines(&whole, &result, &id);
         differences.retain(|line| !told.unknown.iter().any(|unknown| unknown.path == line.path));
         differences.extend(told.unknown);
+        let ours = live.owner.as_ref().is_some_and(|owner| owner.stack == request.owner.stack);
+        if ours && !cluster.parent(&request.owner.stack).await?.names(&id) {
+            // Ours by its label, and yet nobody would find it: written once more, it is.
+            let (path, before) = ("(the ApplySet that names it)".to_owned(), None);
+            let after = Some(cluster.applyset(&request.owner.stack).into());
+            differences.push(Difference { path, before, after, sensitive: false });
+        }
         for other in fields::foreign(&whole, MANAGER) {
             // What kubectl applied is told above, as a whole.
             if client_side.as_ref().is_some_and(|one| one.managers.contains(&other.manager)) {

@@ -43,7 +43,11 @@ fn parse(text: &str) -> Result<Value, Mistake> {
             Some((_, rest)) => rest,
             None => told.split(" at line ").next().unwrap_or(told),
         };
-        Mistake { line, column, what: told.to_owned() }
+        let what = match told.strip_prefix("duplicate mapping key: ").and_then(|rest| rest.split(',').next()) {
+            Some(key) => format!("the key `{key}` stands twice"),
+            None => told.to_owned(),
+        };
+        Mistake { line, column, what }
     })
 }
 

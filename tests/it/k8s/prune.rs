@@ -262,3 +262,30 @@ spec:
     said.code(1).tells(&["changed since the plan"]);
     assert!(!stack.live("/api/v1/namespaces/NS/services/goes").is_null());
 }
+
+#[test]
+fn a_cluster_of_which_nothing_is_declared_any_more_is_looked_through() {
+    let stack = stack(&format!(
+        "{NAMESPACE}\napiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: settings, namespace: NS }}\ndata: {{ a: b }}\n"
+    ));
+    stack.apply("");
+    let whole = stack.project.read("playbooks/main.rhai");
+    let cluster_only = whole.lines().find(|line| line.contains("k8s::cluster")).unwrap().to_owned();
+    stack.project.write("playbooks/main.rhai", &cluster_only);
+    let plan = stack.run("--dry-run").code(0);
+    plan.tells(&["2 kept though not declared", &stack.named("k8s::ConfigMap.NS/settings")]);
+    stack.run("--yes --prune").code(0);
+    assert!(stack.live("/api/v1/namespaces/NS/configmaps/settings").is_null());
+    assert!(!stack.live("/api/v1/namespaces/NS").is_null());
+
+    // An ApplySet that was lost is mended by what is found by name and still wears its label.
+    stack.project.write("playbooks/main.rhai", &whole);
+    stack.apply("");
+    stack.remove("/api/v1/namespaces/kube-system/configmaps/runner-NS");
+    stack.apply("");
+    stack.project.write("playbooks/main.rhai", &cluster_only);
+    stack.run("--dry-run").code(0).tells(&["2 kept though not declared"]);
+    stack.destroy().code(0).tells(&["3 deleted"]);
+    assert!(stack.live("/api/v1/namespaces/NS").is_null());
+    assert!(stack.parent().is_null());
+}
