@@ -55,7 +55,7 @@ fn what_is_missing_is_told_with_the_way_to_give_it() {
 fn the_shipped_templates_are_rendered() {
     let project = Project::shipped();
     let said = project.run("render argocd/application.yaml -i prod --var name=storefront").code(0);
-    assert!(said.out.contains("kind: Application\n") && said.out.contains("  name: storefront\n"), "{}", said.out);
+    assert!(said.out.contains("kind: Application\n") && said.out.contains("  name: \"storefront\"\n"), "{}", said.out);
     project.run("render templates/apps/namespace.yaml -i prod").code(0);
 }
 

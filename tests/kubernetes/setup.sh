@@ -8,6 +8,8 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 assets=${KUBEBUILDER_ASSETS:-}
+# Links to it are made elsewhere.
+if [ -n "$assets" ]; then assets=$(cd "$assets" && pwd); fi
 if command -v sha256sum >/dev/null; then sha="sha256sum"; else sha="shasum -a 256"; fi
 digest=$({ cat "$here/go.mod" "$here/go.sum" "$here/requirements.txt"; printf %s "$assets"; } | $sha | cut -c1-12)
 home="${RUNNER_TEST_CACHE:-$HOME/.cache/runner}/kubernetes-$digest"
@@ -60,10 +62,20 @@ if [ ! -e "$home/complete" ]; then
         [ -x "$part/$program" ] || { echo "tests/kubernetes/setup.sh: $program is missing" >&2; exit 1; }
     done
     touch "$part/complete"
-    # Whoever else was at it may have been quicker.
+    # Whoever else was at it may have been quicker: theirs is in use, and stays. One at a time looks and renames; a lock
+    # whose holder was killed is not waited for longer than this takes.
+    lock="$home.lock"
+    tries=0
+    until mkdir "$lock" 2>/dev/null || [ "$tries" -ge 10 ]; do
+        tries=$((tries + 1))
+        sleep 1
+    done
     if [ ! -e "$home/complete" ]; then
-        rm -rf "$home"
+        # Without `complete` it is nobody's: it is moved aside, so that it is never half gone under this name.
+        if [ -e "$home" ]; then mv "$home" "$part.old"; fi
         mv "$part" "$home"
+        rm -rf "$part.old"
     fi
+    rmdir "$lock" 2>/dev/null || true
 fi
 echo "$home"
