@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rhai::{Dynamic, FuncRegistration, Module, NativeCallContext};
 
 use super::options;
-use super::register::{add, line, of_mistake, wrong_name};
+use super::register::{add, given_name, line, of_mistake};
 use super::templates::digest;
 use super::value::{Handle, Resource};
 use super::world::{Outcome, World, as_map};
@@ -45,19 +45,9 @@ pub(super) fn functions(module: &mut Module, name: &str, compound: &Compound, wo
 fn declare(world: &World, ctx: &NativeCallContext, compound: &Compound, arguments: [Dynamic; 3]) -> Outcome {
     let site = world.site(ctx);
     let [name, inputs, given] = arguments;
-    let name = world.see_outermost(&name, ctx.call_position())?;
-    let name = match name.into_immutable_string() {
-        Ok(name) => name.to_string(),
-        Err(got) => {
-            let text = format!("{}: the first argument is a name, a string, not {got}", compound.name);
-            return Err(world.raise(ctx.call_position(), Diagnostic::error(text)));
-        }
-    };
+    let name = given_name(world, ctx, &compound.name, &name, &site)?;
     let address = Address::new(compound.name.clone(), name.as_str());
     let note = |mistake: Mistake| world.mistake(of_mistake(&address, &site, mistake));
-    if let Some(what) = wrong_name(&name) {
-        world.mistake(Diagnostic::error(format!("{}: {what}", compound.name)).at(&site, "declared here"));
-    }
     let inputs = match as_map(world, ctx, "inputs", &inputs) {
         Ok(inputs) => inputs,
         Err(mistake) => {

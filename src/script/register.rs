@@ -15,7 +15,7 @@ use crate::resource::kind::Lookup;
 use crate::resource::schema::{self, Field, Mistake, Output, Type};
 use crate::resource::{Address, Declaration, Kind, Map, Options, Reference};
 
-pub(super) const LONGEST_NAME: usize = 200;
+const LONGEST_NAME: usize = 200;
 
 /// The modules `aws`, `cloudflare`, … with a function for each kind and lookup.
 pub(super) fn kinds(
@@ -85,19 +85,9 @@ pub(super) fn line(name: &str, ty: &Type, more: &str, doc: &str) -> String {
 fn declare(world: &World, ctx: &NativeCallContext, kind: &Arc<Kind>, arguments: [Dynamic; 3]) -> Outcome<Handle> {
     let site = world.site(ctx);
     let [name, inputs, options] = arguments;
-    let name = world.see_outermost(&name, ctx.call_position())?;
-    let name = match name.into_immutable_string() {
-        Ok(name) => name.to_string(),
-        Err(got) => {
-            let text = format!("{}: the first argument is the resource's name, a string, not {got}", kind.name);
-            return Err(world.raise(ctx.call_position(), Diagnostic::error(text)));
-        }
-    };
+    let name = given_name(world, ctx, &kind.name, &name, &site)?;
     let address = Address::new(kind.name.clone(), name.as_str());
     let note = |mistake: Mistake| world.mistake(of_mistake(&address, &site, mistake));
-    if let Some(what) = wrong_name(&name) {
-        world.mistake(Diagnostic::error(format!("{}: {what}", kind.name)).at(&site, "declared here"));
-    }
     let inputs = match as_map(world, ctx, "inputs", &inputs) {
         Ok(mut inputs) => {
             inputs = kind.complete(&name, &inputs);
@@ -150,12 +140,31 @@ pub(super) fn add(
     }
 }
 
+/// The first argument of what declares something.
+pub(super) fn given_name(
+    world: &World,
+    ctx: &NativeCallContext,
+    callee: &str,
+    name: &Dynamic,
+    site: &Site,
+) -> Outcome<String> {
+    let name = world.see_outermost(name, ctx.call_position())?;
+    let name = name.into_immutable_string().map_err(|got| {
+        let text = format!("{callee}: the first argument is the resource's name, a string, not {got}");
+        world.raise(ctx.call_position(), Diagnostic::error(text))
+    })?;
+    if let Some(what) = wrong_name(&name) {
+        world.mistake(Diagnostic::error(format!("{callee}: {what}")).at(site, "declared here"));
+    }
+    Ok(name.to_string())
+}
+
 pub(super) fn of_mistake(address: &Address, site: &Site, mistake: Mistake) -> Diagnostic {
     let path = if mistake.path.is_empty() { String::new() } else { format!("`{}`: ", mistake.path) };
     Diagnostic::error(format!("{address}: {path}{}", mistake.what)).at(site, "declared here").maybe_hint(mistake.hint)
 }
 
-pub(super) fn wrong_name(name: &str) -> Option<String> {
+fn wrong_name(name: &str) -> Option<String> {
     match name {
         "" => Some("the name is empty".into()),
         _ if name.chars().any(char::is_control) => {
