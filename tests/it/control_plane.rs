@@ -85,6 +85,11 @@ impl ControlPlane {
         SHARED.get_or_init(start)
     }
 
+    /// One that no other test uses, for what has names of its own choosing. It runs to the end of the process.
+    pub fn of_its_own() -> &'static ControlPlane {
+        Box::leak(Box::new(start()))
+    }
+
     /// A file with the CA and the credentials of one who may do all; its context is `test`.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig

@@ -8,11 +8,11 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 assets=${KUBEBUILDER_ASSETS:-}
-# Links to it are made elsewhere.
-if [ -n "$assets" ]; then assets=$(cd "$assets" && pwd); fi
 if command -v sha256sum >/dev/null; then sha="sha256sum"; else sha="shasum -a 256"; fi
 digest=$({ cat "$here/go.mod" "$here/go.sum" "$here/requirements.txt"; printf %s "$assets"; } | $sha | cut -c1-12)
 home="${RUNNER_TEST_CACHE:-$HOME/.cache/runner}/kubernetes-$digest"
+# Links are made to it from elsewhere. (The digest is of what was said, as in tests/it/control_plane.rs.)
+if [ -n "$assets" ]; then assets=$(cd "$assets" && pwd); fi
 
 # What a setup that was killed has left.
 for left in "$home".part.*; do

@@ -4,6 +4,7 @@ mod apply;
 mod clusters;
 mod hand;
 mod life;
+mod phase;
 mod plan;
 mod prune;
 mod ready;
