@@ -14,6 +14,7 @@ use kube::discovery::{ApiResource, Discovery, Scope};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
+use super::applyset::GroupKind;
 use super::fault;
 use super::object::{self, Id};
 use super::parent::Parent;
@@ -64,6 +65,14 @@ pub struct Served {
     pub namespaced: bool,
 }
 
+/// The namespaces that there are.
+pub struct Namespaces {
+    /// Those on their way out: what is written into one is lost.
+    pub terminating: BTreeSet<String>,
+    /// By name.
+    pub uids: BTreeMap<String, String>,
+}
+
 pub struct Cluster {
     /// The logical name.
     pub name: String,
@@ -75,7 +84,7 @@ pub struct Cluster {
     server: Mutex<Option<String>>,
     client: tokio::sync::Mutex<Option<(kube::Client, Instant)>>,
     discovery: tokio::sync::Mutex<Option<Arc<Discovery>>>,
-    terminating: tokio::sync::Mutex<Option<(Instant, Arc<BTreeSet<String>>)>>,
+    namespaces: tokio::sync::Mutex<Option<(Instant, Arc<Namespaces>)>>,
     /// Whole objects as they were last read, for what a plan compares.
     pub(super) seen: Mutex<HashMap<Id, Arc<Json>>>,
     /// Kinds whose definition this run has applied, and which may not be served yet.
@@ -83,6 +92,8 @@ pub struct Cluster {
     /// The stack's ApplySet as it was last read or written.
     pub(super) parents: tokio::sync::Mutex<BTreeMap<String, Parent>>,
     pub(super) known_stack: Mutex<Option<String>>,
+    /// Kinds of which this run writes objects.
+    pub(super) written: Mutex<BTreeSet<GroupKind>>,
 }
 
 impl Cluster {
@@ -96,11 +107,12 @@ impl Cluster {
             server: Mutex::default(),
             client: Default::default(),
             discovery: Default::default(),
-            terminating: Default::default(),
+            namespaces: Default::default(),
             seen: Mutex::default(),
             defined: Mutex::default(),
             parents: Default::default(),
             known_stack: Mutex::default(),
+            written: Mutex::default(),
         }
     }
 
@@ -379,17 +391,23 @@ impl Cluster {
         }
     }
 
-    /// Namespaces on their way out: what is written into one is lost.
-    pub async fn terminating(&self) -> Result<Arc<BTreeSet<String>>, Fault> {
-        let mut kept = self.terminating.lock().await;
-        if let Some((_, known)) = kept.as_ref().filter(|(read, _)| read.elapsed() < BELIEVED) {
+    /// As they are, or lately were if nobody needs it `anew`.
+    pub async fn namespaces(&self, anew: bool) -> Result<Arc<Namespaces>, Fault> {
+        let mut kept = self.namespaces.lock().await;
+        if let Some((_, known)) = kept.as_ref().filter(|(read, _)| !anew && read.elapsed() < BELIEVED) {
             return Ok(known.clone());
         }
         let all = self.get("k8s:List namespaces", "/api/v1/namespaces").await?;
-        let items = all.get("items").and_then(Json::as_array).into_iter().flatten();
-        let going = items.filter(|item| object::at(item, &["metadata", "deletionTimestamp"]).is_some());
-        let going = going.filter_map(|item| object::text(item, &["metadata", "name"]).map(str::to_owned));
-        let found = Arc::new(going.collect::<BTreeSet<String>>());
+        let mut found = Namespaces { terminating: BTreeSet::new(), uids: BTreeMap::new() };
+        for item in all.get("items").and_then(Json::as_array).into_iter().flatten() {
+            let Some(name) = object::text(item, &["metadata", "name"]) else { continue };
+            if object::at(item, &["metadata", "deletionTimestamp"]).is_some() {
+                found.terminating.insert(name.to_owned());
+            }
+            let uid = object::text(item, &["metadata", "uid"]).unwrap_or_default();
+            found.uids.insert(name.to_owned(), uid.to_owned());
+        }
+        let found = Arc::new(found);
         *kept = Some((Instant::now(), found.clone()));
         Ok(found)
     }
