@@ -229,9 +229,16 @@ async fn write(cluster: &Cluster, owner: &Owner, id: &Id, inputs: &crate::resour
         Patched::Applied(answer) => answer.object,
         Patched::Immutable(_, fault) => return Err(fault),
         Patched::Conflicts(conflicts) => {
-            let there = objects::read(cluster, id).await?.unwrap_or_default();
+            let version = text(&wanted.object, &["apiVersion"]).unwrap_or_default();
+            let served = cluster.served(version, &id.kind).await?;
+            let there = objects::read_as(cluster, &served, id).await?.unwrap_or_default();
             forced(cluster, id, &wanted.object, &there, &conflicts).await?;
-            match patch(cluster, id, &wanted.object, false, true).await? {
+            // What was looked at is what is written over: another's change in between is a 409.
+            let mut exact = wanted.object.clone();
+            if let Some(version) = at(&there, &["metadata", "resourceVersion"]) {
+                exact["metadata"]["resourceVersion"] = version.clone();
+            }
+            match patch(cluster, id, &exact, false, true).await? {
                 Patched::Applied(answer) => answer.object,
                 Patched::Conflicts(conflicts) => return Err(refuse(&conflicts, &[])),
                 Patched::Immutable(_, fault) => return Err(fault),
@@ -252,7 +259,7 @@ async fn write(cluster: &Cluster, owner: &Owner, id: &Id, inputs: &crate::resour
     if id.kind == "CustomResourceDefinition" {
         let group = text(&wanted.object, &["spec", "group"]).unwrap_or_default().to_owned();
         let kind = text(&wanted.object, &["spec", "names", "kind"]).unwrap_or_default().to_owned();
-        cluster.defined.lock().expect("no holder panics").insert((group, kind));
+        cluster.define(group, kind).await;
     }
     Ok(())
 }

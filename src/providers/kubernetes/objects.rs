@@ -13,6 +13,8 @@ use crate::resource::{Class, Fault, Live, Owner, Select, Status};
 
 /// Remembers the option `protect` on the object itself.
 pub const PROTECT: &str = "runner/protect";
+/// The name of the stack, on the parent of its ApplySet.
+pub const STACK: &str = "runner/stack";
 
 /// How many objects are read at a time.
 const AT_A_TIME: usize = 16;
@@ -187,7 +189,7 @@ async fn keeper(cluster: &Cluster, set: &str) -> Option<String> {
         let found = cluster.list(&served, &labels).await.unwrap_or_default();
         if let Some(parent) = found.first() {
             let name = text(parent, &["metadata", "name"])?;
-            let stack = name.strip_prefix("runner-").filter(|_| applyset::is_ours(parent));
+            let stack = text(parent, &["metadata", "annotations", STACK]).filter(|_| applyset::is_ours(parent));
             return Some(stack.map_or_else(|| format!("of {kind} {name}"), str::to_owned));
         }
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 
 use super::applyset::GroupKind;
 use super::connection::{Cluster, Served, request};
@@ -71,9 +72,10 @@ impl Parent {
         self.jobs.get(&id.to_string())
     }
 
-    fn object(&self, name: &str, namespace: &str, set: &str) -> Json {
+    fn object(&self, stack: &str, name: &str, namespace: &str, set: &str) -> Json {
         let named = self.set.annotations().into_iter().map(|(name, value)| (name.to_owned(), Json::from(value)));
         let mut annotations = Json::Object(named.collect());
+        annotations[objects::STACK] = stack.into();
         if self.protect {
             annotations[objects::PROTECT] = "true".into();
         }
@@ -92,9 +94,16 @@ impl Cluster {
     }
 
     fn parent_name(stack: &str) -> String {
-        // Names of objects are lower case; the id below keeps stacks apart whose names differ in more than that.
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_lowercase() } else { '-' };
-        format!("runner-{}", stack.chars().map(plain).collect::<String>())
+        let name: String = stack.chars().map(plain).take(200).collect();
+        // Names of objects are lower case: stacks whose names differ only in what is lost so are kept apart by a digest.
+        match name == stack && !name.ends_with('-') {
+            true => format!("runner-{name}"),
+            false => {
+                let digest: String = Sha256::digest(stack).iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+                format!("runner-{name}-{digest}")
+            }
+        }
     }
 
     fn parent_namespace(&self) -> String {
@@ -158,7 +167,7 @@ impl Cluster {
         parent: Parent,
     ) -> Result<(), Fault> {
         let id = self.parent_id(stack);
-        let object = parent.object(&id.name, &self.parent_namespace(), &self.applyset(stack));
+        let object = parent.object(stack, &id.name, &self.parent_namespace(), &self.applyset(stack));
         let path = format!("{}?fieldManager={MANAGER}&force=true", self.path(&self.config_maps().await?, &id));
         let body = object.to_string().into_bytes();
         let media = Some("application/apply-patch+yaml");
@@ -284,6 +293,17 @@ mod tests {
         parent.set.namespaces.insert("in".into());
         cluster.parents.lock().await.insert("shop".into(), parent);
         (cluster, asked)
+    }
+
+    #[test]
+    fn stacks_of_different_names_have_different_parents() {
+        assert_eq!(Cluster::parent_name("prod-eu"), "runner-prod-eu");
+        let names: std::collections::BTreeSet<String> =
+            ["prod-eu", "prod_eu", "prod.eu", "Prod-EU", "prod-eu-", "prod-eu_"].map(Cluster::parent_name).into();
+        assert_eq!(names.len(), 6, "{names:?}");
+        let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(names.iter().all(|name| name.chars().all(sound) && !name.ends_with('-')), "{names:?}");
+        assert!(Cluster::parent_name(&"x".repeat(300)).len() < 253);
     }
 
     #[tokio::test]
