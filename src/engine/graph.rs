@@ -1,6 +1,6 @@
 //! The order of work: which step waits for which. Pure, and ignorant of what the steps do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::plan::{Action, Change, Hold, Key, Plan, Reason};
 use crate::diagnostic::Diagnostic;
@@ -56,6 +56,21 @@ pub fn steps(plan: &Plan) -> Result<Vec<Step>, Box<Diagnostic>> {
         rank(&mut steps).map_err(|circle| Box::new(cycle_diagnostic(plan, &steps, &circle)))?;
     }
     Ok(steps)
+}
+
+/// Whether one needs the other, however indirectly.
+pub fn rests_on(needs: &HashMap<Address, Vec<Address>>, start: &Address, target: &Address) -> bool {
+    let mut open = vec![start];
+    let mut reached = HashSet::new();
+    while let Some(address) = open.pop() {
+        if address == target {
+            return true;
+        }
+        if reached.insert(address) {
+            open.extend(needs.get(address).into_iter().flat_map(|needs| needs.iter()));
+        }
+    }
+    false
 }
 
 struct Order<'a> {

@@ -60,7 +60,7 @@ fn add_soft_needs(world: &World, plan: &mut Plan) {
             first
                 .filter(|other| other.options.region == change.options.region)
                 .map(|other| &other.address)
-                .filter(|address| !change.needs.contains(address) && !rests_on(&needs, address, &change.address))
+                .filter(|address| !change.needs.contains(address) && !graph::rests_on(&needs, address, &change.address))
                 .cloned()
                 .collect()
         })
@@ -68,20 +68,6 @@ fn add_soft_needs(world: &World, plan: &mut Plan) {
     for (change, soft) in plan.changes.iter_mut().zip(soft) {
         change.needs.extend(soft);
     }
-}
-
-pub(super) fn rests_on(needs: &HashMap<Address, Vec<Address>>, start: &Address, target: &Address) -> bool {
-    let mut open = vec![start];
-    let mut reached = HashSet::new();
-    while let Some(address) = open.pop() {
-        if address == target {
-            return true;
-        }
-        if reached.insert(address) {
-            open.extend(needs.get(address).into_iter().flat_map(|needs| needs.iter()));
-        }
-    }
-    false
 }
 
 /// What the live form of each change uses, told by the ids and ARNs it names: also for what no script declares. An id

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::order::rests_on;
+use super::graph::rests_on;
 use super::plan::{Action, Change, Hold, Plan, Reason, Use};
 use super::refresh::World;
 use crate::resource::{Address, Map};

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::connection::{Answer, Cluster, plural, request};
 use super::fields::{self, Conflict};
 use super::object::{Id, at, text};
+use super::parent::Job;
 use super::{MANAGER, applyset, fault, id_of, kinds, manifest, objects, preview};
 use crate::resource::{Class, Create, Delete, Fault, Owner, Update, Value};
 
@@ -38,9 +39,15 @@ fn mark(metadata: &mut Json, below: &str, key: &str, value: &str) {
     metadata[below][key] = value.into();
 }
 
-/// By which it is known whether a Job that is gone was this one.
-pub fn digest(manifest: &Value) -> String {
-    Sha256::digest(manifest.to_string()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+/// By which it is known whether a Job that is gone was this one. Other stacks' digests tell nothing of this one's.
+pub fn digest(manifest: &Value, applyset: &str) -> String {
+    Sha256::digest(format!("{applyset}\n{manifest}")).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether an object is a Job that removes itself once it is done.
+fn removes_itself(id: &Id, object: &Json) -> bool {
+    (id.kind.as_str(), id.group.as_str()) == ("Job", "batch")
+        && at(object, &["spec", "ttlSecondsAfterFinished"]).is_some_and(|seconds| !seconds.is_null())
 }
 
 /// How an apply was taken.
@@ -187,7 +194,7 @@ fn held_up(going: &Json) -> String {
 /// An apply into it would be answered as if it were done, and lost.
 async fn refuse_terminating(cluster: &Cluster, id: &Id) -> Result<(), Fault> {
     match &id.namespace {
-        Some(namespace) if cluster.terminating().await?.contains(namespace) => {
+        Some(namespace) if cluster.namespaces(false).await?.terminating.contains(namespace) => {
             let fault = Fault::new(Class::Busy, format!("namespace `{namespace}` is being deleted"));
             Err(fault
                 .hint("wait until it is gone; `kubectl get namespace -o yaml` tells in its status what holds it up"))
@@ -209,25 +216,59 @@ async fn hand_over(cluster: &Cluster, id: &Id, patch: Json) -> Result<(), Fault>
 async fn write(cluster: &Cluster, owner: &Owner, id: &Id, inputs: &crate::resource::Map) -> Result<(), Fault> {
     let given = kinds::manifest(inputs);
     let wanted = Wanted::new(owner, id, Json::from(&given), cluster)?;
-    let removes_itself = id.kind == "Job" && at(&wanted.object, &["spec", "ttlSecondsAfterFinished"]).is_some();
-    cluster.widen(&owner.stack, id, removes_itself.then(|| digest(&given))).await?;
+    cluster.widen(&owner.stack, id).await?;
+    let digest = removes_itself(id, &wanted.object).then(|| digest(&given, &cluster.applyset(&owner.stack)));
+    let known = cluster.parent(&owner.stack).await?.job(id).map(|job| job.digest.clone());
+    if known.is_some() && known == digest {
+        // It would not be written if that had been the end of it.
+        cluster.remember(&owner.stack, id, None).await?;
+    }
     let force = inputs.get(kinds::FORCE) == Some(&Value::Bool(true));
     let patched = patch(cluster, id, &wanted.object, false, force).await.map_err(|fault| settled(fault, id))?;
-    match patched {
-        Patched::Applied(_) => {}
+    let written = match patched {
+        Patched::Applied(answer) => answer.object,
         Patched::Immutable(_, fault) => return Err(fault),
         Patched::Conflicts(conflicts) => {
-            let there = objects::read(cluster, id).await?.unwrap_or_default();
+            let version = text(&wanted.object, &["apiVersion"]).unwrap_or_default();
+            let served = cluster.served(version, &id.kind).await?;
+            let there = objects::read_as(cluster, &served, id).await?.unwrap_or_default();
             forced(cluster, id, &wanted.object, &there, &conflicts).await?;
-            patch(cluster, id, &wanted.object, false, true).await?;
+            // What was looked at is what is written over: another's change in between is a 409.
+            let mut exact = wanted.object.clone();
+            if let Some(version) = at(&there, &["metadata", "resourceVersion"]) {
+                exact["metadata"]["resourceVersion"] = version.clone();
+            }
+            match patch(cluster, id, &exact, false, true).await? {
+                Patched::Applied(answer) => answer.object,
+                Patched::Conflicts(conflicts) => return Err(refuse(&conflicts, &[])),
+                Patched::Immutable(_, fault) => return Err(fault),
+            }
         }
+    };
+    if digest.is_some() || known.is_some() {
+        let job = match digest {
+            Some(digest) => Some(Job {
+                digest,
+                uid: text(&written, &["metadata", "uid"]).unwrap_or_default().to_owned(),
+                namespace: namespace_uid(cluster, id, true).await?.unwrap_or_default(),
+            }),
+            None => None,
+        };
+        cluster.remember(&owner.stack, id, job).await?;
     }
     if id.kind == "CustomResourceDefinition" {
         let group = text(&wanted.object, &["spec", "group"]).unwrap_or_default().to_owned();
         let kind = text(&wanted.object, &["spec", "names", "kind"]).unwrap_or_default().to_owned();
-        cluster.defined.lock().expect("no holder panics").insert((group, kind));
+        cluster.define(group, kind).await;
     }
     Ok(())
+}
+
+pub async fn namespace_uid(cluster: &Cluster, id: &Id, anew: bool) -> Result<Option<String>, Fault> {
+    match &id.namespace {
+        Some(namespace) => Ok(cluster.namespaces(anew).await?.uids.get(namespace).cloned()),
+        None => Ok(None),
+    }
 }
 
 /// What is declared is there before what needs it, so what is missing now stays missing.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::connection::{Cluster, Way};
-use super::{applyset, place};
+use super::{applyset, fault, place};
 use crate::resource::kind::Nature;
 use crate::resource::schema::Mistake;
 use crate::resource::{Address, Class, Create, Delete, Fault, Kind, Live, Map, Owner, Select, Status, Update, Value};
@@ -135,8 +135,8 @@ fn live(cluster: &Cluster, stack: &str, object: &Json) -> Live {
 
 pub async fn create(cluster: &Cluster, request: &Create) -> Result<String, Fault> {
     write(cluster, &request.owner).await.map_err(|mut fault| {
-        // A cluster that has just been made is not reached at once, nor does it know at once who may enter.
-        if matches!(fault.class, Class::Denied | Class::Other) {
+        // An EKS cluster that has just been made is not reached at once, nor does it know at once who we are.
+        if cluster.is_eks() && fault::is_no_entry(&fault) {
             fault.class = Class::Busy;
         }
         fault

@@ -14,15 +14,18 @@ use kube::discovery::{ApiResource, Discovery, Scope};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
+use super::applyset::GroupKind;
 use super::fault;
+use super::namespaces::Namespaces;
 use super::object::{self, Id};
 use super::parent::Parent;
+use super::proxy;
 use crate::resource::{Class, Fault, Map};
 
 /// A token of EKS holds for a quarter of an hour; it is made anew well before.
 const TOKEN_AGE: Duration = Duration::from_secs(600);
-/// For how long it is believed which namespaces are on their way out.
-const BELIEVED: Duration = Duration::from_secs(2);
+/// How often it is asked at most what kinds there are, if one is not known.
+const ASKED: Duration = Duration::from_secs(1);
 /// Objects per page of a listing.
 const PAGE: usize = 500;
 /// The operation of a fault that came before anything was sent.
@@ -74,15 +77,17 @@ pub struct Cluster {
     /// The URL of the API server, once it is known.
     server: Mutex<Option<String>>,
     client: tokio::sync::Mutex<Option<(kube::Client, Instant)>>,
-    discovery: tokio::sync::Mutex<Option<Arc<Discovery>>>,
-    terminating: tokio::sync::Mutex<Option<(Instant, Arc<BTreeSet<String>>)>>,
+    discovery: tokio::sync::Mutex<Option<(Instant, Arc<Discovery>)>>,
+    pub(super) namespaces: tokio::sync::Mutex<Option<(Instant, Arc<Namespaces>)>>,
     /// Whole objects as they were last read, for what a plan compares.
     pub(super) seen: Mutex<HashMap<Id, Arc<Json>>>,
     /// Kinds whose definition this run has applied, and which may not be served yet.
-    pub(super) defined: Mutex<BTreeSet<(String, String)>>,
+    defined: Mutex<BTreeSet<(String, String)>>,
     /// The stack's ApplySet as it was last read or written.
     pub(super) parents: tokio::sync::Mutex<BTreeMap<String, Parent>>,
     pub(super) known_stack: Mutex<Option<String>>,
+    /// Kinds of which this run writes objects.
+    pub(super) written: Mutex<BTreeSet<GroupKind>>,
 }
 
 impl Cluster {
@@ -96,12 +101,17 @@ impl Cluster {
             server: Mutex::default(),
             client: Default::default(),
             discovery: Default::default(),
-            terminating: Default::default(),
+            namespaces: Default::default(),
             seen: Mutex::default(),
             defined: Mutex::default(),
             parents: Default::default(),
             known_stack: Mutex::default(),
+            written: Mutex::default(),
         }
+    }
+
+    pub fn is_eks(&self) -> bool {
+        matches!(self.way, Way::Eks { .. })
     }
 
     pub fn inputs(&self) -> &Map {
@@ -152,15 +162,22 @@ impl Cluster {
                     .then(|| certificates(&pem))
                     .transpose()
                     .map_err(|why| Fault::new(Class::Invalid, format!("`certificate_authority_data` {why}")))?;
+                config.proxy_url = self.proxy(&config.cluster_url)?;
                 config.auth_info.token = Some(self.tokens.token(region.as_deref(), name).await?.0.into());
                 config
             }
             Way::Kubeconfig { file, context } => {
                 let kubeconfig = self.kubeconfig(file.as_deref(), context.as_deref())?;
                 let hint = "give the path of a kubeconfig and one of its contexts";
+                let own = proxy::of_kubeconfig(&kubeconfig, context.as_deref());
                 let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
                 let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
-                config.map_err(|error| self.no_way(&error).hint(hint))?
+                let mut config = config.map_err(|error| self.no_way(&error).hint(hint))?;
+                // The client looks for the proxy, not for the cluster, among what is to be reached without one.
+                if !own {
+                    config.proxy_url = self.proxy(&config.cluster_url)?;
+                }
+                config
             }
         };
         *self.server.lock().expect("no holder panics") = Some(config.cluster_url.to_string());
@@ -168,6 +185,12 @@ impl Cluster {
         config.read_timeout = Some(Duration::from_secs(60));
         config.write_timeout = Some(Duration::from_secs(60));
         Ok(config)
+    }
+
+    fn proxy(&self, url: &http::Uri) -> Result<Option<http::Uri>, Fault> {
+        let Some(proxy) = proxy::of(url, |name| std::env::var(name).ok()) else { return Ok(None) };
+        let hint = "check `HTTPS_PROXY`: it is such as `http://proxy.example.com:3128`";
+        proxy.parse().map(Some).map_err(|error| self.no_way(&error).hint(hint))
     }
 
     fn kubeconfig(&self, file: Option<&str>, context: Option<&str>) -> Result<Kubeconfig, Fault> {
@@ -319,15 +342,22 @@ impl Cluster {
         format!("{}/{}", self.collection(served, id.namespace.as_deref()), urlencoding::encode(&id.name))
     }
 
+    /// Notes that there will be a kind, and that what is known of kinds may no longer hold.
+    pub async fn define(&self, group: String, kind: String) {
+        self.defined.lock().expect("no holder panics").insert((group, kind));
+        *self.discovery.lock().await = None;
+    }
+
     async fn discovery(&self, anew: bool) -> Result<Arc<Discovery>, Fault> {
         let mut kept = self.discovery.lock().await;
-        if let Some(known) = kept.as_ref().filter(|_| !anew) {
+        // Many may miss a kind at once, and what one of them has found holds for all.
+        if let Some((_, known)) = kept.as_ref().filter(|(asked, _)| !anew || asked.elapsed() < ASKED) {
             return Ok(known.clone());
         }
         let client = self.client(false).await?;
         let failed = |error: kube::Error| self.told(fault::of_error("k8s:Discover", &error));
         let found = Arc::new(Discovery::new(client).run_aggregated().await.map_err(failed)?);
-        *kept = Some(found.clone());
+        *kept = Some((Instant::now(), found.clone()));
         Ok(found)
     }
 
@@ -377,21 +407,6 @@ impl Cluster {
             true => fault.hint("declare its CustomResourceDefinition, or check `apiVersion` and `kind`"),
             false => fault.hint(format!("it serves it as {}: change `apiVersion`", others.join(" and "))),
         }
-    }
-
-    /// Namespaces on their way out: what is written into one is lost.
-    pub async fn terminating(&self) -> Result<Arc<BTreeSet<String>>, Fault> {
-        let mut kept = self.terminating.lock().await;
-        if let Some((_, known)) = kept.as_ref().filter(|(read, _)| read.elapsed() < BELIEVED) {
-            return Ok(known.clone());
-        }
-        let all = self.get("k8s:List namespaces", "/api/v1/namespaces").await?;
-        let items = all.get("items").and_then(Json::as_array).into_iter().flatten();
-        let going = items.filter(|item| object::at(item, &["metadata", "deletionTimestamp"]).is_some());
-        let going = going.filter_map(|item| object::text(item, &["metadata", "name"]).map(str::to_owned));
-        let found = Arc::new(going.collect::<BTreeSet<String>>());
-        *kept = Some((Instant::now(), found.clone()));
-        Ok(found)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tokens of EKS: made, shown, renewed, and made anew when they are refused.
+//! Tokens of EKS: made, shown, renewed, and made anew when they are refused. How often it is asked what kinds there are.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -17,7 +17,11 @@ impl Tokens for Counted {
     }
 }
 
-/// A server that knows only these tokens, and notes which it was shown.
+/// What is said of kinds where there are none.
+const NO_KINDS: &str =
+    r#"{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2","metadata":{},"items":[]}"#;
+
+/// A server that knows only these tokens, and notes which it was shown; `forbidden` is known and let in nowhere.
 fn server(accepts: &'static [&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -32,9 +36,22 @@ fn server(accepts: &'static [&'static str]) -> (String, Arc<Mutex<Vec<String>>>)
                     token = value.strip_prefix("Bearer ").unwrap_or("no bearer").to_owned();
                 }
             }
-            let status = if accepts.contains(&token.as_str()) { "200 OK" } else { "401 Unauthorized" };
+            let status = match accepts {
+                ["forbidden"] => (403, "Forbidden"),
+                _ if accepts.contains(&token.as_str()) => (200, "OK"),
+                _ => (401, "Unauthorized"),
+            };
+            let body = match status {
+                (200, _) => NO_KINDS.to_owned(),
+                (code, reason) => format!(
+                    r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","reason":"{reason}","code":{code}}}"#
+                ),
+            };
+            let (code, reason) = status;
             shown.lock().unwrap().push(token);
-            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 {code} {reason}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
             let _ = stream.write_all(answer.as_bytes());
         }
     });
@@ -77,4 +94,46 @@ async fn a_token_is_renewed_before_it_ends() {
         cluster.get("k8s:Get version", "/version").await.unwrap();
         assert_eq!(seen.lock().unwrap().last().unwrap(), token);
     }
+}
+
+#[tokio::test]
+async fn many_who_miss_a_kind_ask_once_and_again_only_after_a_while_or_a_definition() {
+    let (url, seen) = server(&["eu-west-1-prod-1"]);
+    let cluster = cluster(url);
+    cluster.discovery(false).await.unwrap();
+    let once = seen.lock().unwrap().len();
+    let asked = || seen.lock().unwrap().len() / once;
+    for _ in 0..20 {
+        assert!(cluster.preferred("example.com", "Widget").await.unwrap().is_none());
+    }
+    assert_eq!(asked(), 1);
+    cluster.define("example.com".into(), "Widget".into()).await;
+    assert_eq!(cluster.served("example.com/v1", "Widget").await.unwrap_err().class, Class::Busy);
+    assert_eq!(asked(), 2);
+    tokio::time::pause();
+    tokio::time::advance(ASKED).await;
+    tokio::time::resume();
+    assert!(cluster.preferred("example.com", "Widget").await.unwrap().is_none());
+    assert_eq!(asked(), 3);
+}
+
+#[tokio::test]
+async fn a_new_cluster_is_waited_for_while_it_does_not_know_us_and_no_longer() {
+    use super::super::cluster::{NAME, create};
+    use crate::resource::{Address, Create, Owner};
+
+    let address = Address::new(NAME, "main");
+    let owner = Owner { stack: "shop".into(), address, deposed: false, protect: false };
+    let request = Create { region: None, owner, inputs: Map::new(), token: String::new() };
+    let class = async |url: String| create(&cluster(url), &request).await.unwrap_err().class;
+    assert_eq!(class(server(&[]).0).await, Class::Busy);
+    assert_eq!(class(server(&["forbidden"]).0).await, Class::Denied);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(class(format!("http://{closed}")).await, Class::Busy);
+    // One that answers, and is no API server.
+    let accepted = server(&["eu-west-1-prod-1"]).0;
+    assert_ne!(class(accepted).await, Class::Busy);
+    let unread = Way::Kubeconfig { file: Some("no/such".into()), context: None };
+    let known = Cluster::new("main", unread, Map::new(), Arc::new(Counted(AtomicU32::new(0))), false);
+    assert_eq!(create(&known, &request).await.unwrap_err().class, Class::Invalid);
 }

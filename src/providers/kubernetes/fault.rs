@@ -8,6 +8,10 @@ use super::fields::{self, conflicts};
 use super::object::{at, text};
 use crate::resource::{Class, Fault};
 
+const NO_LOGIN: &str = "the cluster does not accept the credentials";
+const NO_ADDRESS: &str = "the cluster's address is not found";
+const NO_CONNECTION: &str = "no connection to the cluster";
+
 /// A fault from what kube-apiserver answers: a `Status`, or plain text from what stands before it. `operation` is such
 /// as `k8s:Patch deployments.apps`.
 pub fn of_status(operation: &str, status_code: u16, body: &str) -> Fault {
@@ -55,8 +59,13 @@ fn not_served(operation: &str) -> Fault {
         .hint("is the CustomResourceDefinition declared, and the version the one that it serves?")
 }
 
+/// Whether the cluster was not reached, or does not know who we are.
+pub fn is_no_entry(fault: &Fault) -> bool {
+    [NO_LOGIN, NO_ADDRESS, NO_CONNECTION].iter().any(|said| fault.message.contains(said))
+}
+
 fn denied_login() -> Fault {
-    Fault::new(Class::Denied, "the cluster does not accept the credentials").hint(
+    Fault::new(Class::Denied, NO_LOGIN).hint(
         "has the token expired? `kubectl auth whoami` shows who you are; on EKS the role needs an access entry (`aws::eks_access_entry`)",
     )
 }
@@ -301,7 +310,7 @@ fn is_unparsed(reason: &str) -> bool {
 fn unanswered(operation: &str, chain: &str, innermost: &str) -> Fault {
     let said = |words: &[&str]| words.iter().any(|word| chain.to_lowercase().contains(word));
     if said(&["dns error", "failed to lookup", "name or service not known"]) {
-        return Fault::new(Class::Other, format!("the cluster's address is not found: {innermost}"))
+        return Fault::new(Class::Other, format!("{NO_ADDRESS}: {innermost}"))
             .hint("check the endpoint and the network; a private endpoint needs the VPN");
     }
     if said(&["certificate", "invalid peer", "handshake", "tls"]) {
@@ -309,7 +318,7 @@ fn unanswered(operation: &str, chain: &str, innermost: &str) -> Fault {
             .hint("is the certificate authority (`certificate_authority_data`, in a kubeconfig `certificate-authority-data`) that of this cluster?");
     }
     if said(&["connection refused", "network is unreachable", "no route to host", "tcp connect"]) {
-        return Fault::new(Class::Other, format!("no connection to the cluster: {innermost}"))
+        return Fault::new(Class::Other, format!("{NO_CONNECTION}: {innermost}"))
             .hint("check the endpoint and the network; a private endpoint needs the VPN");
     }
     let what =

@@ -5,8 +5,8 @@
 //! | `cluster` | the kind `k8s::cluster`: the way to a cluster, and the stack's ApplySet on it |
 //! | `manifest`, `yaml`, `expand` | `k8s::manifest`: texts to objects |
 //! | `kinds` | the kinds of objects: one for every name |
-//! | `connection` | one cluster's API server: clients, tokens, requests, discovery |
-//! | `objects` | reading: objects as they are, by label, id or name |
+//! | `connection`, `proxy` | one cluster's API server: clients, tokens, requests, discovery |
+//! | `objects`, `namespaces` | reading: objects as they are, by label, id or name |
 //! | `preview`, `unknowns` | planning: a server-side dry run compared with what is live |
 //! | `apply` | writing: server-side apply, deletion |
 //! | `parent`, `applyset` | who owns what: the ApplySet of KEP-3659 |
@@ -25,6 +25,7 @@ mod fault;
 mod fields;
 mod kinds;
 mod manifest;
+mod namespaces;
 mod object;
 mod objects;
 mod order;
@@ -32,6 +33,7 @@ mod parent;
 mod path;
 mod pods;
 mod preview;
+mod proxy;
 mod readiness;
 mod references;
 mod unknowns;

@@ -8,16 +8,22 @@ use serde_json::{Value as Json, json};
 
 use super::connection::{Cluster, Served};
 use super::object::{Id, at, text};
-use super::{MANAGER, applyset, diff, fields, id_of, kinds, place, pods, readiness};
+use super::{MANAGER, apply, applyset, diff, fields, id_of, kinds, place, pods, readiness};
 use crate::resource::{Class, Fault, Live, Owner, Select, Status};
 
 /// Remembers the option `protect` on the object itself.
 pub const PROTECT: &str = "runner/protect";
+/// The name of the stack, on the parent of its ApplySet.
+pub const STACK: &str = "runner/stack";
 
 /// How many objects are read at a time.
 const AT_A_TIME: usize = 16;
 /// From so many on, one listing is cheaper than to read them one by one.
 const FEW: usize = 4;
+
+/// Reasons of the events by which a Job is said to have failed for good.
+const ENDS: [&str; 5] =
+    ["BackoffLimitExceeded", "DeadlineExceeded", "FailedIndexes", "MaxFailedIndexesExceeded", "PodFailurePolicy"];
 
 /// Objects of one kind, whatever its groups.
 pub async fn list(cluster: &Cluster, kind: &str, select: &Select) -> Result<Vec<Live>, Fault> {
@@ -104,7 +110,7 @@ pub async fn read_as(cluster: &Cluster, served: &Served, id: &Id) -> Result<Opti
 pub async fn live(cluster: &Cluster, id: &Id, object: Json) -> Result<Live, Fault> {
     let mut status = readiness::status(&object);
     if let Some(namespace) = &id.namespace
-        && cluster.terminating().await?.contains(namespace)
+        && cluster.namespaces(false).await?.terminating.contains(namespace)
     {
         status = Status::Deleting;
     }
@@ -183,7 +189,7 @@ async fn keeper(cluster: &Cluster, set: &str) -> Option<String> {
         let found = cluster.list(&served, &labels).await.unwrap_or_default();
         if let Some(parent) = found.first() {
             let name = text(parent, &["metadata", "name"])?;
-            let stack = name.strip_prefix("runner-").filter(|_| applyset::is_ours(parent));
+            let stack = text(parent, &["metadata", "annotations", STACK]).filter(|_| applyset::is_ours(parent));
             return Some(stack.map_or_else(|| format!("of {kind} {name}"), str::to_owned));
         }
     }
@@ -207,7 +213,11 @@ async fn owner(cluster: &Cluster, id: &Id, object: &Json) -> Option<Owner> {
 /// A Job that removes itself once it is done: what it was is remembered in the ApplySet's parent.
 async fn finished(cluster: &Cluster, id: &Id) -> Result<Option<Live>, Fault> {
     let Some(stack) = cluster.stack() else { return Ok(None) };
-    let Some(digest) = cluster.parent(&stack).await?.job(id) else { return Ok(None) };
+    let parent = cluster.parent(&stack).await?;
+    let Some(job) = parent.job(id) else { return Ok(None) };
+    if apply::namespace_uid(cluster, id, false).await?.is_none_or(|uid| uid != job.namespace) {
+        return Ok(None);
+    }
     Ok(Some(Live {
         id: id.to_string(),
         region: Some(place(&cluster.name)),
@@ -219,9 +229,27 @@ async fn finished(cluster: &Cluster, id: &Id) -> Result<Option<Live>, Fault> {
         }),
         inputs: BTreeMap::from([
             (kinds::OBJECT.into(), id.to_string().into()),
-            (kinds::MANIFEST.into(), json!({ "finished": digest }).into()),
+            (kinds::MANIFEST.into(), json!({ "finished": job.digest }).into()),
         ]),
         outputs: BTreeMap::from([("id".into(), id.to_string().into())]),
-        status: Status::Ready,
+        status: ended(cluster, id, &job.uid).await,
     }))
+}
+
+/// How a Job ended that is gone: as it was seen last, or else as its events tell it.
+async fn ended(cluster: &Cluster, id: &Id, uid: &str) -> Status {
+    let seen = cluster.seen.lock().expect("no holder panics").get(id).cloned();
+    if let Some(seen) = seen.filter(|seen| text(seen, &["metadata", "uid"]) == Some(uid)) {
+        match readiness::status(&seen) {
+            Status::Pending(_) | Status::Deleting => {}
+            known => return known,
+        }
+    }
+    let about = urlencoding::encode(&format!("involvedObject.uid={uid},type=Warning")).into_owned();
+    let events = listed(cluster, id, "Event", &format!("fieldSelector={about}")).await.unwrap_or_default();
+    let end = events.iter().find(|event| text(event, &["reason"]).is_some_and(|reason| ENDS.contains(&reason)));
+    match end {
+        Some(event) => Status::Failed(text(event, &["message"]).unwrap_or("it failed").to_owned()),
+        None => Status::Ready,
+    }
 }

@@ -7,7 +7,7 @@ use super::connection::Cluster;
 use super::object::{Id, at, text};
 use super::unknowns::{all_set, known};
 use super::{MANAGER, diff, fields, id_of, kinds, objects};
-use crate::resource::{Class, Difference, Fault, Live, Preview, Previewed, Value};
+use crate::resource::{Class, Difference, Fault, Live, Preview, Previewed, Status, Value};
 
 /// How often an object is looked at that others keep changing meanwhile.
 const LOOKS: usize = 5;
@@ -52,7 +52,7 @@ fn made(request: &Preview) -> Vec<Difference> {
 
 pub async fn preview(cluster: &Cluster, request: &Preview) -> Result<Previewed, Fault> {
     match &request.live {
-        Some(live) if is_finished(live) => finished(request, live),
+        Some(live) if is_finished(live) => finished(cluster, request, live),
         Some(live) => of_live(cluster, request, live).await,
         None => of_new(cluster, request).await,
     }
@@ -63,10 +63,17 @@ fn is_finished(live: &Live) -> bool {
     live.inputs.get(kinds::MANIFEST).and_then(Value::as_map).is_some_and(|map| map.contains_key("finished"))
 }
 
-fn finished(request: &Preview, live: &Live) -> Result<Previewed, Fault> {
+fn finished(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Previewed, Fault> {
     let manifest = kinds::manifest(&request.inputs);
     let before = live.inputs[kinds::MANIFEST].as_map().and_then(|map| map.get("finished")).cloned();
-    let after = Some(apply::digest(&manifest).into());
+    let after = Some(apply::digest(&manifest, &cluster.applyset(&request.owner.stack)).into());
+    if let Status::Failed(why) = &live.status {
+        let path = "(how it ended)".to_owned();
+        let (before, after) = (Some("failed".into()), Some("not run yet".into()));
+        let differences = vec![Difference { path, before, after, sensitive: false }];
+        let notes = vec![format!("it failed, removed itself, and runs once more: {why}")];
+        return Ok(Previewed { differences, notes, ..Previewed::default() });
+    }
     if before == after {
         return Ok(Previewed::default());
     }
@@ -84,7 +91,7 @@ async fn of_new(cluster: &Cluster, request: &Preview) -> Result<Previewed, Fault
         return nothing("some of it is known after apply".into());
     }
     if let Some(namespace) = &id.namespace
-        && cluster.terminating().await?.contains(namespace)
+        && cluster.namespaces(false).await?.terminating.contains(namespace)
     {
         return nothing(format!("namespace `{namespace}` is being deleted"));
     }

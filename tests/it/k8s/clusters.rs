@@ -1,5 +1,10 @@
-//! Clusters that are made and removed in the same run as what is on them.
+//! Clusters that are made and removed in the same run as what is on them; and the way there through a proxy.
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use super::Stack;
 use crate::moto::Account;
 use crate::project::Project;
 
@@ -39,4 +44,38 @@ fn what_is_on_a_cluster_that_does_not_exist_yet_is_planned_in_full() {
         assert!(line.is_some_and(|line| line.contains(why) && line.contains('+')), "{}", said.out);
     }
     said.tells(&["+ k8s::cluster.prod", "data.cluster:", "8 to create"]);
+}
+
+#[test]
+fn an_eks_cluster_is_reached_through_the_proxy_that_the_environment_names() {
+    let playbook =
+        r#"let cluster = k8s::cluster("prod", #{ cluster_name: "prod", endpoint: "https://prod.example.invalid" });"#;
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}", proxy.local_addr().unwrap());
+    let (said, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in proxy.incoming().map_while(Result::ok) {
+            let mut line = String::new();
+            let _ = BufReader::new(stream).read_line(&mut line);
+            if said.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let mut project = Project::new("[aws]\nregion = \"eu-west-1\"\n").file("playbooks/main.rhai", playbook);
+    for (name, value) in Account::new().env() {
+        project = project.env(&name, &value);
+    }
+    let project = project.env("HTTPS_PROXY", &at).env("NO_PROXY", "localhost,.example.org");
+    let run = project.start("playbooks/main.rhai -i prod --dry-run");
+    let line = asked.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert!(line.starts_with("CONNECT prod.example.invalid:443 "), "{line}");
+    drop(run);
+}
+
+#[test]
+fn what_is_on_this_machine_is_reached_without_the_proxy() {
+    let mut stack = Stack::new("");
+    stack.project = stack.project.env("HTTPS_PROXY", "http://127.0.0.1:9");
+    stack.run("--dry-run").code(0).tells(&["1 to create"]);
 }

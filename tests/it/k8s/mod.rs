@@ -3,6 +3,7 @@
 mod apply;
 mod clusters;
 mod hand;
+mod jobs;
 mod life;
 mod phase;
 mod plan;

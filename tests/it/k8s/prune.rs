@@ -289,3 +289,23 @@ fn a_cluster_of_which_nothing_is_declared_any_more_is_looked_through() {
     assert!(stack.live("/api/v1/namespaces/NS").is_null());
     assert!(stack.parent().is_null());
 }
+
+#[test]
+fn a_kind_is_not_forgotten_while_one_of_it_is_still_going() {
+    let held = "data: { a: \"1\" }\n---\napiVersion: v1\nkind: Secret\nmetadata: { name: held, namespace: NS, finalizers: [example.com/hold] }";
+    let stack = stack(&OBJECTS.replace("data: { a: \"1\" }", held));
+    stack.apply("");
+    let path = "/api/v1/namespaces/NS/secrets/held";
+    stack.project.write("templates/web.yaml", &stack.named(OBJECTS));
+    let run = stack.project.start(&format!("playbooks/main.rhai -i {} --yes --prune", stack.name));
+    until("its way out", || stack.live(path).pointer("/metadata/deletionTimestamp").map(drop));
+    // Long enough for the parent to be written after the deletion.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let kinds = stack.parent()["metadata"]["annotations"]["applyset.kubernetes.io/contains-group-kinds"].clone();
+    assert_eq!(kinds, "ConfigMap,Namespace,Secret,Service");
+    stack.change(path, json!({ "metadata": { "finalizers": null } }));
+    run.end().code(0);
+    assert!(stack.live(path).is_null());
+    stack.run("--dry-run --detailed-exitcode").code(0);
+    stack.destroy().code(0);
+}
