@@ -42,6 +42,8 @@ pub struct Foreign {
 pub struct Conflict {
     pub manager: String,
     pub path: String,
+    /// The place as the API server writes it; by that it is found.
+    pub field: String,
 }
 
 fn entries(object: &Json) -> impl Iterator<Item = &Json> {
@@ -291,6 +293,7 @@ pub fn conflicts(status: &Json) -> Vec<Conflict> {
         .map(|cause| Conflict {
             manager: manager_in(text(cause, &["message"]).unwrap_or_default()),
             path: readable(text(cause, &["field"]).unwrap_or_default()),
+            field: text(cause, &["field"]).unwrap_or_default().to_owned(),
         })
         .collect()
 }
@@ -325,6 +328,57 @@ pub fn readable(field: &str) -> String {
         rest = &rest[end..];
     }
     path
+}
+
+/// What stands in an object at a place as the API server writes it, and that place as we write it. The server marks no
+/// dots within keys (`.limits.nvidia.com/gpu`): only the object tells where a key ends.
+pub fn find<'a>(object: &'a Json, field: &str) -> Option<(String, &'a Json)> {
+    descend(object, field, "")
+}
+
+fn descend<'a>(value: &'a Json, rest: &str, path: &str) -> Option<(String, &'a Json)> {
+    if rest.is_empty() {
+        return Some((path.to_owned(), value));
+    }
+    match value {
+        Json::Object(map) => {
+            let rest = rest.strip_prefix('.')?;
+            let ends = |after: &str| after.is_empty() || after.starts_with(['.', '[']);
+            let mut keys: Vec<(&String, &str)> = map
+                .keys()
+                .filter_map(|key| Some((key, rest.strip_prefix(key.as_str())?)))
+                .filter(|(_, after)| ends(after))
+                .collect();
+            keys.sort_by_key(|(key, _)| std::cmp::Reverse(key.len()));
+            keys.into_iter().find_map(|(key, after)| descend(&map[key], after, &child(path, key)))
+        }
+        Json::Array(items) => {
+            let inside = rest.strip_prefix('[')?;
+            let end = closing(inside);
+            let (inside, after) = (&inside[..end], inside.get(end + 1..)?);
+            let place = items.iter().enumerate().position(|(place, item)| is_item(inside, place, item))?;
+            descend(&items[place], after, &item(path, &item_label(inside)))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a list's item is that of `name="web"`, `port=80,protocol="TCP"`, `="value"` or `3`.
+fn is_item(inside: &str, place: usize, item: &Json) -> bool {
+    let mut rest = inside;
+    while let Some((key, after)) = rest.split_once('=') {
+        let mut values = serde_json::Deserializer::from_str(after).into_iter::<Json>();
+        let Some(Ok(wanted)) = values.next() else { return false };
+        let there = if key.is_empty() { Some(item) } else { item.get(key) };
+        if there != Some(&wanted) {
+            return false;
+        }
+        rest = after[values.byte_offset()..].trim_start_matches(',');
+        if rest.is_empty() {
+            return true;
+        }
+    }
+    rest.parse() == Ok(place)
 }
 
 /// Where the bracket closes, quotes apart.

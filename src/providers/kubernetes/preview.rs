@@ -266,7 +266,7 @@ fn without(result: &mut Json, owned: &Json, wanted: &Json) {
     }
 }
 
-pub(super) fn lines(live: &Json, result: &Json, id: &Id) -> Vec<Difference> {
+fn lines(live: &Json, result: &Json, id: &Id) -> Vec<Difference> {
     let (mut live, mut result) = (live.clone(), result.clone());
     for object in [&mut live, &mut result] {
         forget_ours(object);
