@@ -285,6 +285,65 @@ pub fn migrate(object: &Json, manager: &str) -> Option<Json> {
     ]))
 }
 
+/// Takes out of an object what [`migrate`] would hand to `manager`, and what that has applied, if `wanted` does not name
+/// it: the next apply removes it, but for what others set as well.
+pub fn drop_handed_over(live: &Json, manager: &str, wanted: &Json, object: &mut Json) {
+    let Some(patch) = migrate(live, manager) else { return };
+    let handed_over = json!({ "metadata": { "managedFields": at(&patch[0], &["value"]) } });
+    let mut owned = set(&handed_over, manager);
+    owned.remove("f:status");
+    let mut others = Map::new();
+    entries(&handed_over)
+        .filter(|entry| !is_apply(entry, manager))
+        .filter_map(|entry| entry.get("fieldsV1")?.as_object())
+        .for_each(|more| merge(&mut others, more));
+    drop_unwanted(object, &owned, Some(&others), Some(wanted));
+}
+
+fn drop_unwanted(
+    object: &mut Json,
+    owned: &Map<String, Json>,
+    others: Option<&Map<String, Json>>,
+    wanted: Option<&Json>,
+) {
+    for (name, below) in owned {
+        let Some(below) = below.as_object() else { continue };
+        let others = others.and_then(|others| others.get(name)).and_then(Json::as_object);
+        match object {
+            Json::Object(map) => {
+                let Some(key) = name.strip_prefix("f:") else { continue };
+                let Some(value) = map.get_mut(key) else { continue };
+                let wanted = wanted.and_then(|wanted| wanted.get(key));
+                if wanted.is_none() && others.is_none() {
+                    map.remove(key);
+                } else {
+                    drop_unwanted(value, below, others, wanted);
+                }
+            }
+            Json::Array(items) => {
+                let found = items.iter().enumerate().position(|(place, value)| names(name, place, value));
+                let Some(place) = found else { continue };
+                let wanted = wanted.and_then(Json::as_array).into_iter().flatten();
+                let wanted = wanted.enumerate().find(|(place, value)| could_be(name, *place, value));
+                if wanted.is_none() && others.is_none() {
+                    items.remove(place);
+                } else {
+                    drop_unwanted(&mut items[place], below, others, wanted.map(|(_, value)| value));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// As [`names`], of an item of a manifest, in which keys with defaults may be left out.
+fn could_be(name: &str, place: usize, value: &Json) -> bool {
+    let Some(keys) = item_keys(name) else { return names(name, place, value) };
+    let said = |(key, wanted): (&String, &Json)| value.get(key).map(|value| value == wanted);
+    let said: Vec<bool> = keys.iter().filter_map(said).collect();
+    !said.is_empty() && said.into_iter().all(|same| same)
+}
+
 /// Which fields others set, by the answer (409) to an apply without force.
 pub fn conflicts(status: &Json) -> Vec<Conflict> {
     let causes = at(status, &["details", "causes"]).and_then(Json::as_array).into_iter().flatten();

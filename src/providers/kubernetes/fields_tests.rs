@@ -228,3 +228,25 @@ fn a_place_is_found_as_the_server_writes_it() {
         assert_eq!(find(&object, field), None, "{field}");
     }
 }
+
+#[test]
+fn what_was_handed_over_goes_but_for_what_others_set_too() {
+    let entry = |manager: &str, operation: &str, fields: Json| json!({ "manager": manager, "operation": operation, "fieldsV1": fields });
+    let port = |number: u32| format!("k:{{\"containerPort\":{number},\"protocol\":\"TCP\"}}");
+    let ours = json!({ "f:spec": {
+        "f:replicas": {}, "f:paused": {}, "f:strategy": { "f:type": {} },
+        "f:ports": { ".": {}, port(80): { ".": {}, "f:name": {} }, port(81): { ".": {} } },
+    } });
+    let theirs = json!({ "f:spec": { "f:replicas": {} } });
+    let object = json!({
+        "metadata": { "resourceVersion": "7", "managedFields": [
+            entry("kubectl-client-side-apply", "Update", ours), entry("scaler", "Apply", theirs),
+        ] },
+        "spec": { "replicas": 2, "paused": true, "strategy": { "type": "x", "default": 1 }, "ports": [
+            { "containerPort": 80, "protocol": "TCP", "name": "web" }, { "containerPort": 81, "protocol": "TCP" },
+        ] },
+    });
+    let mut left = object.clone();
+    drop_handed_over(&object, "runner", &json!({ "spec": { "ports": [{ "containerPort": 80 }] } }), &mut left);
+    assert_eq!(left["spec"], json!({ "replicas": 2, "ports": [{ "containerPort": 80, "protocol": "TCP" }] }));
+}

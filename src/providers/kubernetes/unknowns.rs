@@ -51,6 +51,7 @@ fn fill(value: &Value, live: Option<&Json>, at: &str, unknown: &mut Vec<Differen
                 before: live.cloned().map(Value::from),
                 after: Some(value.clone()),
                 sensitive: false,
+                forces_replace: false,
             });
             live.cloned()
         }
@@ -98,7 +99,14 @@ fn walk(value: &Value, at: &str, lines: &mut Vec<Difference>) {
             }
         }
         leaf => {
-            lines.push(Difference { path: at.to_owned(), before: None, after: Some(leaf.clone()), sensitive: false })
+            let after = Some(leaf.clone());
+            lines.push(Difference {
+                path: at.to_owned(),
+                before: None,
+                after,
+                sensitive: false,
+                forces_replace: false,
+            });
         }
     }
 }
