@@ -109,8 +109,7 @@ impl Forecast {
     /// What a preview says, as the lines of a change.
     pub(super) fn lines(&self, prepared: &Prepared, previewed: &Previewed) -> (Action, Vec<FieldChange>) {
         let anew = previewed.replaces.is_some();
-        let fields: Vec<FieldChange> =
-            previewed.differences.iter().map(|difference| self.line(difference, anew)).collect();
+        let fields: Vec<FieldChange> = previewed.differences.iter().map(|difference| self.line(difference)).collect();
         let action = match &prepared.live {
             None => Action::Create,
             Some(_) if anew => Action::Replace,
@@ -121,7 +120,7 @@ impl Forecast {
     }
 
     /// The provider was given the values of secrets, and a plan shows none.
-    fn line(&self, difference: &Difference, forces_replace: bool) -> FieldChange {
+    fn line(&self, difference: &Difference) -> FieldChange {
         let told = |value: &Value| {
             let text = value.to_string();
             self.world.secrets.mask(&text) != text
@@ -136,7 +135,7 @@ impl Forecast {
             path: difference.path.clone(),
             before: shown(&difference.before),
             after: shown(&difference.after),
-            forces_replace,
+            forces_replace: difference.forces_replace,
             restarts: false,
             sensitive,
         }

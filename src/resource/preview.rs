@@ -36,4 +36,6 @@ pub struct Difference {
     /// `None`: not set afterwards.
     pub after: Option<Value>,
     pub sensitive: bool,
+    /// It is for this that the resource has to be made anew.
+    pub forces_replace: bool,
 }

@@ -76,7 +76,7 @@ fn a_mistake_in_yaml_is_told_where_the_template_gave_it() {
         )
         .file("templates/part.yaml", "  # the part\n  selector:\n    host: {{ host }}\n    host: b\n");
     let said = project.run("playbooks/prod.rhai --sandbox --dry-run").code(1);
-    for part in ["duplicate", "templates/part.yaml:4", "4 |     host: b", "playbooks/prod.rhai:2:"] {
+    for part in ["the key `host` stands twice", "templates/part.yaml:4", "4 |     host: b", "playbooks/prod.rhai:2:"] {
         assert!(said.err.contains(part), "{part}: {}", said.err);
     }
 }

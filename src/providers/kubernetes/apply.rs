@@ -8,7 +8,7 @@ use super::connection::{Answer, Cluster, plural, request};
 use super::fields::{self, Conflict};
 use super::object::{Id, at, text};
 use super::parent::Job;
-use super::{MANAGER, applyset, fault, id_of, kinds, manifest, objects, preview};
+use super::{MANAGER, applyset, diff, fault, id_of, kinds, manifest, objects};
 use crate::resource::{Class, Create, Delete, Fault, Owner, Update, Value};
 
 /// An object as it is sent.
@@ -111,35 +111,60 @@ pub async fn forced(
 ) -> Result<Answer, Fault> {
     let answer = match patch(cluster, id, wanted, true, true).await? {
         Patched::Applied(answer) => answer,
-        Patched::Conflicts(_) => return Err(refuse(conflicts, &[])),
+        Patched::Conflicts(_) => return Err(refuse_all(&id.kind, conflicts)),
         Patched::Immutable(_, fault) => return Err(fault),
     };
-    let changed = preview::lines(live, &answer.object, id);
-    let overlap = |one: &str, other: &str| one.starts_with(other) || other.starts_with(one);
-    let real: Vec<&Conflict> =
-        conflicts.iter().filter(|conflict| changed.iter().any(|line| overlap(&line.path, &conflict.path))).collect();
-    if real.is_empty() { Ok(answer) } else { Err(refuse(&real.into_iter().cloned().collect::<Vec<_>>(), &changed)) }
+    let real: Vec<(&Conflict, Outcome)> =
+        conflicts.iter().filter_map(|conflict| Some((conflict, outcome(conflict, live, &answer.object)?))).collect();
+    if real.is_empty() { Ok(answer) } else { Err(refuse(&id.kind, &real)) }
 }
 
-fn refuse(conflicts: &[Conflict], changed: &[crate::resource::Difference]) -> Fault {
-    let told = conflicts.iter().map(|conflict| {
-        let line = changed.iter().find(|line| line.path.starts_with(&conflict.path) && !line.sensitive);
-        let shown = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), |value| format!("`{value}`"));
-        match line {
-            Some(line) => format!(
-                "{} set `{}` to {}, here it is {}",
-                conflict.manager,
-                conflict.path,
-                shown(&line.before),
-                shown(&line.after)
-            ),
-            None => format!("{} set `{}`", conflict.manager, conflict.path),
+/// What becomes of a field that another manager set.
+enum Outcome {
+    Changes {
+        path: String,
+        before: Json,
+        after: Json,
+    },
+    /// Where it stands cannot be told, and so not whether anything differs.
+    Unknown,
+}
+
+/// None if the field keeps its value: then nothing is taken away from anybody.
+fn outcome(conflict: &Conflict, live: &Json, result: &Json) -> Option<Outcome> {
+    // The marks of whose it is are ours to set.
+    if [applyset::PART_OF, objects::PROTECT].iter().any(|mark| conflict.field.ends_with(mark)) {
+        return None;
+    }
+    match (fields::find(live, &conflict.field), fields::find(result, &conflict.field)) {
+        (Some((path, before)), Some((same, after))) if path == same => {
+            let differ = !diff::diff(&json!({ "value": before }), &json!({ "value": after })).is_empty();
+            differ.then(|| Outcome::Changes { path, before: before.clone(), after: after.clone() })
         }
+        _ => Some(Outcome::Unknown),
+    }
+}
+
+fn refuse_all(kind: &str, conflicts: &[Conflict]) -> Fault {
+    refuse(kind, &conflicts.iter().map(|conflict| (conflict, Outcome::Unknown)).collect::<Vec<_>>())
+}
+
+fn refuse(kind: &str, conflicts: &[(&Conflict, Outcome)]) -> Fault {
+    let told = conflicts.iter().map(|(conflict, outcome)| match outcome {
+        Outcome::Changes { path, before, after } if !diff::is_sensitive(kind, path) => {
+            format!("{} set `{path}` to `{}`, here it is `{}`", conflict.manager, shown(before), shown(after))
+        }
+        Outcome::Changes { path, .. } => format!("{} set `{path}`", conflict.manager),
+        Outcome::Unknown => format!("{} set `{}`", conflict.manager, conflict.path),
     });
     let told: Vec<String> = told.collect();
     let mut fault = Fault::new(Class::Invalid, told.join("; "));
     fault.code = Some("Conflict".into());
     fault.hint("leave the field out of the manifest and to its manager, or take it over: `force_conflicts: true`")
+}
+
+fn shown(value: &Json) -> String {
+    Value::from(value.clone()).to_string()
 }
 
 pub async fn create(cluster: &Cluster, request: &Create) -> Result<String, Fault> {
@@ -229,6 +254,7 @@ async fn write(cluster: &Cluster, owner: &Owner, id: &Id, inputs: &crate::resour
         Patched::Applied(answer) => answer.object,
         Patched::Immutable(_, fault) => return Err(fault),
         Patched::Conflicts(conflicts) => {
+            // In the version that the answer is in.
             let version = text(&wanted.object, &["apiVersion"]).unwrap_or_default();
             let served = cluster.served(version, &id.kind).await?;
             let there = objects::read_as(cluster, &served, id).await?.unwrap_or_default();
@@ -240,7 +266,7 @@ async fn write(cluster: &Cluster, owner: &Owner, id: &Id, inputs: &crate::resour
             }
             match patch(cluster, id, &exact, false, true).await? {
                 Patched::Applied(answer) => answer.object,
-                Patched::Conflicts(conflicts) => return Err(refuse(&conflicts, &[])),
+                Patched::Conflicts(conflicts) => return Err(refuse_all(&id.kind, &conflicts)),
                 Patched::Immutable(_, fault) => return Err(fault),
             }
         }
@@ -304,4 +330,45 @@ pub async fn delete(cluster: &Cluster, request: &Delete) -> Result<(), Fault> {
         cluster.narrow(&owner.stack, &id).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conflict(field: &str) -> Conflict {
+        Conflict { manager: "other".into(), path: fields::readable(field), field: field.into() }
+    }
+
+    fn limits(gpus: &str, replicas: u32) -> Json {
+        let limits = json!({ "nvidia.com/gpu": gpus, "cpu": "1" });
+        let containers = json!([{ "name": "web", "resources": { "limits": limits } }]);
+        json!({ "spec": { "replicas": 1, "replicasX": replicas, "template": { "spec": { "containers": containers } } } })
+    }
+
+    #[test]
+    fn a_conflict_is_real_if_the_value_at_its_field_differs() {
+        let gpu = conflict(r#".spec.template.spec.containers[name="web"].resources.limits.nvidia.com/gpu"#);
+        let changed = outcome(&gpu, &limits("4", 1), &limits("1", 1));
+        let Some(Outcome::Changes { path, before, after }) = changed else { panic!("it changes") };
+        assert_eq!(path, r#"spec.template.spec.containers[web].resources.limits["nvidia.com/gpu"]"#);
+        assert_eq!((before, after), (json!("4"), json!("1")));
+        assert!(outcome(&gpu, &limits("4", 1), &limits("4", 2)).is_none());
+        // A field whose name begins with another's is another.
+        assert!(outcome(&conflict(".spec.replicas"), &limits("4", 1), &limits("4", 2)).is_none());
+        // What cannot be found may have changed.
+        assert!(matches!(
+            outcome(&conflict(".spec.nowhere"), &limits("4", 1), &limits("4", 1)),
+            Some(Outcome::Unknown)
+        ));
+    }
+
+    #[test]
+    fn a_conflict_in_a_secret_is_told_without_its_values() {
+        let secret = |word: &str| json!({ "kind": "Secret", "data": { "tls.crt": word } });
+        let crt = conflict(".data.tls.crt");
+        let real = outcome(&crt, &secret("aHVzaA=="), &secret("b3RoZXI=")).expect("it changes");
+        let told = refuse("Secret", &[(&crt, real)]).message;
+        assert_eq!(told, r#"other set `data["tls.crt"]`"#);
+    }
 }

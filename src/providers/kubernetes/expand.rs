@@ -134,7 +134,13 @@ fn lay_over(objects: &mut [manifest::Object], patch: &Value) -> Result<(), Vec<F
             && group(&object.api_version) == group(&version)
             && (namespace.is_empty() || object.namespace.as_deref() == Some(&namespace))
     };
-    let Some(object) = objects.iter_mut().find(meant) else {
+    let mut found: Vec<&mut manifest::Object> = objects.iter_mut().filter(meant).collect();
+    if found.len() > 1 {
+        let places: Vec<&str> = found.iter().map(|one| one.namespace.as_deref().unwrap_or("no namespace")).collect();
+        let what = format!("there are {} {kind} `{name}`: in {}", places.len(), places.join(", "));
+        return Err(flaw("patches", &what, "say which with `metadata.namespace`"));
+    }
+    let Some(object) = found.pop() else {
         let known: Vec<&str> =
             objects.iter().filter(|object| object.kind == kind).map(|object| object.name.as_str()).collect();
         let what = format!("there is no {kind} `{name}` of {version} to patch");

@@ -42,6 +42,8 @@ pub struct Foreign {
 pub struct Conflict {
     pub manager: String,
     pub path: String,
+    /// The place as the API server writes it; by that it is found.
+    pub field: String,
 }
 
 fn entries(object: &Json) -> impl Iterator<Item = &Json> {
@@ -283,6 +285,65 @@ pub fn migrate(object: &Json, manager: &str) -> Option<Json> {
     ]))
 }
 
+/// Takes out of an object what [`migrate`] would hand to `manager`, and what that has applied, if `wanted` does not name
+/// it: the next apply removes it, but for what others set as well.
+pub fn drop_handed_over(live: &Json, manager: &str, wanted: &Json, object: &mut Json) {
+    let Some(patch) = migrate(live, manager) else { return };
+    let handed_over = json!({ "metadata": { "managedFields": at(&patch[0], &["value"]) } });
+    let mut owned = set(&handed_over, manager);
+    owned.remove("f:status");
+    let mut others = Map::new();
+    entries(&handed_over)
+        .filter(|entry| !is_apply(entry, manager))
+        .filter_map(|entry| entry.get("fieldsV1")?.as_object())
+        .for_each(|more| merge(&mut others, more));
+    drop_unwanted(object, &owned, Some(&others), Some(wanted));
+}
+
+fn drop_unwanted(
+    object: &mut Json,
+    owned: &Map<String, Json>,
+    others: Option<&Map<String, Json>>,
+    wanted: Option<&Json>,
+) {
+    for (name, below) in owned {
+        let Some(below) = below.as_object() else { continue };
+        let others = others.and_then(|others| others.get(name)).and_then(Json::as_object);
+        match object {
+            Json::Object(map) => {
+                let Some(key) = name.strip_prefix("f:") else { continue };
+                let Some(value) = map.get_mut(key) else { continue };
+                let wanted = wanted.and_then(|wanted| wanted.get(key));
+                if wanted.is_none() && others.is_none() {
+                    map.remove(key);
+                } else {
+                    drop_unwanted(value, below, others, wanted);
+                }
+            }
+            Json::Array(items) => {
+                let found = items.iter().enumerate().position(|(place, value)| names(name, place, value));
+                let Some(place) = found else { continue };
+                let wanted = wanted.and_then(Json::as_array).into_iter().flatten();
+                let wanted = wanted.enumerate().find(|(place, value)| could_be(name, *place, value));
+                if wanted.is_none() && others.is_none() {
+                    items.remove(place);
+                } else {
+                    drop_unwanted(&mut items[place], below, others, wanted.map(|(_, value)| value));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// As [`names`], of an item of a manifest, in which keys with defaults may be left out.
+fn could_be(name: &str, place: usize, value: &Json) -> bool {
+    let Some(keys) = item_keys(name) else { return names(name, place, value) };
+    let said = |(key, wanted): (&String, &Json)| value.get(key).map(|value| value == wanted);
+    let said: Vec<bool> = keys.iter().filter_map(said).collect();
+    !said.is_empty() && said.into_iter().all(|same| same)
+}
+
 /// Which fields others set, by the answer (409) to an apply without force.
 pub fn conflicts(status: &Json) -> Vec<Conflict> {
     let causes = at(status, &["details", "causes"]).and_then(Json::as_array).into_iter().flatten();
@@ -291,6 +352,7 @@ pub fn conflicts(status: &Json) -> Vec<Conflict> {
         .map(|cause| Conflict {
             manager: manager_in(text(cause, &["message"]).unwrap_or_default()),
             path: readable(text(cause, &["field"]).unwrap_or_default()),
+            field: text(cause, &["field"]).unwrap_or_default().to_owned(),
         })
         .collect()
 }
@@ -325,6 +387,57 @@ pub fn readable(field: &str) -> String {
         rest = &rest[end..];
     }
     path
+}
+
+/// What stands in an object at a place as the API server writes it, and that place as we write it. The server marks no
+/// dots within keys (`.limits.nvidia.com/gpu`): only the object tells where a key ends.
+pub fn find<'a>(object: &'a Json, field: &str) -> Option<(String, &'a Json)> {
+    descend(object, field, "")
+}
+
+fn descend<'a>(value: &'a Json, rest: &str, path: &str) -> Option<(String, &'a Json)> {
+    if rest.is_empty() {
+        return Some((path.to_owned(), value));
+    }
+    match value {
+        Json::Object(map) => {
+            let rest = rest.strip_prefix('.')?;
+            let ends = |after: &str| after.is_empty() || after.starts_with(['.', '[']);
+            let mut keys: Vec<(&String, &str)> = map
+                .keys()
+                .filter_map(|key| Some((key, rest.strip_prefix(key.as_str())?)))
+                .filter(|(_, after)| ends(after))
+                .collect();
+            keys.sort_by_key(|(key, _)| std::cmp::Reverse(key.len()));
+            keys.into_iter().find_map(|(key, after)| descend(&map[key], after, &child(path, key)))
+        }
+        Json::Array(items) => {
+            let inside = rest.strip_prefix('[')?;
+            let end = closing(inside);
+            let (inside, after) = (&inside[..end], inside.get(end + 1..)?);
+            let place = items.iter().enumerate().position(|(place, item)| is_item(inside, place, item))?;
+            descend(&items[place], after, &item(path, &item_label(inside)))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a list's item is that of `name="web"`, `port=80,protocol="TCP"`, `="value"` or `3`.
+fn is_item(inside: &str, place: usize, item: &Json) -> bool {
+    let mut rest = inside;
+    while let Some((key, after)) = rest.split_once('=') {
+        let mut values = serde_json::Deserializer::from_str(after).into_iter::<Json>();
+        let Some(Ok(wanted)) = values.next() else { return false };
+        let there = if key.is_empty() { Some(item) } else { item.get(key) };
+        if there != Some(&wanted) {
+            return false;
+        }
+        rest = after[values.byte_offset()..].trim_start_matches(',');
+        if rest.is_empty() {
+            return true;
+        }
+    }
+    rest.parse() == Ok(place)
 }
 
 /// Where the bracket closes, quotes apart.

@@ -203,3 +203,50 @@ fn conflicts_name_manager_and_field() {
     );
     assert!(conflicts(&json!({ "reason": "Conflict" })).is_empty());
 }
+
+#[test]
+fn a_place_is_found_as_the_server_writes_it() {
+    let object = json!({
+        "metadata": { "annotations": { "a.b/c": "one", "a": "two" } },
+        "spec": {
+            "ports": [{ "port": 80, "protocol": "UDP" }, { "port": 80, "protocol": "TCP", "name": "x]=\"y" }],
+            "hosts": ["a.example.com", "b.c"],
+        },
+    });
+    for (field, path, value) in [
+        (".metadata.annotations.a.b/c", r#"metadata.annotations["a.b/c"]"#, json!("one")),
+        (".metadata.annotations.a", "metadata.annotations.a", json!("two")),
+        (r#".spec.ports[port=80,protocol="TCP"].name"#, "spec.ports[80].name", json!("x]=\"y")),
+        (r#".spec.ports[name="x]=\"y"].port"#, "spec.ports[x]=\"y].port", json!(80)),
+        (r#".spec.hosts[="b.c"]"#, "spec.hosts[b.c]", json!("b.c")),
+        (".spec.hosts[0]", "spec.hosts[0]", json!("a.example.com")),
+    ] {
+        let found = find(&object, field).map(|(path, value)| (path, value.clone()));
+        assert_eq!(found, Some((path.to_owned(), value)), "{field}");
+    }
+    for field in [".spec.port", ".spec.ports[port=81]", ".spec.hosts[9]", ".spec.ports[", "spec.ports"] {
+        assert_eq!(find(&object, field), None, "{field}");
+    }
+}
+
+#[test]
+fn what_was_handed_over_goes_but_for_what_others_set_too() {
+    let entry = |manager: &str, operation: &str, fields: Json| json!({ "manager": manager, "operation": operation, "fieldsV1": fields });
+    let port = |number: u32| format!("k:{{\"containerPort\":{number},\"protocol\":\"TCP\"}}");
+    let ours = json!({ "f:spec": {
+        "f:replicas": {}, "f:paused": {}, "f:strategy": { "f:type": {} },
+        "f:ports": { ".": {}, port(80): { ".": {}, "f:name": {} }, port(81): { ".": {} } },
+    } });
+    let theirs = json!({ "f:spec": { "f:replicas": {} } });
+    let object = json!({
+        "metadata": { "resourceVersion": "7", "managedFields": [
+            entry("kubectl-client-side-apply", "Update", ours), entry("scaler", "Apply", theirs),
+        ] },
+        "spec": { "replicas": 2, "paused": true, "strategy": { "type": "x", "default": 1 }, "ports": [
+            { "containerPort": 80, "protocol": "TCP", "name": "web" }, { "containerPort": 81, "protocol": "TCP" },
+        ] },
+    });
+    let mut left = object.clone();
+    drop_handed_over(&object, "runner", &json!({ "spec": { "ports": [{ "containerPort": 80 }] } }), &mut left);
+    assert_eq!(left["spec"], json!({ "replicas": 2, "ports": [{ "containerPort": 80, "protocol": "TCP" }] }));
+}

@@ -94,7 +94,7 @@ fn each_mistake_is_told_with_its_line() {
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: 12}\n", 1, "must be a string"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: a, uid: x}\n", 1, "`metadata.uid`"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {a: true}}\n", 1, "`a` in the labels"),
-        ("a: 1\n---\na: 1\nb:\n  c: 1\n  c: 2\n", 6, "duplicate"),
+        ("a: 1\n---\na: 1\nb:\n  c: 1\n  c: 2\n", 6, "stands twice"),
         ("<!DOCTYPE html><html>", 1, "HTML page"),
         ("a: edd1c9f034335f136f87ad84b625c8f1\n", 1, "default admin key"),
     ] {

@@ -45,6 +45,11 @@ pub fn item(path: &str, label: &str) -> String {
     format!("{path}[{label}]")
 }
 
+/// Whether a place is that of `top`, or one below it: `spec.replicas` is not below `spec.replica`.
+pub fn is_below(path: &str, top: &str) -> bool {
+    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', ' ']))
+}
+
 /// The keys that tell the items of these lists apart, if there are such keys. All lists are of the same field.
 pub fn merge_keys(field: &str, lists: &[&[Json]]) -> Option<&'static [&'static str]> {
     let known = BY_FIELD.iter().filter(|(name, _)| *name == field).flat_map(|(_, keys)| keys.iter());

@@ -1,10 +1,12 @@
 //! What an object would become: a server-side dry run, compared with what is live.
 
+use http::Method;
 use serde_json::Value as Json;
 
 use super::apply::{self, Patched, Wanted};
-use super::connection::Cluster;
+use super::connection::{self, Cluster, plural};
 use super::object::{Id, at, text};
+use super::path::{is_below, label, merge_keys};
 use super::unknowns::{all_set, known};
 use super::{MANAGER, diff, fields, id_of, kinds, objects};
 use crate::resource::{Class, Difference, Fault, Live, Preview, Previewed, Status, Value};
@@ -24,11 +26,8 @@ pub fn by_shape(request: &Preview) -> Previewed {
     let kind = kinds::text(&wanted, &["kind"]).unwrap_or_default().to_owned();
     let live = Json::from(&live);
     let told = known(&wanted, Some(&live));
-    let mut differences: Vec<Difference> =
-        diff::diff(&live, &told.object).into_iter().map(|one| line(&kind, one)).collect();
-    differences.retain(|line| !told.unknown.iter().any(|unknown| unknown.path == line.path));
-    differences.extend(told.unknown);
-    Previewed { differences, ..Previewed::default() }
+    let differences = diff::diff(&live, &told.object).into_iter().map(|one| line(&kind, one)).collect();
+    Previewed { differences: with_unknown(differences, told.unknown), ..Previewed::default() }
 }
 
 fn line(kind: &str, one: diff::Difference) -> Difference {
@@ -37,6 +36,7 @@ fn line(kind: &str, one: diff::Difference) -> Difference {
         before: one.before.map(Value::from),
         after: one.after.map(Value::from),
         path: one.path,
+        forces_replace: false,
     }
 }
 
@@ -70,7 +70,7 @@ fn finished(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Preview
     if let Status::Failed(why) = &live.status {
         let path = "(how it ended)".to_owned();
         let (before, after) = (Some("failed".into()), Some("not run yet".into()));
-        let differences = vec![Difference { path, before, after, sensitive: false }];
+        let differences = vec![Difference { path, before, after, sensitive: false, forces_replace: false }];
         let notes = vec![format!("it failed, removed itself, and runs once more: {why}")];
         return Ok(Previewed { differences, notes, ..Previewed::default() });
     }
@@ -78,7 +78,7 @@ fn finished(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Preview
         return Ok(Previewed::default());
     }
     let path = "(what it was, as a digest)".to_owned();
-    let differences = vec![Difference { path, before, after, sensitive: false }];
+    let differences = vec![Difference { path, before, after, sensitive: false, forces_replace: false }];
     let notes = vec!["it removed itself when it was done, and runs once more".to_owned()];
     Ok(Previewed { differences, notes, ..Previewed::default() })
 }
@@ -124,7 +124,7 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
     let id = id_of(&live.id)?;
     let manifest = kinds::manifest(&request.inputs);
     let version = kinds::text(&manifest, &["apiVersion"]).unwrap_or_default().to_owned();
-    let force = request.inputs.get(kinds::FORCE) == Some(&Value::Bool(true));
+    let forced = request.inputs.get(kinds::FORCE) == Some(&Value::Bool(true));
     let seen = cluster.seen.lock().expect("no holder panics").get(&id).cloned();
     let mut whole = match seen.filter(|seen| text(seen, &["apiVersion"]) == Some(version.as_str())) {
         Some(seen) => (*seen).clone(),
@@ -134,15 +134,24 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
     for last in (1..=LOOKS).map(|look| look == LOOKS) {
         let told = known(&manifest, Some(&whole));
         let wanted = Wanted::new(&request.owner, &id, told.object, cluster)?;
-        let asked = dry_run(cluster, &id, &wanted.object, &whole, force).await;
+        let asked = dry_run(cluster, &id, &wanted.object, &whole, forced).await;
         let (result, mut notes) = match asked {
             Ok(asked) => asked,
-            Err(Refused::Immutable(why)) => return Ok(anew(&whole, &wanted.object, &id, why)),
+            Err(Refused::Immutable(fields)) => {
+                let mut differences = by_manifest(&whole, &wanted.object, &id, told.unknown);
+                force(&mut differences, &fields);
+                return Ok(Previewed { differences, replaces: Some(fields.join(", ")), ..Previewed::default() });
+            }
             Err(Refused::Fault(fault)) if fault.class == Class::Busy => {
-                let mut told = anew(&whole, &wanted.object, &id, String::new());
-                told.replaces = None;
-                told.notes.push(format!("not validated: {}", fault.message));
-                return Ok(told);
+                let differences = by_manifest(&whole, &wanted.object, &id, told.unknown);
+                let notes = vec![format!("not validated: {}", fault.message)];
+                return Ok(Previewed { differences, notes, ..Previewed::default() });
+            }
+            // What is missing may be all that is wrong.
+            Err(Refused::Fault(fault)) if may_complete(&fault, &told.unknown) => {
+                let differences = by_manifest(&whole, &wanted.object, &id, told.unknown);
+                let notes = vec![format!("not validated, as some of it is known after apply: {}", fault.message)];
+                return Ok(Previewed { differences, notes, ..Previewed::default() });
             }
             Err(Refused::Fault(fault)) => return Err(fault),
         };
@@ -159,31 +168,29 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
         }
         let client_side = fields::is_client_side(&whole);
         if let Some(client_side) = &client_side {
-            drop_client_sides(&whole, &wanted.object, &mut result);
+            match without_client_sides(cluster, &id, &whole, &wanted.object, &result).await {
+                Some(told) => result = told,
+                None => fields::drop_handed_over(&whole, MANAGER, &wanted.object, &mut result),
+            }
             notes.push(format!(
                 "applied client-side by {} before: its fields become this manifest's, and those it does not name go",
                 client_side.managers.join(", ")
             ));
         }
-        let mut differences = lines(&whole, &result, &id);
-        differences.retain(|line| !told.unknown.iter().any(|unknown| unknown.path == line.path));
-        differences.extend(told.unknown);
+        let mut differences = with_unknown(lines(&whole, &result, &id), told.unknown);
         let ours = live.owner.as_ref().is_some_and(|owner| owner.stack == request.owner.stack);
         if ours && !cluster.parent(&request.owner.stack).await?.names(&id) {
             // Ours by its label, and yet nobody would find it: written once more, it is.
             let (path, before) = ("(the ApplySet that names it)".to_owned(), None);
             let after = Some(cluster.applyset(&request.owner.stack).into());
-            differences.push(Difference { path, before, after, sensitive: false });
+            differences.push(Difference { path, before, after, sensitive: false, forces_replace: false });
         }
         for other in fields::foreign(&whole, MANAGER) {
             // What kubectl applied is told above, as a whole.
             if client_side.as_ref().is_some_and(|one| one.managers.contains(&other.manager)) {
                 continue;
             }
-            let below = |path: &str, top: &str| {
-                path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-            };
-            let changes = |path: &String| differences.iter().any(|line| below(path, &line.path));
+            let changes = |path: &String| differences.iter().any(|line| is_below(path, &line.path));
             let (taken, added): (Vec<String>, Vec<String>) = other.paths.into_iter().partition(changes);
             if !taken.is_empty() {
                 notes.push(format!("taken over from {}: {}", other.manager, taken.join(", ")));
@@ -211,8 +218,8 @@ fn moved(live: &Json, result: &Json) -> bool {
 
 /// Why there is no outcome to compare.
 enum Refused {
-    /// It cannot be changed in place; why.
-    Immutable(String),
+    /// These fields cannot be changed in place.
+    Immutable(Vec<String>),
     Fault(Fault),
 }
 
@@ -225,7 +232,7 @@ async fn dry_run(
     force: bool,
 ) -> Result<(Json, Vec<String>), Refused> {
     match apply::patch(cluster, id, wanted, true, force).await.map_err(Refused::Fault)? {
-        Patched::Immutable(fields, _) => Err(Refused::Immutable(fields.join(", "))),
+        Patched::Immutable(fields, _) => Err(Refused::Immutable(fields)),
         Patched::Applied(answer) => Ok((answer.object, answer.warnings)),
         Patched::Conflicts(conflicts) => {
             let forced = apply::forced(cluster, id, wanted, live, &conflicts).await.map_err(Refused::Fault)?;
@@ -234,53 +241,80 @@ async fn dry_run(
     }
 }
 
-/// It would have to be made anew: told by what the manifest says, as the server gives nothing to compare with.
-fn anew(live: &Json, wanted: &Json, id: &Id, why: String) -> Previewed {
+/// Told by what the manifest says, where the server gives nothing to compare with.
+fn by_manifest(live: &Json, wanted: &Json, id: &Id, unknown: Vec<Difference>) -> Vec<Difference> {
     let mut result = live.clone();
-    overlay(&mut result, wanted);
-    Previewed { differences: lines(live, &result, id), replaces: Some(why), ..Previewed::default() }
+    overlay(&mut result, wanted, "");
+    with_unknown(lines(live, &result, id), unknown)
 }
 
-fn overlay(base: &mut Json, over: &Json) {
+fn with_unknown(mut differences: Vec<Difference>, unknown: Vec<Difference>) -> Vec<Difference> {
+    differences.retain(|line| !unknown.iter().any(|unknown| unknown.path == line.path));
+    differences.extend(unknown);
+    differences
+}
+
+/// Marks what cannot be changed in place: by the fields that the server names, or all, if it names none of them.
+fn force(differences: &mut [Difference], fields: &[String]) {
+    // Items of lists go by number there, and by name here.
+    let tops: Vec<&str> = fields.iter().filter_map(|field| field.split('[').next()).collect();
+    let is_meant = |line: &Difference| tops.iter().any(|top| is_below(&line.path, top) || is_below(top, &line.path));
+    let any = differences.iter().any(is_meant);
+    differences.iter_mut().for_each(|line| line.forces_replace = !any || is_meant(line));
+}
+
+/// Whether an object may be refused only for what is left out of it until it is known.
+fn may_complete(fault: &Fault, unknown: &[Difference]) -> bool {
+    let is_misspelt = fault.message.contains("field not declared in schema");
+    fault.class == Class::Invalid
+        && fault.code.as_deref() != Some("Conflict")
+        && !is_misspelt
+        && unknown.iter().any(|line| line.before.is_none())
+}
+
+/// `field` is the name of the field that both stand under.
+fn overlay(base: &mut Json, over: &Json, field: &str) {
     match (base, over) {
         (Json::Object(base), Json::Object(over)) => {
             for (key, value) in over {
-                overlay(base.entry(key.clone()).or_insert(Json::Null), value);
+                overlay(base.entry(key.clone()).or_insert(Json::Null), value, key);
             }
         }
-        (Json::Array(base), Json::Array(over)) if base.len() == over.len() => {
-            base.iter_mut().zip(over).for_each(|(base, over)| overlay(base, over));
+        (Json::Array(base), Json::Array(over)) => {
+            let keys = merge_keys(field, &[base, over]);
+            let old = std::mem::take(base);
+            let same = |place: usize, item: &Json| match keys {
+                Some(keys) => old.iter().find(|old| label(keys, old) == label(keys, item)),
+                None => old.get(place).filter(|_| old.len() == over.len()),
+            };
+            *base = over
+                .iter()
+                .enumerate()
+                .map(|(place, item)| {
+                    let mut base = same(place, item).cloned().unwrap_or(Json::Null);
+                    overlay(&mut base, item, "");
+                    base
+                })
+                .collect();
         }
         (base, over) => *base = over.clone(),
     }
 }
 
-/// Takes out of a result what client-side apply set and the manifest no longer names.
-fn drop_client_sides(live: &Json, wanted: &Json, result: &mut Json) {
-    let Some(patch) = fields::migrate(live, MANAGER) else { return };
-    let mut handed_over = live.clone();
-    if let Some(managed) = patch.get(0).and_then(|operation| operation.get("value")) {
-        handed_over["metadata"]["managedFields"] = managed.clone();
-    }
-    without(result, &fields::owned_by(&handed_over, MANAGER), wanted);
+/// What stays once that is gone which was applied client-side and the manifest does not name. The server tells, as it
+/// sets defaults in the place of some; None if it does not say.
+async fn without_client_sides(cluster: &Cluster, id: &Id, live: &Json, wanted: &Json, result: &Json) -> Option<Json> {
+    let mut rest = result.clone();
+    fields::drop_handed_over(live, MANAGER, wanted, &mut rest);
+    let served = cluster.served(text(wanted, &["apiVersion"])?, &id.kind).await.ok()?;
+    let path = format!("{}?fieldManager={MANAGER}&dryRun=All", cluster.path(&served, id));
+    let operation = format!("k8s:DryRun {}", plural(&served.resource));
+    let sent = connection::request(Method::PUT, &path, Some("application/json"), rest.to_string().into_bytes()).ok()?;
+    let answer = cluster.exchange(&operation, sent).await.ok().filter(|answer| (200..300).contains(&answer.status))?;
+    serde_json::from_slice(&answer.body).ok()
 }
 
-fn without(result: &mut Json, owned: &Json, wanted: &Json) {
-    let (Some(result), Some(owned)) = (result.as_object_mut(), owned.as_object()) else { return };
-    for (key, below) in owned {
-        match wanted.get(key) {
-            Some(wanted) => {
-                if let Some(result) = result.get_mut(key) {
-                    without(result, below, wanted);
-                }
-            }
-            None if key != "status" => drop(result.remove(key)),
-            None => {}
-        }
-    }
-}
-
-pub(super) fn lines(live: &Json, result: &Json, id: &Id) -> Vec<Difference> {
+fn lines(live: &Json, result: &Json, id: &Id) -> Vec<Difference> {
     let (mut live, mut result) = (live.clone(), result.clone());
     for object in [&mut live, &mut result] {
         forget_ours(object);

@@ -1,9 +1,11 @@
 //! Objects in which not everything is known yet.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value as Json};
 
-use super::path;
-use crate::resource::{Difference, Value};
+use super::{diff, path};
+use crate::resource::{Difference, Map as Fields, Segment, Value};
 
 /// An object without what is not known: in its place stands what is live there, or nothing.
 pub struct Known {
@@ -14,8 +16,31 @@ pub struct Known {
 
 pub fn known(value: &Value, live: Option<&Json>) -> Known {
     let mut unknown = vec![];
-    let object = fill(value, live, "", &mut unknown).unwrap_or_default();
+    let object = fill(&as_data(value), live, "", &mut unknown).unwrap_or_default();
+    let kind = value.get(&[Segment::Key("kind".into())]).and_then(Value::as_str).unwrap_or_default();
+    unknown.iter_mut().for_each(|line| line.sensitive |= diff::is_sensitive(kind, &line.path));
     Known { object, unknown }
+}
+
+/// A Secret whose unknown texts stand where the cluster keeps them: below `data`.
+fn as_data(value: &Value) -> Cow<'_, Value> {
+    let is = |map: &Fields, key: &str, what: &str| map.get(key).and_then(Value::as_str) == Some(what);
+    match value {
+        Value::Map(secret) if is(secret, "kind", "Secret") && is(secret, "apiVersion", "v1") => {
+            let mut secret = secret.clone();
+            let Some(Value::Map(texts)) = secret.remove("stringData") else { return Cow::Borrowed(value) };
+            let (unknown, known): (Fields, Fields) = texts.into_iter().partition(|(_, text)| !text.is_known());
+            if !known.is_empty() {
+                secret.insert("stringData".into(), Value::Map(known));
+            }
+            match secret.entry("data".into()).or_insert(Value::Null) {
+                Value::Map(data) => data.extend(unknown),
+                data => *data = Value::Map(unknown),
+            }
+            Cow::Owned(Value::Map(secret))
+        }
+        _ => Cow::Borrowed(value),
+    }
 }
 
 fn fill(value: &Value, live: Option<&Json>, at: &str, unknown: &mut Vec<Difference>) -> Option<Json> {
@@ -26,6 +51,7 @@ fn fill(value: &Value, live: Option<&Json>, at: &str, unknown: &mut Vec<Differen
                 before: live.cloned().map(Value::from),
                 after: Some(value.clone()),
                 sensitive: false,
+                forces_replace: false,
             });
             live.cloned()
         }
@@ -73,7 +99,14 @@ fn walk(value: &Value, at: &str, lines: &mut Vec<Difference>) {
             }
         }
         leaf => {
-            lines.push(Difference { path: at.to_owned(), before: None, after: Some(leaf.clone()), sensitive: false })
+            let after = Some(leaf.clone());
+            lines.push(Difference {
+                path: at.to_owned(),
+                before: None,
+                after,
+                sensitive: false,
+                forces_replace: false,
+            });
         }
     }
 }
@@ -107,5 +140,28 @@ mod tests {
         assert_eq!(paths, ["arn", "env[ARN].value", "new"]);
         assert_eq!(known.unknown[0].before, Some("old".into()));
         assert_eq!(all_set(&value).len(), 4);
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_secret_is_never_shown() {
+        let word: Value = Reference::new(Address::new("aws::secret", "main"), "value").into();
+        let map = |entries: Vec<(&str, Value)>| -> Value {
+            Value::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+        };
+        let of = |kind: &str, below: &str| {
+            map(vec![("apiVersion", "v1".into()), ("kind", kind.into()), (below, map(vec![("word", word.clone())]))])
+        };
+        let live = json!({ "apiVersion": "v1", "kind": "Secret", "data": { "word": "aHVzaA==", "other": "eA==" } });
+        for below in ["data", "stringData"] {
+            // The cluster keeps it as `data`, and that is where it changes.
+            let told = known(&of("Secret", below), Some(&live));
+            assert_eq!(told.unknown.len(), 1, "{below}");
+            assert_eq!(told.unknown[0].path, "data.word");
+            assert_eq!(told.unknown[0].before, Some("aHVzaA==".into()));
+            assert!(told.unknown[0].sensitive, "{below}");
+            assert_eq!(told.object["data"], json!({ "word": "aHVzaA==" }));
+            assert_eq!(told.object.get("stringData"), None);
+        }
+        assert!(!known(&of("ConfigMap", "data"), Some(&live)).unknown[0].sensitive);
     }
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod clusters;
+mod differences;
 mod hand;
 mod jobs;
 mod life;
