@@ -172,6 +172,6 @@ mod tests {
     fn a_duplicate_key_is_told_by_name_and_line() {
         let mistake = read("a:\n  b: 1\n  b: 2\n").unwrap_err();
         assert_eq!(mistake.line, 3, "{mistake:?}");
-        assert!(mistake.what.contains('b') && mistake.what.contains("duplicate"), "{mistake:?}");
+        assert!(mistake.what.contains('b') && mistake.what.contains("`b` stands twice"), "{mistake:?}");
     }
 }
