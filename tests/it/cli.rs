@@ -52,6 +52,20 @@ fn the_shipped_playbook_is_planned_applied_and_then_as_declared() {
 }
 
 #[test]
+fn what_an_inventory_says_of_an_application_is_checked() {
+    let project = offline();
+    for (given, told) in [
+        ("apps.api.prot=1", "apps.api.prot: there is no such key"),
+        ("apps.storefront.host=login", "apps.storefront is at https://login.example.com/, and so is keycloak"),
+        ("apps.api.path=admin", "apps.api.path is \"admin\": it has to start with a \"/\""),
+        ("ingress.class=traefik", "ingress.class is \"nginx\" or \"apisix\", not \"traefik\""),
+    ] {
+        let said = project.run(&format!("playbooks/prod.rhai --sandbox --dry-run --set {given}")).code(1);
+        assert!(said.err.contains(told) && said.err.contains("playbooks/phases/platform.rhai:"), "{}", said.err);
+    }
+}
+
+#[test]
 fn without_a_terminal_nobody_is_asked_and_nothing_happens() {
     let project = network();
     let said = project.run("playbooks/prod.rhai --sandbox").code(1);
