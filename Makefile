@@ -1,11 +1,12 @@
 # What the suites need is installed into a cache once ($RUNNER_TEST_CACHE, or ~/.cache/runner); they start their servers
-# themselves, on free ports, and stop them.
+# themselves, on free ports, and stop them. Many tests wait for those, so more run at a time than there are cores.
 
 .PHONY: test test-upstream check docs
 
 test:
 	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
-	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && cargo test
+	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
+	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-4}" cargo test
 
 check:
 	cargo fmt --check
