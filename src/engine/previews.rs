@@ -21,10 +21,16 @@ impl Forecast {
         declarations: &Declarations,
         wanted: &[Arc<Declaration>],
     ) -> Result<Vec<Arc<Change>>, Diagnostics> {
-        let mut decided: BTreeMap<usize, Arc<Change>> = BTreeMap::new();
-        let mut wrong: BTreeMap<usize, Diagnostic> = BTreeMap::new();
+        let mut settled: BTreeMap<usize, Result<Arc<Change>, Diagnostic>> = BTreeMap::new();
         // What rests on something that cannot be planned is not told as well: its only fault is that.
         let mut failed: HashSet<Address> = HashSet::new();
+        let mut settle =
+            |index, address: &Address, change: Result<Arc<Change>, Box<Diagnostic>>, failed: &mut HashSet<_>| {
+                if change.is_err() {
+                    failed.insert(address.clone());
+                }
+                settled.insert(index, change.map_err(|diagnostic| *diagnostic));
+            };
         let mut open: Vec<(usize, Arc<Declaration>)> = wanted.iter().cloned().enumerate().collect();
         while !open.is_empty() {
             let (mut asked, mut later, mut undecided) = (vec![], vec![], HashSet::new());
@@ -35,46 +41,39 @@ impl Forecast {
                     continue;
                 }
                 // What merely comes first says nothing about a value.
-                let refers = |address: &&Address| undecided.contains(*address) && refers_to(&declaration, address);
-                if needs.iter().any(|address| refers(&address)) {
+                if needs.iter().any(|address| undecided.contains(address) && refers_to(&declaration, address)) {
                     undecided.insert(declaration.address.clone());
                     later.push((index, declaration));
                     continue;
                 }
-                match self.prepare(declarations, &declaration) {
-                    Ok(Ok(known)) => drop(decided.insert(index, known)),
+                let change = match self.prepare(declarations, &declaration) {
+                    Ok(Ok(known)) => Ok(known),
                     Ok(Err(prepared)) if self.asks(&prepared, &declaration) => {
                         undecided.insert(declaration.address.clone());
                         asked.push((index, declaration, prepared));
+                        continue;
                     }
-                    Ok(Err(prepared)) => match self.conclude(declarations, &declaration, prepared, None) {
-                        Ok(change) => drop(decided.insert(index, change)),
-                        Err(diagnostic) => {
-                            failed.insert(declaration.address.clone());
-                            wrong.insert(index, *diagnostic);
-                        }
-                    },
-                    Err(diagnostic) => {
-                        failed.insert(declaration.address.clone());
-                        wrong.insert(index, *diagnostic);
-                    }
-                }
+                    Ok(Err(prepared)) => self.conclude(declarations, &declaration, prepared, None),
+                    Err(diagnostic) => Err(diagnostic),
+                };
+                settle(index, &declaration.address, change, &mut failed);
             }
             let mut answers = self.ask(&asked).await;
             for (index, declaration, prepared) in asked {
                 let answer = answers.remove(&index).expect("every question has an answer");
-                let change = answer.and_then(|p| self.conclude(declarations, &declaration, prepared, Some(p)));
-                match change {
-                    Ok(change) => drop(decided.insert(index, change)),
-                    Err(diagnostic) => {
-                        failed.insert(declaration.address.clone());
-                        wrong.insert(index, *diagnostic);
-                    }
-                }
+                let change = answer.and_then(|told| self.conclude(declarations, &declaration, prepared, Some(told)));
+                settle(index, &declaration.address, change, &mut failed);
             }
             open = later;
         }
-        if wrong.is_empty() { Ok(decided.into_values().collect()) } else { Err(wrong.into_values().collect()) }
+        let (mut decided, mut wrong) = (vec![], vec![]);
+        for change in settled.into_values() {
+            match change {
+                Ok(change) => decided.push(change),
+                Err(diagnostic) => wrong.push(diagnostic),
+            }
+        }
+        if wrong.is_empty() { Ok(decided) } else { Err(wrong) }
     }
 
     /// What is outside the chosen phases stays as it is.
