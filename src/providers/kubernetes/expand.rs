@@ -13,8 +13,8 @@ use crate::resource::{Address, Map, Value};
 
 /// Objects on a cluster, from YAML: one or many documents, each of which becomes a resource of its own, addressed
 /// `k8s::Deployment.identity/keycloak`. Give one of `yaml`, `file` and `url`. It is applied server-side, in the order in
-/// which the objects need each other. Gives the objects by their short addresses:
-/// `objects["Service.ingress-nginx/ingress-nginx-controller"].status`.
+/// which the objects need each other. Gives a map of the objects by their short addresses:
+/// `let web = k8s::manifest(…); web["Service.shop/web"].status`.
 #[derive(JsonSchema, Serialize)]
 struct Inputs {
     /// The `k8s::cluster` they are on.
@@ -64,7 +64,8 @@ fn expand(asked: &Asked) -> Result<Vec<Part>, Vec<Flaw>> {
         let address = kinds::address(&id, prefix);
         let Some(kind) = kinds::named(&address.kind) else {
             let what = format!("`{}` is no kind of Kubernetes", object.kind);
-            return Err(vec![Flaw::Text { line: object.line, column: 1, what, hint: None }]);
+            let hint = Some(format!("kinds begin with a capital letter, such as `{}`", like_a_kind(&object.kind)));
+            return Err(vec![Flaw::Text { line: object.line, column: 1, what, hint }]);
         };
         let mut inputs =
             Map::from([(kinds::OBJECT.into(), id.to_string().into()), (kinds::MANIFEST.into(), object.value)]);
@@ -76,6 +77,28 @@ fn expand(asked: &Asked) -> Result<Vec<Part>, Vec<Flaw>> {
         Ok(Part { kind, name: address.name.to_string(), inputs, region, inside, line: object.line })
     });
     parts.collect()
+}
+
+/// `ConfigMap` of `configmap`, or whatever comes nearest.
+fn like_a_kind(kind: &str) -> String {
+    const USUAL: [&str; 12] = [
+        "ConfigMap",
+        "CronJob",
+        "DaemonSet",
+        "Deployment",
+        "Ingress",
+        "Job",
+        "Namespace",
+        "Pod",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+        "StatefulSet",
+    ];
+    let same = USUAL.into_iter().find(|usual| usual.eq_ignore_ascii_case(kind));
+    let mut letters = kind.chars();
+    let capital = letters.next().map(|first| first.to_ascii_uppercase());
+    same.map_or_else(|| capital.into_iter().chain(letters).collect(), str::to_owned)
 }
 
 fn flaw(path: &str, what: &str, hint: &str) -> Vec<Flaw> {
@@ -127,6 +150,17 @@ fn patches(asked: &Asked) -> Result<Vec<Value>, Vec<Flaw>> {
 fn lay_over(objects: &mut [manifest::Object], patch: &Value) -> Result<(), Vec<Flaw>> {
     let said = |path: &[&str]| kinds::text(patch, path).unwrap_or_default().to_owned();
     let (version, kind, name) = (said(&["apiVersion"]), said(&["kind"]), said(&["metadata", "name"]));
+    if let Some((missing, _)) = [("apiVersion", &version), ("kind", &kind), ("metadata.name", &name)]
+        .into_iter()
+        .find(|(_, text)| text.is_empty())
+    {
+        let what = format!("one of them has no `{missing}`");
+        return Err(flaw(
+            "patches",
+            &what,
+            "each says with `apiVersion`, `kind` and `metadata.name` what it is laid over",
+        ));
+    }
     let namespace = said(&["metadata", "namespace"]);
     let meant = |object: &&mut manifest::Object| {
         object.kind == kind

@@ -367,7 +367,19 @@ fn patches_are_laid_over_and_must_find_what_they_name() {
     stack.says(&said.err, "there is no ConfigMap `setings`");
     stack.says(&said.err, "settings");
     stack.says(&said.err, "playbooks/main.rhai:2");
-    stack.edit("playbooks/main.rhai", "name: \"setings\"", "name: \"settings\"");
+    stack.edit("playbooks/main.rhai", "kind: \"ConfigMap\", ", "");
+    let said = stack.run("--dry-run").code(1);
+    stack.says(&said.err, "`patches`: one of them has no `kind`");
+}
+
+#[test]
+fn a_kind_in_lower_case_is_told_how_it_is_written() {
+    let stack = Stack::new(r#"k8s::manifest("app", #{ cluster: cluster, file: "app.yaml" });"#);
+    let stack = stack.file("templates/app.yaml", "apiVersion: v1\nkind: configmap\nmetadata: { name: settings }\n");
+    let said = stack.run("--dry-run").code(1);
+    stack.says(&said.err, "templates/app.yaml:1");
+    stack.says(&said.err, "`configmap` is no kind of Kubernetes");
+    stack.says(&said.err, "kinds begin with a capital letter, such as `ConfigMap`");
 }
 
 #[test]
