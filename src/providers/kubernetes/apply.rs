@@ -11,25 +11,18 @@ use super::parent::Job;
 use super::{MANAGER, applyset, diff, fault, id_of, kinds, manifest, objects};
 use crate::resource::{Class, Create, Delete, Fault, Owner, Update, Value};
 
-/// An object as it is sent.
-pub struct Wanted {
-    pub object: Json,
-}
-
-impl Wanted {
-    /// Complete, with the marks by which it is known again.
-    pub fn new(owner: &Owner, id: &Id, mut object: Json, cluster: &Cluster) -> Result<Self, Fault> {
-        manifest::settle(&mut object).map_err(|why| Fault::new(Class::Invalid, format!("`{id}`: {why}")))?;
-        if !object.get("metadata").is_some_and(Json::is_object) {
-            return Err(Fault::new(Class::Invalid, format!("`{id}` has no metadata")));
-        }
-        let metadata = &mut object["metadata"];
-        mark(metadata, "labels", applyset::PART_OF, &cluster.applyset(&owner.stack));
-        if owner.protect {
-            mark(metadata, "annotations", objects::PROTECT, "true");
-        }
-        Ok(Wanted { object })
+/// An object as it is sent: complete, with the marks by which it is known again.
+pub fn wanted(owner: &Owner, id: &Id, mut object: Json, cluster: &Cluster) -> Result<Json, Fault> {
+    manifest::settle(&mut object).map_err(|why| Fault::new(Class::Invalid, format!("`{id}`: {why}")))?;
+    if !object.get("metadata").is_some_and(Json::is_object) {
+        return Err(Fault::new(Class::Invalid, format!("`{id}` has no metadata")));
     }
+    let metadata = &mut object["metadata"];
+    mark(metadata, "labels", applyset::PART_OF, &cluster.applyset(&owner.stack));
+    if owner.protect {
+        mark(metadata, "annotations", objects::PROTECT, "true");
+    }
+    Ok(object)
 }
 
 fn mark(metadata: &mut Json, below: &str, key: &str, value: &str) {
@@ -240,27 +233,27 @@ async fn hand_over(cluster: &Cluster, id: &Id, patch: Json) -> Result<(), Fault>
 
 async fn write(cluster: &Cluster, owner: &Owner, id: &Id, inputs: &crate::resource::Map) -> Result<(), Fault> {
     let given = kinds::manifest(inputs);
-    let wanted = Wanted::new(owner, id, Json::from(&given), cluster)?;
+    let wanted = wanted(owner, id, Json::from(&given), cluster)?;
     cluster.widen(&owner.stack, id).await?;
-    let digest = removes_itself(id, &wanted.object).then(|| digest(&given, &cluster.applyset(&owner.stack)));
+    let digest = removes_itself(id, &wanted).then(|| digest(&given, &cluster.applyset(&owner.stack)));
     let known = cluster.parent(&owner.stack).await?.job(id).map(|job| job.digest.clone());
     if known.is_some() && known == digest {
         // It would not be written if that had been the end of it.
         cluster.remember(&owner.stack, id, None).await?;
     }
     let force = inputs.get(kinds::FORCE) == Some(&Value::Bool(true));
-    let patched = patch(cluster, id, &wanted.object, false, force).await.map_err(|fault| settled(fault, id))?;
+    let patched = patch(cluster, id, &wanted, false, force).await.map_err(|fault| settled(fault, id))?;
     let written = match patched {
         Patched::Applied(answer) => answer.object,
         Patched::Immutable(_, fault) => return Err(fault),
         Patched::Conflicts(conflicts) => {
             // In the version that the answer is in.
-            let version = text(&wanted.object, &["apiVersion"]).unwrap_or_default();
+            let version = text(&wanted, &["apiVersion"]).unwrap_or_default();
             let served = cluster.served(version, &id.kind).await?;
             let there = objects::read_as(cluster, &served, id).await?.unwrap_or_default();
-            forced(cluster, id, &wanted.object, &there, &conflicts).await?;
+            forced(cluster, id, &wanted, &there, &conflicts).await?;
             // What was looked at is what is written over: another's change in between is a 409.
-            let mut exact = wanted.object.clone();
+            let mut exact = wanted.clone();
             if let Some(version) = at(&there, &["metadata", "resourceVersion"]) {
                 exact["metadata"]["resourceVersion"] = version.clone();
             }
@@ -283,8 +276,8 @@ async fn write(cluster: &Cluster, owner: &Owner, id: &Id, inputs: &crate::resour
         cluster.remember(&owner.stack, id, job).await?;
     }
     if id.kind == "CustomResourceDefinition" {
-        let group = text(&wanted.object, &["spec", "group"]).unwrap_or_default().to_owned();
-        let kind = text(&wanted.object, &["spec", "names", "kind"]).unwrap_or_default().to_owned();
+        let group = text(&wanted, &["spec", "group"]).unwrap_or_default().to_owned();
+        let kind = text(&wanted, &["spec", "names", "kind"]).unwrap_or_default().to_owned();
         cluster.define(group, kind).await;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::Value as Json;
 
-use super::apply::{self, Patched, Wanted};
+use super::apply::{self, Patched};
 use super::connection::{self, Cluster, plural};
 use super::object::{Id, at, text};
 use super::path::{is_below, label, merge_keys};
@@ -95,8 +95,8 @@ async fn of_new(cluster: &Cluster, request: &Preview) -> Result<Previewed, Fault
     {
         return nothing(format!("namespace `{namespace}` is being deleted"));
     }
-    let wanted = Wanted::new(&request.owner, &id, Json::from(&manifest), cluster)?;
-    match apply::patch(cluster, &id, &wanted.object, true, true).await {
+    let wanted = apply::wanted(&request.owner, &id, Json::from(&manifest), cluster)?;
+    match apply::patch(cluster, &id, &wanted, true, true).await {
         Ok(Patched::Applied(answer)) if at(&answer.object, &["metadata", "deletionTimestamp"]).is_some() => {
             nothing("the one that is there is being deleted first".into())
         }
@@ -133,23 +133,23 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
     // What is live may move between the two looks; then it is looked at once more.
     for last in (1..=LOOKS).map(|look| look == LOOKS) {
         let told = known(&manifest, Some(&whole));
-        let wanted = Wanted::new(&request.owner, &id, told.object, cluster)?;
-        let asked = dry_run(cluster, &id, &wanted.object, &whole, forced).await;
+        let wanted = apply::wanted(&request.owner, &id, told.object, cluster)?;
+        let asked = dry_run(cluster, &id, &wanted, &whole, forced).await;
         let (result, mut notes) = match asked {
             Ok(asked) => asked,
             Err(Refused::Immutable(fields)) => {
-                let mut differences = by_manifest(&whole, &wanted.object, &id, told.unknown);
+                let mut differences = by_manifest(&whole, &wanted, &id, told.unknown);
                 force(&mut differences, &fields);
                 return Ok(Previewed { differences, replaces: Some(fields.join(", ")), ..Previewed::default() });
             }
             Err(Refused::Fault(fault)) if fault.class == Class::Busy => {
-                let differences = by_manifest(&whole, &wanted.object, &id, told.unknown);
+                let differences = by_manifest(&whole, &wanted, &id, told.unknown);
                 let notes = vec![format!("not validated: {}", fault.message)];
                 return Ok(Previewed { differences, notes, ..Previewed::default() });
             }
             // What is missing may be all that is wrong.
             Err(Refused::Fault(fault)) if may_complete(&fault, &told.unknown) => {
-                let differences = by_manifest(&whole, &wanted.object, &id, told.unknown);
+                let differences = by_manifest(&whole, &wanted, &id, told.unknown);
                 let notes = vec![format!("not validated, as some of it is known after apply: {}", fault.message)];
                 return Ok(Previewed { differences, notes, ..Previewed::default() });
             }
@@ -168,9 +168,9 @@ async fn of_live(cluster: &Cluster, request: &Preview, live: &Live) -> Result<Pr
         }
         let client_side = fields::is_client_side(&whole);
         if let Some(client_side) = &client_side {
-            match without_client_sides(cluster, &id, &whole, &wanted.object, &result).await {
+            match without_client_sides(cluster, &id, &whole, &wanted, &result).await {
                 Some(told) => result = told,
-                None => fields::drop_handed_over(&whole, MANAGER, &wanted.object, &mut result),
+                None => fields::drop_handed_over(&whole, MANAGER, &wanted, &mut result),
             }
             notes.push(format!(
                 "applied client-side by {} before: its fields become this manifest's, and those it does not name go",
