@@ -38,7 +38,7 @@ pub fn digest(manifest: &Value, applyset: &str) -> String {
 }
 
 /// Whether an object is a Job that removes itself once it is done.
-fn removes_itself(id: &Id, object: &Json) -> bool {
+pub fn removes_itself(id: &Id, object: &Json) -> bool {
     (id.kind.as_str(), id.group.as_str()) == ("Job", "batch")
         && at(object, &["spec", "ttlSecondsAfterFinished"]).is_some_and(|seconds| !seconds.is_null())
 }

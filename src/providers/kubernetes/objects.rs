@@ -109,6 +109,15 @@ pub async fn read_as(cluster: &Cluster, served: &Served, id: &Id) -> Result<Opti
 /// An object in our vocabulary: what we set of it, whose it is, and how it is.
 pub async fn live(cluster: &Cluster, id: &Id, object: Json) -> Result<Live, Fault> {
     let mut status = readiness::status(&object);
+    // A Job that removes itself is done before it goes.
+    if status == Status::Deleting && apply::removes_itself(id, &object) {
+        let mut as_it_was = object.clone();
+        as_it_was["metadata"].as_object_mut().map(|metadata| metadata.remove("deletionTimestamp"));
+        status = match readiness::status(&as_it_was) {
+            Status::Pending(_) => Status::Deleting,
+            ended => ended,
+        };
+    }
     if let Some(namespace) = &id.namespace
         && cluster.namespaces(false).await?.terminating.contains(namespace)
     {
