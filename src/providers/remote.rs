@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::causes::innermost;
 use super::tls;
 use crate::resource::{Class, Fault};
 
@@ -85,17 +86,9 @@ async fn get(url: &str) -> Result<Vec<u8>, Fault> {
 }
 
 /// Plain HTTP only as far as the machine itself.
-fn is_allowed(url: &reqwest::Url) -> bool {
+pub(super) fn is_allowed(url: &reqwest::Url) -> bool {
     let near = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     url.scheme() == "https" || (url.scheme() == "http" && near)
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(cause) = last.source() {
-        last = cause;
-    }
-    last.to_string()
 }
 
 /// Whole or not at all, whoever else is writing it.

@@ -12,10 +12,11 @@ use sha2::{Digest, Sha256};
 use super::certificates::{self, failure, is_pending};
 use super::client::Region;
 use super::fault::OrFault;
-use super::kind::{AwsKind, Birth, Change, Found, Search, each, value_of};
+use super::kind::{AwsKind, Birth, Change, Found, Search, each};
 use super::lower_case;
 use super::tagging::Type;
 use super::tags::{self, Tags};
+use crate::providers::typed::value_of;
 use crate::resource::kind::Nature;
 use crate::resource::{Fault, Map, Status, Value};
 

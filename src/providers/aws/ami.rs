@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Region;
 use super::fault::OrFault;
-use super::kind::{filter, typed_value, value_of};
+use super::kind::filter;
+use crate::providers::typed::{typed_value, value_of};
 use crate::resource::kind::Lookup;
 use crate::resource::{Class, Fault, Value, schema};
 

@@ -10,6 +10,7 @@ use aws_types::request_id::RequestId;
 
 use super::client::{Refused, Truncated};
 use super::fault_codes::{classify, hint, in_context};
+use crate::providers::causes::{self, chain, innermost, lower_first};
 use crate::resource::{Class, Fault};
 
 /// Names the call (`ec2:CreateVpc`) and turns the SDK's error into a fault.
@@ -115,46 +116,5 @@ fn never_sent<E: Error + 'static>(error: &E) -> bool {
 }
 
 fn find<T: Error + 'static, E: Error + 'static>(error: &E) -> Option<&T> {
-    sources(error).into_iter().find_map(|source| source.downcast_ref())
-}
-
-/// The error and what caused it, outermost first.
-fn sources<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    let mut all = vec![];
-    let mut next = Some(error);
-    while let Some(error) = next {
-        all.push(error);
-        next = error.source();
-    }
-    all
-}
-
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    sources(error).last().map(ToString::to_string).unwrap_or_default()
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    sources(error).iter().map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// Lower case at the start, unless the first word is a name or an abbreviation.
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        (Some(first), Some(second)) if second.is_lowercase() || second == ' ' => {
-            first.to_lowercase().chain(text.chars().skip(1)).collect()
-        }
-        _ => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_begins_in_lower_case_unless_with_a_name() {
-        assert_eq!(lower_first("The vpc ID"), "the vpc ID");
-        assert_eq!(lower_first("VPC quota"), "VPC quota");
-    }
+    causes::all(error).find_map(|source| source.downcast_ref())
 }

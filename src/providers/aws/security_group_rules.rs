@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cidr::{self, Family};
-use super::kind::{typed_value, value_of};
+use crate::providers::typed::{typed_value, value_of};
 use crate::resource::schema::Mistake;
 use crate::resource::{Fault, Map, Value};
 

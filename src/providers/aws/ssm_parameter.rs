@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::client::Region;
 use super::fault::OrFault;
-use super::kind::{AwsKind, Birth, Change, Found, Search, each, if_there, value_of};
+use super::kind::{AwsKind, Birth, Change, Found, Search, each, if_there};
 use super::tagging::Type;
 use super::tags::{self, Tags};
+use crate::providers::typed::value_of;
 use crate::resource::kind::Nature;
 use crate::resource::schema::Mistake;
 use crate::resource::{Class, Fault, Map, Select, Status, Value};

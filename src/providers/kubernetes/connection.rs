@@ -20,6 +20,7 @@ use super::namespaces::Namespaces;
 use super::object::{self, Id};
 use super::parent::Parent;
 use super::proxy;
+use crate::providers::causes::innermost;
 use crate::resource::{Class, Fault, Map};
 
 /// A token of EKS holds for a quarter of an hour; it is made anew well before.
@@ -201,7 +202,7 @@ impl Cluster {
                 std::fs::File::open(file)
                     .map_err(|error| self.lost(&format!("`{file}` cannot be read: {error}"), hint))?;
                 Kubeconfig::read_from(file).map_err(|error| {
-                    self.lost(&format!("`{file}` is no kubeconfig: {}", first_line(&fault::innermost(&error))), hint)
+                    self.lost(&format!("`{file}` is no kubeconfig: {}", first_line(&innermost(&error))), hint)
                 })
             }
             None => Kubeconfig::read().map_err(|error| self.no_way(&error).hint(hint)),
@@ -421,7 +422,7 @@ fn no_credentials(plugin: &str, error: &kube::Error) -> String {
             let said = String::from_utf8_lossy(&out.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
             format!("its command for credentials `{plugin}` failed ({}): {said}", out.status)
         }
-        _ => format!("its command for credentials `{plugin}`: {}", fault::innermost(error)),
+        _ => format!("its command for credentials `{plugin}`: {}", innermost(error)),
     }
 }
 

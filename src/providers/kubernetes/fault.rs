@@ -1,11 +1,10 @@
 //! What a cluster says went wrong, as a [`Fault`]: its class decides what the engine may do, its hint what a person can.
 
-use std::error::Error;
-
 use serde_json::Value as Json;
 
 use super::fields::{self, conflicts};
 use super::object::{at, text};
+use crate::providers::causes::{chain, innermost};
 use crate::resource::{Class, Fault};
 
 const NO_LOGIN: &str = "the cluster does not accept the credentials";
@@ -324,19 +323,6 @@ fn unanswered(operation: &str, chain: &str, innermost: &str) -> Fault {
     let what =
         if said(&["timed out", "deadline", "timeout"]) { "no answer came in time" } else { "the connection broke" };
     Fault::new(lost(operation), format!("{what}: {innermost}"))
-}
-
-/// What the error and its causes say, outermost first.
-fn sources(error: &(dyn Error + 'static)) -> Vec<String> {
-    std::iter::successors(Some(error), |error| (*error).source()).map(ToString::to_string).collect()
-}
-
-pub fn innermost(error: &(dyn Error + 'static)) -> String {
-    sources(error).pop().unwrap_or_default()
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    sources(error).join(": ")
 }
 
 /// Without a full stop at its end, and on one line.
