@@ -31,6 +31,11 @@ pub enum Event {
         region: Option<String>,
         found: usize,
     },
+    /// A read for the plan was put off: it is made again after a while.
+    HeldUp {
+        cause: String,
+        seconds: f64,
+    },
     Planned {
         create: usize,
         update: usize,

@@ -76,11 +76,12 @@ impl Forecast {
             return Ok((None, None));
         };
         let Some(listing) = self.seen_by_name(kind, &declaration.options.region, name) else { return Ok((None, None)) };
-        let same = |live: &&Arc<Live>| {
-            kind.nature.natural_key.iter().all(|field| match inputs.get(*field) {
+        let same = |live: &&Arc<Live>| match kind.nature.in_the_way {
+            Some(in_the_way) => in_the_way(inputs, &live.inputs),
+            None => kind.nature.natural_key.iter().all(|field| match inputs.get(*field) {
                 Some(wanted) => live.inputs.get(*field) == Some(wanted),
                 None => true,
-            })
+            }),
         };
         let Some(taken) = listing.all.iter().find(same) else { return Ok((None, None)) };
         let ours =
@@ -98,7 +99,12 @@ impl Forecast {
             ),
             None => (format!("not owned by stack `{}`", self.world.stack), refusals::how_to_adopt(kind, &taken.id)),
         };
-        let taken = Diagnostic::error(format!("{}: `{name}` exists, {owner}", declaration.address));
+        // What is in the way may be of another sort.
+        let details = kind.nature.in_the_way.map(|_| kind.nature.natural_key[1..].iter());
+        let details = details.into_iter().flatten().filter_map(|field| taken.inputs.get(*field)?.as_str());
+        let details: Vec<&str> = details.collect();
+        let what = if details.is_empty() { String::new() } else { format!(" ({})", details.join(" ")) };
+        let taken = Diagnostic::error(format!("{}: `{name}`{what} exists, {owner}", declaration.address));
         Err(Box::new(taken.at(&declaration.site, "declared here").hint(hint)))
     }
 

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod lock;
 pub mod order;
 mod order_told;
+mod patience;
 pub mod plan;
 pub mod planning;
 mod previews;

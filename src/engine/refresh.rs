@@ -51,7 +51,7 @@ type Listings = HashMap<(Range, Select), Cell<Arc<Listing>>>;
 pub struct World {
     pub provider: Arc<dyn Provider>,
     pub stack: String,
-    events: Events,
+    pub(super) events: Events,
     kinds: Mutex<HashMap<Arc<str>, Arc<Kind>>>,
     /// Regions that nothing opens yet: what is to live there does not exist.
     closed: Mutex<BTreeSet<String>>,
@@ -168,7 +168,8 @@ impl World {
         let cell = self.listings.lock().expect("no holder panics").entry(key).or_default().clone();
         let listing = cell
             .get_or_try_init(|| async {
-                let mut lives = self.provider.list(kind, region.as_deref(), &select).await?;
+                let list = || self.provider.list(kind, region.as_deref(), &select);
+                let mut lives = self.read(&kind.name, list).await?;
                 if matches!(select, Select::Owned { .. }) {
                     let overlooked = self.overlooked(kind, region, &lives);
                     if !overlooked.is_empty() {
@@ -212,8 +213,9 @@ impl World {
             return Ok(BTreeSet::new());
         }
         let cell = self.owned_kinds.lock().expect("no holder panics").entry(region.clone()).or_default().clone();
-        let kinds =
-            cell.get_or_try_init(|| async { self.provider.owned_kinds(region.as_deref(), &self.stack).await }).await?;
+        let kinds = cell
+            .get_or_try_init(|| self.read("census", || self.provider.owned_kinds(region.as_deref(), &self.stack)))
+            .await?;
         Ok(kinds.clone())
     }
 }

@@ -138,7 +138,11 @@ pub struct Backoff {
 
 impl Backoff {
     pub fn new(address: &Address) -> Self {
-        let sum = address.to_string().bytes().fold(7u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        Self::of(&address.to_string())
+    }
+
+    pub fn of(what: &str) -> Self {
+        let sum = what.bytes().fold(7u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         Backoff { attempt: 0, spread: 0.75 + f64::from(sum % 512) / 1024.0 }
     }
 
@@ -147,5 +151,11 @@ impl Backoff {
         self.attempt += 1;
         let seconds = (0.5 * 2f64.powi(self.attempt.min(8) as i32 - 1)).min(20.0);
         (self.attempt, Duration::from_secs_f64(seconds * self.spread))
+    }
+
+    /// The same, and not before the provider wants to be asked again.
+    pub fn again_after(&mut self, wanted: Option<Duration>) -> (u32, Duration) {
+        let (attempt, pause) = self.again();
+        (attempt, wanted.map_or(pause, |wanted| wanted.max(pause)))
     }
 }

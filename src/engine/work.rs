@@ -147,7 +147,7 @@ impl<'a> Work<'a> {
     }
 
     pub(super) async fn pause(&self, backoff: &mut Backoff, fault: &Fault) -> Result<(), Ending> {
-        let (attempt, pause) = backoff.again();
+        let (attempt, pause) = backoff.again_after(fault.retry_after);
         if Instant::now() + pause > self.until {
             return Err(self.failed(fault));
         }

@@ -27,6 +27,9 @@ pub struct Nature {
     /// The inputs that together are the provider's own name for it, the one to look it up by first. Empty if the
     /// provider tells resources apart by ids only.
     pub natural_key: &'static [&'static str],
+    /// Whether what is there keeps one with these inputs from being made, where that is not the natural key alone: of
+    /// what has the first part of the key in common.
+    pub in_the_way: Option<fn(inputs: &Map, live: &Map) -> bool>,
     /// The input whose default is the logical name, if there is one.
     pub named_by: Option<&'static str>,
     /// The form of one input in which two spellings with one meaning are equal, before the schema's own form.
@@ -66,6 +69,7 @@ impl Default for Nature {
         Nature {
             follows: &[],
             natural_key: &[],
+            in_the_way: None,
             named_by: None,
             normalise: |_, value| value.clone(),
             fits: |_, _, _| false,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -132,6 +133,9 @@ pub struct Fault {
     /// The id of what a create made before it failed to set all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
+    /// Not before this much has passed will it be any better, as the provider itself says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Duration>,
 }
 
 /// What may be done about a fault.
@@ -165,6 +169,7 @@ impl Fault {
             request_id: None,
             hint: None,
             created: None,
+            retry_after: None,
         }
     }
 
