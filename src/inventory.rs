@@ -21,6 +21,7 @@ pub struct Inventory {
     /// The files it was read from, most specific first, as they are called in messages.
     pub files: Vec<String>,
     pub aws: Aws,
+    pub cloudflare: Option<Cloudflare>,
     /// `[secrets]`: where each is.
     pub secrets: BTreeMap<String, Source>,
     origins: BTreeMap<String, Site>,
@@ -38,6 +39,17 @@ pub struct Aws {
 }
 
 const AWS: [&str; 4] = ["region", "regions", "account", "profile"];
+
+/// `[cloudflare]`: where the token is, and how far to look.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Cloudflare {
+    /// The secret that is the API token.
+    pub token: Option<String>,
+    /// The zones in which the stack has records; none means all that the token may see.
+    pub zones: Vec<String>,
+}
+
+const CLOUDFLARE: [&str; 2] = ["token", "zones"];
 
 impl Inventory {
     /// Reads `dir/name.toml` and what it extends, then applies `sets`. Files are called by their path below `root`.
@@ -57,6 +69,7 @@ impl Inventory {
         inventory.values.entry("name".to_owned()).or_insert_with(|| name.into());
         inventory.aws = inventory.read_aws()?;
         inventory.secrets = inventory.read_secrets(root)?;
+        inventory.cloudflare = inventory.read_cloudflare()?;
         Ok(inventory)
     }
 
@@ -101,46 +114,47 @@ impl Inventory {
     }
 
     fn read_aws(&self) -> Result<Aws, Diagnostics> {
-        let mut mistakes = vec![];
-        let map = match self.values.get("aws") {
-            None => return Ok(Aws::default()),
-            Some(Value::Map(map)) => map,
-            Some(other) => return Err(vec![self.wrong("aws", "a table", other)]),
-        };
-        for key in map.keys().filter(|key| !AWS.contains(&key.as_str())) {
-            // Other keys are the author's own business, unless they look like one of ours gone wrong.
-            if let Some(near) = closest(key, AWS).filter(|near| !map.contains_key(*near)) {
-                let told = Diagnostic::error(format!("`aws.{key}` is not a setting"));
-                mistakes.push(self.at(told, &format!("aws.{key}")).hint(format!("did you mean `{near}`?")));
-            }
-        }
-        let mut text = |key: &str| match map.get(key) {
-            None => None,
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(other) => {
-                let told = self.wrong(&format!("aws.{key}"), "a string", other);
-                let number = matches!(other, Value::Int(_));
-                mistakes.push(told.maybe_hint(number.then_some("put it in quotes: a number loses its leading zeros")));
-                None
-            }
-        };
-        let (region, account, profile) = (text("region"), text("account"), text("profile"));
+        let Some(mut table) = self.settings("aws", &AWS)? else { return Ok(Aws::default()) };
+        let (region, account, profile) = (table.text("region"), table.text("account"), table.text("profile"));
         if let Some(account) = account.as_ref().filter(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
             let told = Diagnostic::error(format!("`aws.account` is not an account's number: \"{account}\""));
-            mistakes.push(self.at(told, "aws.account").hint("an account's number has 12 digits"));
+            table.mistakes.push(self.at(told, "aws.account").hint("an account's number has 12 digits"));
         }
-        let strings = |items: &[Value]| items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
-        let regions: Option<Vec<String>> = match map.get("regions") {
-            None => Some(vec![]),
-            Some(value) => value.as_list().and_then(strings).or_else(|| {
-                mistakes.push(self.wrong("aws.regions", "a list of strings", value));
-                None
-            }),
+        let regions = table.texts("regions");
+        table.finish(Aws { region, regions, account, profile })
+    }
+
+    fn read_cloudflare(&self) -> Result<Option<Cloudflare>, Diagnostics> {
+        let Some(mut table) = self.settings("cloudflare", &CLOUDFLARE)? else { return Ok(None) };
+        let (token, zones) = (table.text("token"), table.texts("zones"));
+        if let Some(name) = token.as_ref().filter(|name| !self.secrets.contains_key(*name)) {
+            let told = Diagnostic::error(format!("`cloudflare.token` names no secret: `{name}`"));
+            let names: Vec<&str> = self.secrets.keys().map(String::as_str).collect();
+            let told = self.at(told, "cloudflare.token");
+            table.mistakes.push(match closest(name, names.iter().copied()) {
+                Some(near) => told.hint(format!("did you mean `{near}`?")),
+                None => told.hint(format!("say where it is: `[secrets]` with `cloudflare_token = …`, {SOURCES}")),
+            });
+        }
+        table.finish(Some(Cloudflare { token, zones }))
+    }
+
+    /// A table that `runner` itself reads; none if it is not there.
+    fn settings<'a>(&'a self, name: &'static str, known: &[&str]) -> Result<Option<Settings<'a>>, Diagnostics> {
+        let map = match self.values.get(name) {
+            None => return Ok(None),
+            Some(Value::Map(map)) => map,
+            Some(other) => return Err(vec![self.wrong(name, "a table", other)]),
         };
-        match regions {
-            Some(regions) if mistakes.is_empty() => Ok(Aws { region, regions, account, profile }),
-            _ => Err(mistakes),
+        let mut mistakes = vec![];
+        for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
+            // Other keys are the author's own business, unless they look like one of ours gone wrong.
+            if let Some(near) = closest(key, known.iter().copied()).filter(|near| !map.contains_key(*near)) {
+                let told = Diagnostic::error(format!("`{name}.{key}` is not a setting"));
+                mistakes.push(self.at(told, &format!("{name}.{key}")).hint(format!("did you mean `{near}`?")));
+            }
         }
+        Ok(Some(Settings { inventory: self, name, map, mistakes }))
     }
 
     fn read_secrets(&self, root: &Path) -> Result<BTreeMap<String, Source>, Diagnostics> {
@@ -196,6 +210,42 @@ fn source(value: &Value, root: &Path) -> Option<Source> {
 /// for the shell's sake.
 pub fn value(text: &str) -> Value {
     DeValue::parse(text).ok().and_then(|value| plain(value.get_ref()).ok()).unwrap_or_else(|| text.into())
+}
+
+/// A table of settings while it is read.
+struct Settings<'a> {
+    inventory: &'a Inventory,
+    name: &'static str,
+    map: &'a Map,
+    mistakes: Diagnostics,
+}
+
+impl Settings<'_> {
+    fn text(&mut self, key: &str) -> Option<String> {
+        match self.map.get(key)? {
+            Value::String(text) => Some(text.clone()),
+            other => {
+                let told = self.inventory.wrong(&format!("{}.{key}", self.name), "a string", other);
+                let number = matches!(other, Value::Int(_));
+                let hint = number.then_some("put it in quotes: a number loses its leading zeros");
+                self.mistakes.push(told.maybe_hint(hint));
+                None
+            }
+        }
+    }
+
+    fn texts(&mut self, key: &str) -> Vec<String> {
+        let Some(value) = self.map.get(key) else { return vec![] };
+        let texts = |items: &[Value]| items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+        value.as_list().and_then(texts).unwrap_or_else(|| {
+            self.mistakes.push(self.inventory.wrong(&format!("{}.{key}", self.name), "a list of strings", value));
+            vec![]
+        })
+    }
+
+    fn finish<T>(self, read: T) -> Result<T, Diagnostics> {
+        if self.mistakes.is_empty() { Ok(read) } else { Err(self.mistakes) }
+    }
 }
 
 /// One file.

@@ -73,7 +73,7 @@ impl Session {
             playbook: playbook.display().to_string(),
             command: command.to_owned(),
         });
-        let ready = match Self::prepare(args, &playbook, &name, read_only, &report.sources) {
+        let ready = match Self::prepare(args, &playbook, &name, read_only, &report.sources, &secrets) {
             Ok(ready) => ready,
             Err(wrong) => {
                 tell(&report, &events, &wrong);
@@ -84,7 +84,7 @@ impl Session {
             report,
             events,
             tally,
-            secrets: name_secrets(secrets, &ready.inventory),
+            secrets,
             inventory: ready.inventory,
             provider: ready.provider,
             playbook,
@@ -106,6 +106,7 @@ impl Session {
         name: &str,
         read_only: bool,
         sources: &Sources,
+        secrets: &Secrets,
     ) -> Result<Ready, Diagnostics> {
         let root = project_root(playbook)?;
         let inventory = Inventory::load(&root.join("inventory"), name, &args.sets, sources, &root)?;
@@ -115,7 +116,16 @@ impl Session {
             profile: inventory.aws.profile.clone(),
             read_only,
         };
+        secrets.name(inventory.secrets.clone());
+        let cloudflare = inventory.cloudflare.clone();
         let settings = Settings {
+            cloudflare: providers::cloudflare::Settings {
+                base_url: std::env::var("CLOUDFLARE_BASE_URL").ok().filter(|url| !url.is_empty()),
+                declared: cloudflare.is_some(),
+                zones: cloudflare.as_ref().map(|settings| settings.zones.clone()).unwrap_or_default(),
+                read_only,
+            },
+            cloudflare_token: cloudflare.and_then(|settings| settings.token),
             sandbox: args
                 .sandbox
                 .as_ref()
@@ -124,7 +134,7 @@ impl Session {
             read_only,
             files: cache().join("files"),
         };
-        let provider = providers::connect(settings).map_err(|wrong| vec![*wrong])?;
+        let provider = providers::connect(settings, secrets).map_err(|wrong| vec![*wrong])?;
         let signals = Signals::listen()
             .map_err(|error| vec![Diagnostic::error("cannot listen for signals").because(error.to_string())])?;
         Ok(Ready { inventory, provider, root, signals })
@@ -262,11 +272,6 @@ fn cache() -> PathBuf {
     own.or_else(|| variable("XDG_CACHE_HOME").map(|caches| caches.join("runner")))
         .or_else(|| variable("HOME").map(|home| home.join(".cache/runner")))
         .unwrap_or_else(|| PathBuf::from(".runner/cache"))
-}
-
-fn name_secrets(secrets: Secrets, inventory: &Inventory) -> Secrets {
-    secrets.name(inventory.secrets.clone());
-    secrets
 }
 
 /// The last event, whatever the exit.

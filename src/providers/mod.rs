@@ -1,11 +1,14 @@
 //! The only place that talks to the outside. The lists of kinds are here: one per provider, one line per kind.
 
 pub mod aws;
+mod causes;
+pub mod cloudflare;
 pub mod kubernetes;
 mod remote;
 pub mod sandbox;
 mod tls;
 pub mod together;
+mod typed;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,17 +17,21 @@ use crate::diagnostic::Diagnostic;
 use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{Kind, Provider};
+use crate::secret::Secrets;
 
 /// Every kind of every provider.
 pub fn kinds() -> Vec<Arc<Kind>> {
     let mut kinds = aws::kinds();
+    kinds.extend(cloudflare::kinds());
     kinds.extend(kubernetes::kinds());
     kinds
 }
 
 /// Every lookup of every provider.
 pub fn lookups() -> Vec<Lookup> {
-    aws::lookups()
+    let mut lookups = aws::lookups();
+    lookups.extend(cloudflare::lookups());
+    lookups
 }
 
 /// Everything that declares several resources at once.
@@ -37,13 +44,16 @@ pub struct Settings {
     /// Use the embedded cloud in this file instead.
     pub sandbox: Option<PathBuf>,
     pub aws: aws::Settings,
+    pub cloudflare: cloudflare::Settings,
+    /// The secret that is Cloudflare's API token; left out, `CLOUDFLARE_API_TOKEN` is.
+    pub cloudflare_token: Option<String>,
     pub read_only: bool,
     /// Where files from the web are kept, each under its digest.
     pub files: PathBuf,
 }
 
-/// Gets a provider ready. Nothing is sent before the first call.
-pub fn connect(settings: Settings) -> Result<Arc<dyn Provider>, Box<Diagnostic>> {
+/// Gets a provider ready. Nothing is sent before the first call. What it learns to be secret is told to `secrets`.
+pub fn connect(settings: Settings, secrets: &Secrets) -> Result<Arc<dyn Provider>, Box<Diagnostic>> {
     Ok(match settings.sandbox {
         Some(file) => {
             let mut sandbox = sandbox::Sandbox::in_file(kinds(), lookups(), &file, settings.read_only)?;
@@ -52,8 +62,12 @@ pub fn connect(settings: Settings) -> Result<Arc<dyn Provider>, Box<Diagnostic>>
             Arc::new(sandbox)
         }
         None => {
-            let aws = aws::Aws::connect(aws::Settings { read_only: settings.read_only, ..settings.aws });
-            Arc::new(together::Together::new(aws, settings.read_only, settings.files))
+            let read_only = settings.read_only;
+            let aws = Arc::new(aws::Aws::connect(aws::Settings { read_only, ..settings.aws }));
+            let token = together::CloudflareToken::new(aws.clone(), settings.cloudflare_token, secrets.clone());
+            let cloudflare = cloudflare::Settings { read_only, ..settings.cloudflare };
+            let cloudflare = cloudflare::Cloudflare::new(cloudflare, Arc::new(token));
+            Arc::new(together::Together::new(aws, cloudflare, read_only, settings.files))
         }
     })
 }

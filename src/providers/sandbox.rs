@@ -422,11 +422,17 @@ impl Provider for Sandbox {
         true
     }
 
-    async fn look_up(&self, name: &str, _arguments: &[Value]) -> Result<Value, Fault> {
+    async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
         self.enter("look up", name, false).await?;
         let lookup = self.lookups.iter().find(|lookup| *lookup.name == *name);
         let lookup = lookup.ok_or_else(|| Fault::new(Class::Invalid, format!("there is no lookup `{name}`")))?;
-        let value = |output: &Output| (output.name.clone(), made_up(output, name));
+        // What it was looked up by is so.
+        let asked = |output: &Output| lookup.parameters.iter().position(|field| field.name == output.name);
+        let given = |output: &Output| arguments.get(asked(output)?).cloned();
+        let value = |output: &Output| {
+            let value = given(output).unwrap_or_else(|| made_up(output, name));
+            (output.name.clone(), value)
+        };
         Ok(Value::Map(lookup.returns.iter().map(value).collect()))
     }
 }

@@ -7,19 +7,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::aws::Aws;
+use super::cloudflare::{self, Cloudflare};
 use super::kubernetes::{self, Kubernetes, Token, Tokens};
 use super::remote;
 use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{
-    Address, Create, Delete, Fault, Kind, Live, Map, Preview, Previewed, Provider, Select, Update, Value,
+    Address, Class, Create, Delete, Fault, Kind, Live, Map, Preview, Previewed, Provider, Select, Update, Value,
 };
-use crate::secret::Source;
+use crate::secret::{Secrets, Source};
 
 pub struct Together {
     aws: Arc<Aws>,
+    cloudflare: Cloudflare,
     kubernetes: Kubernetes,
     kinds: Vec<Arc<Kind>>,
+    lookups: Vec<Lookup>,
     compounds: Vec<Compound>,
     /// Where files from the web are kept.
     files: PathBuf,
@@ -35,15 +38,62 @@ impl Tokens for OfAws {
     }
 }
 
+/// Cloudflare's API token: a secret of the inventory, or of the environment.
+pub struct CloudflareToken {
+    aws: Arc<Aws>,
+    name: Option<String>,
+    secrets: Secrets,
+}
+
+/// Where the token is if the inventory names none.
+const VARIABLE: &str = "CLOUDFLARE_API_TOKEN";
+
+impl CloudflareToken {
+    pub fn new(aws: Arc<Aws>, name: Option<String>, secrets: Secrets) -> Self {
+        CloudflareToken { aws, name, secrets }
+    }
+}
+
+#[async_trait]
+impl cloudflare::Tokens for CloudflareToken {
+    async fn token(&self) -> Result<String, Fault> {
+        let cannot = |why: String| {
+            let fault = Fault::new(Class::Denied, format!("the Cloudflare API token cannot be had: {why}"));
+            fault.hint("an API token with the permissions Zone / Zone / Read and Zone / DNS / Edit belongs where the inventory says, `[cloudflare] token`, or into `CLOUDFLARE_API_TOKEN`")
+        };
+        let (name, source) = match &self.name {
+            Some(name) => (name.as_str(), self.secrets.source(name)),
+            None => (VARIABLE, Some(Source::Environment(VARIABLE.into()))),
+        };
+        if let Some(known) = self.secrets.get(name) {
+            return Ok(known.to_string());
+        }
+        let source = source.ok_or_else(|| cannot(format!("the inventory names no secret `{name}`")))?;
+        let token = match source.read() {
+            Some(read) => read.map_err(cannot)?,
+            None => self.aws.secret(&source).await.map_err(|fault| cannot(format!("{source}: {fault}")))?,
+        };
+        if token.trim().is_empty() {
+            return Err(cannot(format!("{source}: it is empty")));
+        }
+        self.secrets.learn(name, token.trim());
+        Ok(token)
+    }
+}
+
 impl Together {
-    pub fn new(aws: Aws, read_only: bool, files: PathBuf) -> Self {
-        let aws = Arc::new(aws);
+    pub fn new(aws: Arc<Aws>, cloudflare: Cloudflare, read_only: bool, files: PathBuf) -> Self {
         let kubernetes = Kubernetes::new(Arc::new(OfAws(aws.clone())), read_only);
-        Together { aws, kubernetes, kinds: super::kinds(), compounds: super::compounds(), files }
+        let (kinds, lookups, compounds) = (super::kinds(), super::lookups(), super::compounds());
+        Together { aws, cloudflare, kubernetes, kinds, lookups, compounds, files }
     }
 
     fn of(&self, kind: &str) -> &dyn Provider {
-        if kind.starts_with("k8s::") { &self.kubernetes } else { &*self.aws }
+        match kind.split_once("::") {
+            Some(("k8s", _)) => &self.kubernetes,
+            Some(("cloudflare", _)) => &self.cloudflare,
+            _ => &*self.aws,
+        }
     }
 }
 
@@ -58,7 +108,7 @@ impl Provider for Together {
     }
 
     fn lookups(&self) -> &[Lookup] {
-        self.aws.lookups()
+        &self.lookups
     }
 
     fn compounds(&self) -> &[Compound] {
@@ -71,6 +121,7 @@ impl Provider for Together {
 
     async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault> {
         let mut kinds = self.kubernetes.owned_kinds(region, stack).await?;
+        kinds.extend(self.cloudflare.owned_kinds(region, stack).await?);
         // Where no region is set there is no AWS in the stack.
         if !kubernetes::is_place(region) && (region.is_some() || self.aws.has_region().await) {
             kinds.extend(self.aws.owned_kinds(region, stack).await?);

@@ -87,7 +87,7 @@ fn libraries_stay_where_they_belong() {
         ("toml::", &["inventory"]),
         ("kube::", &["providers/kubernetes/"]),
         ("serde_saphyr::", &["providers/kubernetes/yaml.rs"]),
-        ("reqwest::", &["providers/remote.rs"]),
+        ("reqwest::", &["providers/remote.rs", "providers/cloudflare/"]),
         ("rustls::", &["providers/tls.rs"]),
     ];
     for (library, homes) in rooms {
