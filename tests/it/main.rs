@@ -7,6 +7,7 @@ mod cli;
 mod cli_aws;
 mod cli_platform;
 mod cli_render;
+mod cloudflare;
 mod control_plane;
 mod docs;
 mod engine;

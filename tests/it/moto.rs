@@ -87,6 +87,11 @@ impl Account {
         request("POST", "certificates", Some(outcome));
     }
 
+    /// The certificates of this account are issued once this resolver tells their records (`StandIn::zone_url`).
+    pub fn certificates_ask(&self, resolver: &str) {
+        request("POST", "certificates", Some(json!({ "account": self.number, "resolver": resolver })));
+    }
+
     /// The passwords of the databases, by name.
     pub fn passwords(&self) -> BTreeMap<String, String> {
         serde_json::from_value(request("GET", &format!("passwords?account={}", self.number), None)).expect("texts")

@@ -46,6 +46,8 @@ What it adds to moto 5.2, and why:
 90. Certificates wait for validation until a test says what they come to: POST /moto-api/runner/certificates
     {"account": "...", "status": "ISSUED", "after": 0.5} (seconds after the request; also "FAILED" with a "reason").
     (moto: issued after a minute.) Until then they have no dates; with the delay `acm_certificate` the records come late.
+    Or {"account": "...", "resolver": "http://127.0.0.1:80"}: one is issued once that tells all its records, asked with
+    /resolve?name=...&type=CNAME at each look. The records are an account's own for each name. (moto: one for all.)
 91. DescribeCertificate: the key's algorithm as it was asked for, with a hyphen (`EC-prime256v1`), and the names with the
     first one first. (moto: always RSA_2048; any order.)
 92. DeleteCertificate of one that a listener uses: ResourceInUseException. (moto: accepted.)

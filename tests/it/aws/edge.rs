@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::stack::{Stack, item, reference};
 use super::{World, map, owner};
+use crate::cloudflare::StandIn;
 use crate::moto::{Account, REGION};
 use crate::world::Item;
 
@@ -79,6 +80,45 @@ async fn a_certificate_that_failed_says_why() {
         w.account.certificates_come_to(status, reason, 0.0);
         assert_eq!(w.read("aws::acm_certificate", &live.id).await.status, Status::Failed(told.into()));
     }
+}
+
+#[tokio::test]
+async fn a_certificate_is_issued_once_its_records_are_in_dns() {
+    let (w, other, stand) = (World::new(), World::new(), StandIn::start());
+    let k = "aws::acm_certificate";
+    stand.zone("example.com");
+    w.account.certificates_ask(&stand.zone_url());
+    let names = ["*.example.com", "api.example.com"];
+    let inputs = json!({ "domain_name": "example.com", "subject_alternative_names": names });
+    let live = w.create(k, "main", inputs.clone()).await;
+    let records = Json::from(&live.outputs["domain_validation_options"]);
+    assert_eq!(records["example.com"], records["*.example.com"]);
+    assert_ne!(records["example.com"]["resource_record_value"], records["api.example.com"]["resource_record_value"]);
+    let of_other = other.create(k, "main", inputs).await;
+    assert_ne!(Json::from(&of_other.outputs["domain_validation_options"]), records, "each account has its own");
+
+    let put = |name: &str, content: &Json| {
+        let record = json!({ "type": "CNAME", "name": records[name]["resource_record_name"], "content": content });
+        stand.put("example.com", record)
+    };
+    let status = async || w.read(k, &live.id).await.outputs["status"].clone();
+    assert_eq!(status().await, "PENDING_VALIDATION".into());
+    let wrong = put("api.example.com", &"_elsewhere.acm-validations.aws".into());
+    put("example.com", &records["example.com"]["resource_record_value"]);
+    assert_eq!(status().await, "PENDING_VALIDATION".into(), "one record says something else");
+    let waits =
+        w.create_waiting("aws::acm_certificate_validation", "seen", json!({ "certificate_arn": live.id })).await;
+    let bare = |field: &str| records["api.example.com"][field].as_str().unwrap().trim_end_matches('.').to_owned();
+    let (name, value) = (bare("resource_record_name"), bare("resource_record_value"));
+    let why = format!("PENDING_VALIDATION: waiting for the record {name} CNAME {value}");
+    assert_eq!(waits.status, Status::Pending(why), "the other one is seen");
+
+    stand.change(&wrong, json!({ "content": value, "proxied": true }));
+    assert_eq!(status().await, "PENDING_VALIDATION".into(), "behind the proxy nobody sees it");
+    stand.change(&wrong, json!({ "proxied": false }));
+    assert_eq!(status().await, "ISSUED".into());
+    stand.remove(&wrong);
+    assert_eq!(status().await, "ISSUED".into(), "what is issued stays so");
 }
 
 #[tokio::test]
