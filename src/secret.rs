@@ -95,15 +95,11 @@ impl Secrets {
             return;
         }
         let json = serde_json::Value::from(value).to_string();
-        let forms = [
-            value.to_owned(),
-            json[1..json.len() - 1].to_owned(),
-            STANDARD.encode(value),
-            urlencoding::encode(value).into_owned(),
-        ];
+        let forms = [value.to_owned(), json[1..json.len() - 1].to_owned(), urlencoding::encode(value).into_owned()];
+        let forms = forms.into_iter().chain(in_base64(value));
         // A text of several lines may be shown line by line.
         let lines = value.lines().filter(|line| line.len() >= LINE && *line != value).map(str::to_owned);
-        for form in forms.into_iter().chain(lines) {
+        for form in forms.chain(lines) {
             if !state.masks.iter().any(|(known, _)| *known == form) {
                 state.masks.push((form, format!("(secret {name})")));
             }
@@ -129,6 +125,20 @@ impl Secrets {
     }
 }
 
+/// What base64 makes of it by itself, and what stays the same of that wherever it stands in a longer text.
+fn in_base64(value: &str) -> Vec<String> {
+    let within = |before: usize| {
+        let text = [&vec![0; before], value.as_bytes()].concat();
+        let (from, to) = ((before * 8).div_ceil(6), text.len() * 8 / 6);
+        STANDARD.encode(&text)[from..to].to_owned()
+    };
+    let mut forms: Vec<String> = [0, 1, 2].map(within).into_iter().filter(|form| form.len() >= LINE).collect();
+    forms.push(STANDARD.encode(value));
+    let for_urls: Vec<String> = forms.iter().map(|form| form.replace('+', "-").replace('/', "_")).collect();
+    forms.extend(for_urls);
+    forms
+}
+
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.0.read().expect("no holder panics");
@@ -152,6 +162,21 @@ mod tests {
         }
         assert_eq!(secrets.mask("as a whole"), "as a whole");
         assert_eq!(format!("{secrets:?}"), r#"{"db", "tiny"}"#);
+    }
+
+    #[test]
+    fn in_base64_it_is_found_wherever_it_stands() {
+        let secrets = Secrets::default();
+        secrets.learn("db", "NOTAREAL-password?>");
+        for before in ["", "a", "ab", "abc", "password: "] {
+            let encoded = STANDARD.encode(format!("{before}NOTAREAL-password?> and more"));
+            for text in [encoded.clone(), encoded.replace('+', "-").replace('/', "_")] {
+                let masked = secrets.mask(&text).into_owned();
+                assert!(masked.contains("(secret db)"), "{before}: {text}");
+                // Only the characters at its edges, which hold bits of others too, are left.
+                assert!(masked.len() <= text.len() - 24 + "(secret db)".len(), "{before}: {masked}");
+            }
+        }
     }
 
     #[test]

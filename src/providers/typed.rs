@@ -1,5 +1,6 @@
 //! Between the values of a playbook and the types in which a kind's file thinks.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -38,5 +39,18 @@ fn without_nulls(value: &Value) -> Value {
         }
         Value::List(items) => items.iter().map(without_nulls).collect(),
         plain => plain.clone(),
+    }
+}
+
+/// What a lookup by name takes.
+#[derive(JsonSchema)]
+pub struct Named {
+    /// Its name.
+    pub name: String,
+}
+
+impl From<&[Value]> for Named {
+    fn from(arguments: &[Value]) -> Self {
+        Named { name: arguments.first().and_then(Value::as_str).unwrap_or_default().to_owned() }
     }
 }

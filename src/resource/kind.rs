@@ -99,6 +99,19 @@ pub struct Lookup {
     pub returns: Vec<Output>,
 }
 
+impl Lookup {
+    /// A lookup from its two types; the doc comment of `Returns` is its documentation, and the fields of `Parameters` are
+    /// passed in the order of their names.
+    pub fn of<Parameters: JsonSchema, Returns: JsonSchema>(name: &str) -> Self {
+        Lookup {
+            name: name.into(),
+            doc: schema::doc::<Returns>(),
+            parameters: schema::inputs::<Parameters>(),
+            returns: schema::outputs::<Returns>(),
+        }
+    }
+}
+
 impl Kind {
     /// A kind from its two types; the doc comment of `Inputs` is its documentation.
     pub fn of<Inputs: JsonSchema, Outputs: JsonSchema>(name: &str, nature: Nature) -> Self {

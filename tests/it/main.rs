@@ -9,6 +9,7 @@ mod cli_platform;
 mod cli_render;
 mod cloudflare;
 mod control_plane;
+mod dns;
 mod docs;
 mod engine;
 mod engine_crash;

@@ -9,7 +9,7 @@ use super::fault::OrFault;
 use super::kind::filter;
 use crate::providers::typed::{typed_value, value_of};
 use crate::resource::kind::Lookup;
-use crate::resource::{Class, Fault, Value, schema};
+use crate::resource::{Class, Fault, Value};
 
 pub const NAME: &str = "aws::ami";
 
@@ -75,12 +75,7 @@ struct Found {
 }
 
 pub fn lookup() -> Lookup {
-    Lookup {
-        name: NAME.into(),
-        doc: schema::doc::<Found>(),
-        parameters: schema::inputs::<Parameters>(),
-        returns: schema::outputs::<Found>(),
-    }
+    Lookup::of::<Parameters, Found>(NAME)
 }
 
 pub async fn find(region: &Region, arguments: &[Value]) -> Result<Value, Fault> {

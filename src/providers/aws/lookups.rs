@@ -9,9 +9,8 @@ use super::client::{Identity, Region};
 use super::fault::OrFault;
 use super::kind::filter;
 use super::ssm_parameter::StoredParameter;
-use crate::providers::typed::value_of;
+use crate::providers::typed::{Named, value_of};
 use crate::resource::kind::Lookup;
-use crate::resource::schema;
 use crate::resource::{Fault, Value};
 
 pub const CALLER: &str = "aws::caller";
@@ -45,9 +44,9 @@ struct AvailabilityZones {
 
 pub fn all() -> Vec<Lookup> {
     vec![
-        lookup::<Nothing, Caller>(CALLER),
-        lookup::<Nothing, AvailabilityZones>(AVAILABILITY_ZONES),
-        lookup::<Named, StoredParameter>(SSM_PARAMETER),
+        Lookup::of::<Nothing, Caller>(CALLER),
+        Lookup::of::<Nothing, AvailabilityZones>(AVAILABILITY_ZONES),
+        Lookup::of::<Named, StoredParameter>(SSM_PARAMETER),
         ami::lookup(),
     ]
 }
@@ -55,29 +54,6 @@ pub fn all() -> Vec<Lookup> {
 /// No parameters.
 #[derive(JsonSchema)]
 struct Nothing {}
-
-/// The name of what is looked up.
-#[derive(JsonSchema)]
-pub struct Named {
-    /// Its name.
-    pub name: String,
-}
-
-impl From<&[Value]> for Named {
-    fn from(arguments: &[Value]) -> Self {
-        Named { name: arguments.first().and_then(Value::as_str).unwrap_or_default().to_owned() }
-    }
-}
-
-/// The fields of `Parameters` are passed in the order of their names.
-fn lookup<Parameters: JsonSchema, Returns: JsonSchema>(name: &str) -> Lookup {
-    Lookup {
-        name: name.into(),
-        doc: schema::doc::<Returns>(),
-        parameters: schema::inputs::<Parameters>(),
-        returns: schema::outputs::<Returns>(),
-    }
-}
 
 pub fn caller(identity: &Identity) -> Value {
     value_of(&Caller {

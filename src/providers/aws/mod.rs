@@ -76,6 +76,7 @@ pub use client::{Identity, Settings};
 
 use self::client::Client;
 use self::kind::{AnyKind, any};
+use crate::providers::typed::Named;
 use crate::resource::kind::Lookup;
 use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Provider, Select, Update, Value};
 use crate::secret::Source;
@@ -222,7 +223,7 @@ impl Provider for Aws {
             lookups::CALLER => Ok(lookups::caller(self.client.identity().await?)),
             lookups::AVAILABILITY_ZONES => lookups::availability_zones(&*self.client.region(None).await?).await,
             lookups::SSM_PARAMETER => {
-                let lookups::Named { name } = arguments.into();
+                let Named { name } = arguments.into();
                 ssm_parameter::look_up(&*self.client.region(None).await?, &name).await
             }
             ami::NAME => ami::find(&*self.client.region(None).await?, arguments).await,

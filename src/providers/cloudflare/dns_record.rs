@@ -236,7 +236,11 @@ pub fn live(record: &Record) -> Live {
         zone_id: record.zone_id.clone(),
         name: record.name.clone(),
         r#type: record.r#type.clone(),
-        content: data.is_none().then(|| record.content.clone()),
+        // A text is shown as it reads, however it was written.
+        content: data.is_none().then(|| match record.r#type.as_str() {
+            "TXT" => content::canonical("TXT", &record.content),
+            _ => record.content.clone(),
+        }),
         data,
         priority: record.priority.filter(|_| record.r#type == "MX"),
         proxied: record.proxied.unwrap_or_default(),

@@ -21,6 +21,7 @@ pub use self::client::{Settings, Tokens};
 use self::api::{Record, RecordId};
 use self::client::Client;
 use self::zone::Zone;
+use crate::providers::typed::Named;
 use crate::resource::kind::Lookup;
 use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Provider, Select, Update, Value};
 
@@ -177,8 +178,9 @@ impl Provider for Cloudflare {
     }
 
     async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
-        match (name, arguments) {
-            (zone::NAME, [Value::String(name)]) => zone::find(self.client.zones().await?, name),
+        let Named { name: wanted } = arguments.into();
+        match name {
+            zone::NAME => zone::find(self.client.zones().await?, &wanted),
             _ => Err(Fault::new(Class::Invalid, format!("{name} is not a lookup of Cloudflare"))),
         }
     }

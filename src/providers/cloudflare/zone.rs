@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::closest;
-use crate::providers::typed::value_of;
+use crate::providers::typed::{Named, value_of};
 use crate::resource::kind::Lookup;
-use crate::resource::{Class, Fault, Value, schema};
+use crate::resource::{Class, Fault, Value};
 
 pub const NAME: &str = "cloudflare::zone";
 
@@ -57,21 +57,8 @@ struct Found {
     plan: Option<String>,
 }
 
-/// What is looked up.
-#[derive(JsonSchema)]
-#[allow(dead_code)]
-struct Parameters {
-    /// The domain, `example.com`.
-    name: String,
-}
-
 pub fn lookup() -> Lookup {
-    Lookup {
-        name: NAME.into(),
-        doc: schema::doc::<Found>(),
-        parameters: schema::inputs::<Parameters>(),
-        returns: schema::outputs::<Found>(),
-    }
+    Lookup::of::<Named, Found>(NAME)
 }
 
 /// Those that the inventory names, or all.
