@@ -124,8 +124,9 @@ fn cannot_tell_several(outputs: &[&Present]) -> Diagnostic {
     let names: Vec<String> = outputs.iter().map(|output| format!("`{}`", output.name)).collect();
     let told = Diagnostic::error(format!("not known yet, or about to change: {}", names.join(", ")));
     let told = outputs.iter().fold(told, |told, output| {
-        let waits: Vec<String> = output.pending.iter().map(waits_for).collect();
-        told.at(&output.site, waits.join("; "))
+        let first = output.pending.first().map(waits_for).unwrap_or_default();
+        let more = output.pending.len().saturating_sub(1);
+        told.at(&output.site, if more == 0 { first } else { format!("{first}, and {more} more") })
     });
     told.hint(APPLY)
 }

@@ -126,7 +126,7 @@ fn what_only_an_apply_will_tell_is_told_with_what_it_waits_for() {
         &[
             "error: not known yet, or about to change: `vpc`, `range`, `team`, `sentence`, `subnets`, `map`, `note`",
             "playbooks/prod.rhai:5:1",
-            "aws::subnet.s-10.0.1.0/24.id is known after apply",
+            "aws::subnet.s-10.0.1.0/24.id is known after apply: aws::subnet.s-10.0.1.0/24 does not exist yet, and 1 more",
             "hint: apply first",
         ],
     );
