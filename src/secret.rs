@@ -5,7 +5,7 @@
 //! known values all the same, since a provider's error may repeat what it was sent.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
@@ -119,6 +119,13 @@ impl Secrets {
         masked
     }
 
+    /// The names of the known secrets in a text, in any form that is masked.
+    pub fn within(&self, text: &str) -> BTreeSet<String> {
+        let state = self.0.read().expect("no holder panics");
+        let found = state.masks.iter().filter(|(form, _)| text.contains(form.as_str()));
+        found.filter_map(|(_, name)| Some(name.strip_prefix("(secret ")?.strip_suffix(')')?.to_owned())).collect()
+    }
+
     /// True as long as there is nothing to mask.
     pub fn is_empty(&self) -> bool {
         self.0.read().expect("no holder panics").masks.is_empty()
@@ -161,6 +168,9 @@ mod tests {
             assert_eq!(secrets.mask(&format!("x={form}!")), "x=(secret db)!");
         }
         assert_eq!(secrets.mask("as a whole"), "as a whole");
+        assert!(
+            secrets.within("x=bm90ICJhIiBzZWNyZXQvMQ==!").contains("db") && secrets.within("as a whole").is_empty()
+        );
         assert_eq!(format!("{secrets:?}"), r#"{"db", "tiny"}"#);
     }
 

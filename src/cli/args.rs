@@ -31,6 +31,7 @@ Examples:
   runner playbooks/prod.rhai --dry-run        what would change, for a review; touches nothing
   runner playbooks/prod.rhai                  plan, ask, apply
   runner playbooks/prod.rhai -i staging       the same playbook with inventory/staging.toml
+  runner output playbooks/prod.rhai vpc_id    one output as it is now, bare, for $(...); without a name all of them
   runner destroy playbooks/prod.rhai          plan the removal of all the stack owns, ask, delete
   runner render apps/namespace.yaml -i prod   what a template gives
 
@@ -41,6 +42,8 @@ Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending (with --detaile
 pub enum Command {
     /// Plan the removal of all that the stack owns, ask, delete
     Destroy(DestroyArgs),
+    /// What the playbook's outputs are now, for people and for scripts; reads, and changes nothing
+    Output(OutputArgs),
     /// What a template gives with an inventory, as text; reads and changes nothing else
     Render(RenderArgs),
     /// The reference of kinds and lookups: inputs, outputs, options
@@ -51,6 +54,9 @@ pub enum Command {
 pub struct RunArgs {
     #[command(flatten)]
     pub stack: StackArgs,
+
+    #[command(flatten)]
+    pub apply: ApplyArgs,
 
     /// Stop after the plan; makes no change, and nothing that could
     #[arg(long)]
@@ -76,9 +82,22 @@ pub struct DestroyArgs {
     #[command(flatten)]
     pub stack: StackArgs,
 
+    #[command(flatten)]
+    pub apply: ApplyArgs,
+
     /// Stop after the plan; makes no change
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    #[command(flatten)]
+    pub stack: StackArgs,
+
+    /// Only this one: a text as it is, a list or a map as one line of JSON
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// What every command on a stack takes.
@@ -96,14 +115,6 @@ pub struct StackArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 
-    /// Do not ask before applying
-    #[arg(short, long)]
-    pub yes: bool,
-
-    /// How many changes may be written at a time; waiting for a provider does not count
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
-    pub parallelism: u16,
-
     /// Use an embedded in-memory cloud, kept in FILE [default: .runner/sandbox.json]
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub sandbox: Option<Option<PathBuf>>,
@@ -115,6 +126,18 @@ pub struct StackArgs {
     /// Say more: also what is unchanged
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+/// What a command that applies takes besides.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Do not ask before applying
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// How many changes may be written at a time; waiting for a provider does not count
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub parallelism: u16,
 }
 
 #[derive(Debug, Args)]
@@ -158,6 +181,6 @@ pub struct DocArgs {
 pub enum Format {
     /// For people
     Text,
-    /// One JSON document per plan; with an apply, one event a line
+    /// One JSON document per plan, or for the outputs; with an apply, one event a line
     Json,
 }

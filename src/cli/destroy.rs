@@ -36,12 +36,12 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
         return exit::DONE;
     }
     let question = format!("Delete all of this, for good, from stack `{}`?", plan.stack);
-    if !args.stack.yes
+    if !args.apply.yes
         && let Some(code) = asked(session, &question)
     {
         return code;
     }
-    match session.apply(&plan).await {
+    match session.apply(&plan, args.apply.parallelism).await {
         Ok(outcome) => {
             session.report.summary(&session.tally);
             session.ended(&outcome).unwrap_or(exit::DONE)

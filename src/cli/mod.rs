@@ -3,6 +3,7 @@
 mod args;
 mod destroy;
 mod doc;
+mod output;
 mod record;
 mod render;
 mod run;
@@ -38,6 +39,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     match cli.command {
         None => run::run(cli.run),
         Some(Command::Destroy(args)) => destroy::run(args),
+        Some(Command::Output(args)) => output::run(args),
         Some(Command::Render(args)) => render::run(args),
         Some(Command::Doc(args)) => doc::run(args),
     }

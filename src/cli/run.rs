@@ -7,7 +7,7 @@ use super::exit;
 use super::session::Session;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{self, Forecast, Plan, Wish};
-use crate::report::Answer;
+use crate::report::{Answer, Format};
 use crate::resource::{Evaluation, Reference, Stop, Value};
 
 pub fn run(args: RunArgs) -> u8 {
@@ -40,7 +40,7 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         let last = plan.stop.is_none() || outside.is_some();
         if plan.is_empty() && session.applied && last {
             // The last stage only looked.
-            return finish(session, &evaluation, &plan, outside, None);
+            return finish(session, args, outside, planned_outputs(&plan));
         }
         let stop = plan.stop.as_ref().filter(|_| !last);
         if let Some(stop) = stop.filter(|stop| !plan.is_empty() && before.iter().any(|old| same(old, stop))) {
@@ -54,17 +54,21 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         }
         if plan.is_empty() {
             ends_at(session, outside);
-            return match stop {
-                Some(stop) => session.refuse(&[no_progress(stop)]),
-                None => exit::DONE,
-            };
+            if let Some(stop) = stop {
+                return session.refuse(&[no_progress(stop)]);
+            }
+            // A person has seen them in the plan.
+            if session.report.format == Format::JsonLines {
+                tell_outputs(session, args, planned_outputs(&plan));
+            }
+            return exit::DONE;
         }
-        if !args.stack.yes
+        if !args.apply.yes
             && let Some(code) = asked(session, "Apply these changes?")
         {
             return code;
         }
-        let outcome = match session.apply(&plan).await {
+        let outcome = match session.apply(&plan, args.apply.parallelism).await {
             Ok(outcome) => outcome,
             Err(wrong) => return session.refuse(&[*wrong]),
         };
@@ -73,7 +77,7 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             return code;
         }
         if last {
-            return finish(session, &evaluation, &plan, outside, Some(&outcome));
+            return finish(session, args, outside, applied_outputs(&evaluation, &outcome));
         }
         before.extend(plan.stop);
     }
@@ -112,26 +116,27 @@ async fn plan(session: &Session, args: &RunArgs) -> Result<(Evaluation, Plan), D
     Ok((evaluation, plan))
 }
 
-fn finish(
-    session: &Session,
-    evaluation: &Evaluation,
-    plan: &Plan,
-    outside: Option<&Stop>,
-    outcome: Option<&engine::Outcome>,
-) -> u8 {
+fn finish(session: &Session, args: &RunArgs, outside: Option<&Stop>, outputs: Vec<(String, Value)>) -> u8 {
     session.report.summary(&session.tally);
     ends_at(session, outside);
-    let outputs: Vec<(String, Value)> = match outcome {
-        Some(outcome) => {
-            let value = |value: &Value| value.resolve(&mut |reference| outcome.value(reference));
-            evaluation.outputs.iter().map(|(name, output)| (name.clone(), value(output))).collect()
-        }
-        None => plan.outputs.iter().map(|output| (output.name.clone(), output.value.clone())).collect(),
-    };
-    if !outputs.is_empty() && !plan.outputs.is_empty() {
+    tell_outputs(session, args, outputs);
+    exit::DONE
+}
+
+/// Of a part of the playbook none are told. A program is told also that there are none.
+fn tell_outputs(session: &Session, args: &RunArgs, outputs: Vec<(String, Value)>) {
+    if args.phase.is_empty() && (!outputs.is_empty() || session.report.format == Format::JsonLines) {
         session.report.outputs(&outputs);
     }
-    exit::DONE
+}
+
+fn planned_outputs(plan: &Plan) -> Vec<(String, Value)> {
+    plan.outputs.iter().map(|output| (output.name.clone(), output.value.clone())).collect()
+}
+
+fn applied_outputs(evaluation: &Evaluation, outcome: &engine::Outcome) -> Vec<(String, Value)> {
+    let value = |value: &Value| value.resolve(&mut |reference| outcome.value(reference));
+    evaluation.outputs.iter().map(|output| (output.name.clone(), value(&output.value))).collect()
 }
 
 /// Asks; `Some` is the exit code if the answer is not yes.

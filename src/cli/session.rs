@@ -1,5 +1,6 @@
 //! What every command on a stack needs: its inventory, its provider, its voice.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -33,7 +34,6 @@ pub struct Session {
     root: PathBuf,
     run: String,
     record: Record,
-    parallelism: usize,
     signals: Signals,
     started: Instant,
     lock: Option<Lock>,
@@ -91,7 +91,6 @@ impl Session {
             root: ready.root,
             run,
             record,
-            parallelism: args.parallelism.into(),
             signals: ready.signals,
             started,
             lock: None,
@@ -207,7 +206,7 @@ impl Session {
     }
 
     /// Does what a plan says.
-    pub async fn apply(&mut self, plan: &Plan) -> Result<Outcome, Box<Diagnostic>> {
+    pub async fn apply(&mut self, plan: &Plan, parallelism: u16) -> Result<Outcome, Box<Diagnostic>> {
         let unwritable = |error: std::io::Error| {
             Box::new(
                 Diagnostic::error("nothing was changed: the run's record cannot be written")
@@ -227,7 +226,7 @@ impl Session {
         };
         let kinds = |name: &str| self.provider.kind(name);
         self.signals.applying(true);
-        let outcome = engine::apply(plan, &kinds, &tools, self.parallelism).await;
+        let outcome = engine::apply(plan, &kinds, &tools, parallelism.into()).await;
         self.signals.applying(false);
         if let Ok(outcome) = &outcome {
             self.applied = true;
@@ -262,6 +261,16 @@ impl Session {
         }
         tell(&self.report, &self.events, wrong);
         super::exit::FAILED
+    }
+
+    /// Tells what is wrong beside the document that the command gives all the same.
+    pub fn warn(&self, wrong: &[Diagnostic]) {
+        wrong.iter().for_each(|diagnostic| self.events.emit(Event::Told { diagnostic: Box::new(diagnostic.clone()) }));
+    }
+
+    /// The secrets that would be shown in a text.
+    pub fn secrets_in(&self, text: &str) -> BTreeSet<String> {
+        self.secrets.within(text)
     }
 }
 

@@ -37,11 +37,13 @@ pub struct Forecast {
     changes: Mutex<HashMap<Address, Arc<Change>>>,
     /// Gates that were opened, or found closed.
     gates: Mutex<HashSet<Address>>,
+    /// What the script looked at.
+    seen: Mutex<BTreeSet<Reference>>,
 }
 
 impl Forecast {
     pub fn new(world: Arc<World>, phases: Vec<String>, runtime: tokio::runtime::Handle) -> Self {
-        Forecast { world, phases, runtime, changes: Mutex::default(), gates: Mutex::default() }
+        Forecast { world, phases, runtime, changes: Mutex::default(), gates: Mutex::default(), seen: Mutex::default() }
     }
 
     pub fn is_selected(&self, declaration: &Declaration) -> bool {
@@ -307,10 +309,13 @@ impl Forecast {
         }
     }
 
-    /// What a declaration rests on, itself included, in script order.
-    pub(super) fn closure(declarations: &Declarations, start: &Address) -> Vec<Arc<Declaration>> {
+    /// What these rest on, themselves included, in script order.
+    pub(super) fn closure<'a>(
+        declarations: &Declarations,
+        start: impl IntoIterator<Item = &'a Address>,
+    ) -> Vec<Arc<Declaration>> {
         let mut reached: HashSet<Address> = HashSet::new();
-        let mut open = vec![start.clone()];
+        let mut open: Vec<Address> = start.into_iter().cloned().collect();
         while let Some(address) = open.pop() {
             if let Some(declaration) = declarations.get(&address)
                 && reached.insert(address)
@@ -325,7 +330,8 @@ impl Forecast {
         if let Some(name) = reference.secret_name() {
             return Err(Box::new(looked_at_secret(name)));
         }
-        let wanted = Self::closure(declarations, &reference.address);
+        self.seen.lock().expect("no holder panics").insert(reference.clone());
+        let wanted = Self::closure(declarations, [&reference.address]);
         if let Err(mut wrong) = self.changes(declarations, &wanted).await {
             return Err(Box::new(wrong.remove(0)));
         }
@@ -335,7 +341,12 @@ impl Forecast {
         })
     }
 
-    fn why_unknown(&self, reference: &Reference) -> Option<String> {
+    /// What the script looked at so far.
+    pub(super) fn seen(&self) -> BTreeSet<Reference> {
+        self.seen.lock().expect("no holder panics").clone()
+    }
+
+    pub(super) fn why_unknown(&self, reference: &Reference) -> Option<String> {
         let change = self.known_change(&reference.address)?;
         let outside = !declaration::is_in_phase(&change.phase, &self.phases);
         Some(match change.action {

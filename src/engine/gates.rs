@@ -30,7 +30,7 @@ impl Forecast {
         let all = declarations.iter().filter_map(|declaration| self.gate(declaration));
         let gates: Vec<Gate> = all.filter(meant).filter(|gate| self.opens_now(&gate.declaration.address)).collect();
         for gate in &gates {
-            let mut first = Self::closure(declarations, &gate.declaration.address);
+            let mut first = Self::closure(declarations, [&gate.declaration.address]);
             first.retain(|one| one.address != gate.declaration.address);
             Box::pin(self.changes(declarations, &first)).await?;
             let present = |reference: &Reference| self.value(reference).or_else(|| self.present(reference, now));

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod lock;
 pub mod order;
 mod order_told;
+pub mod outputs;
 mod patience;
 pub mod plan;
 pub mod planning;
@@ -22,6 +23,7 @@ pub mod work;
 
 pub use apply::{Outcome, apply};
 pub use forecast::Forecast;
+pub use outputs::{Pending, Present};
 pub use plan::{Action, Change, Counts, FieldChange, Hold, Plan, PlannedOutput, Reason, Use};
 pub use planning::{Wish, plan, plan_destroy};
 pub use refresh::World;

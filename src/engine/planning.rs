@@ -11,7 +11,7 @@ use super::order;
 use super::plan::{Action, Change, Plan, PlannedOutput, Reason};
 use super::refresh::{World, cannot_read};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::resource::{Address, Declaration, Evaluation, Live, Options, Status, Value};
+use crate::resource::{Address, Declaration, Evaluation, Given, Live, Options, Status, Value};
 
 /// What kind of plan is wanted.
 #[derive(Clone, Debug, Default)]
@@ -55,18 +55,13 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
     }
     let outputs = match wish.phases.is_empty() {
         true => {
-            evaluation.outputs.iter().map(|(name, value)| (name, value.resolve(&mut |r| forecast.value(r)))).collect()
+            let planned = |value: &Value| value.resolve(&mut |reference| forecast.planned(reference));
+            let output = |given: &Given| PlannedOutput { name: given.name.clone(), value: planned(&given.value) };
+            evaluation.outputs.iter().map(output).collect()
         }
         false => vec![],
     };
-    let outputs =
-        outputs.into_iter().map(|(name, value): (&String, Value)| PlannedOutput { name: name.clone(), value });
-    let mut plan = Plan {
-        stack: forecast.world.stack.clone(),
-        outputs: outputs.collect(),
-        changes,
-        stop: evaluation.stop.clone(),
-    };
+    let mut plan = Plan { stack: forecast.world.stack.clone(), outputs, changes, stop: evaluation.stop.clone() };
     order::complete(&forecast.world, &mut plan)?;
     Ok(plan)
 }

@@ -143,7 +143,16 @@ impl Report {
         }
     }
 
+    /// After a run.
     pub fn outputs(&self, outputs: &[(String, Value)]) {
+        if self.format == Format::Text {
+            self.stdout.put("\n");
+        }
+        self.only_outputs(outputs);
+    }
+
+    /// Where nothing else is told.
+    pub fn only_outputs(&self, outputs: &[(String, Value)]) {
         let json = || -> serde_json::Map<String, serde_json::Value> {
             outputs.iter().map(|(name, value)| (name.clone(), plan_json::shown(value))).collect()
         };
@@ -151,6 +160,14 @@ impl Report {
             Format::Text => self.stdout.put(summary::outputs(outputs, &self.look.out)),
             Format::Json => self.document(&json()),
             Format::JsonLines => self.json_line("outputs", &serde_json::json!({ "outputs": json() })),
+        }
+    }
+
+    /// One value for a script: a text as it is, all else as JSON on one line.
+    pub fn value(&self, value: &Value) {
+        match self.format {
+            Format::Text => self.stdout.put(format!("{value}\n")),
+            Format::Json | Format::JsonLines => self.document(&plan_json::shown(value)),
         }
     }
 

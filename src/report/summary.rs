@@ -162,7 +162,7 @@ fn because(cause: &str, names: &[&Address], ink: Ink) -> String {
 /// `name = value` for each, aligned.
 pub fn outputs(outputs: &[(String, Value)], screen: &Screen) -> String {
     let widest = outputs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let mut text = String::from("\nOutputs:\n\n");
+    let mut text = String::from("Outputs:\n\n");
     for (name, output) in outputs {
         let (first, rest) = value::block(output, screen.width.saturating_sub(widest + 5));
         text.push_str(format!("  {name:widest$} = {first}").trim_end());
@@ -252,6 +252,6 @@ mod tests {
     #[test]
     fn outputs_are_aligned() {
         let all = [("id".to_owned(), Value::from("vpc-1")), ("zones".to_owned(), Value::List(vec!["a".into()]))];
-        assert_eq!(outputs(&all, &Screen::plain()), "\nOutputs:\n\n  id    = \"vpc-1\"\n  zones = [\"a\"]\n");
+        assert_eq!(outputs(&all, &Screen::plain()), "Outputs:\n\n  id    = \"vpc-1\"\n  zones = [\"a\"]\n");
     }
 }

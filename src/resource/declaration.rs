@@ -113,12 +113,21 @@ impl Declarations {
 #[derive(Clone, Debug, Default)]
 pub struct Evaluation {
     pub declarations: Declarations,
-    /// `output(name, value)` in the order of the script.
-    pub outputs: Vec<(String, Value)>,
+    /// In the order of the script.
+    pub outputs: Vec<Given>,
     /// Names of all phases entered, in the order of the script.
     pub phases: Vec<Arc<str>>,
     /// Set if the script had to see a value that is not known before an apply: what is here is a first stage.
     pub stop: Option<Stop>,
+}
+
+/// `output(name, value)` in a playbook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    pub name: String,
+    /// May hold references.
+    pub value: Value,
+    pub site: Site,
 }
 
 /// Why an evaluation ended before the script did.

@@ -12,7 +12,7 @@ pub mod schema;
 pub mod value;
 
 pub use address::Address;
-pub use declaration::{Declaration, Declarations, Evaluation, Options, ReplaceOrder, Stop};
+pub use declaration::{Declaration, Declarations, Evaluation, Given, Options, ReplaceOrder, Stop};
 pub use kind::Kind;
 pub use live::{Live, Owner, Status};
 pub use oracle::{Oracle, Sight};

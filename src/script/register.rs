@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Site, closest};
 use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::schema::{self, Field, Mistake, Output, Type};
-use crate::resource::{Address, Declaration, Kind, Map, Options, Reference};
+use crate::resource::{Address, Declaration, Given, Kind, Map, Options, Reference};
 
 const LONGEST_NAME: usize = 200;
 
@@ -320,13 +320,13 @@ fn output(world: &World, ctx: &NativeCallContext, name: &str, value: &Dynamic) {
         return world.mistake(Diagnostic::error(text).at(&site, "given here").hint("name one of its attributes"));
     }
     let mut state = world.state();
-    let first = state.outputs.iter().find(|(known, ..)| known == name).map(|(_, _, site)| site.clone());
+    let first = state.outputs.iter().find(|given| given.name == name).map(|given| given.site.clone());
     match first {
         Some(first) => state.mistakes.push(
             Diagnostic::error(format!("the output `{name}` is given twice"))
                 .at(&site, "given again here")
                 .at(&first, "first given here"),
         ),
-        None => state.outputs.push((name.to_owned(), value, site)),
+        None => state.outputs.push(Given { name: name.to_owned(), value, site }),
     }
 }

@@ -7,7 +7,7 @@ use rhai::module_resolvers::DummyModuleResolver;
 use rhai::{Engine, EvalAltResult, OptimizationLevel, Scope, Token};
 
 use super::program::{self, Program};
-use super::world::{End, World};
+use super::world::{End, State, World};
 use super::{Limits, Script, error, register, seen, standard};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::compound::Compound;
@@ -80,8 +80,8 @@ fn finish(
     if !state.mistakes.is_empty() {
         return Err(state.mistakes);
     }
-    let outputs = state.outputs.into_iter().map(|(name, value, _)| (name, value)).collect();
-    Ok(Evaluation { declarations: state.declarations, outputs, phases: state.phases, stop })
+    let State { declarations, outputs, phases, .. } = state;
+    Ok(Evaluation { declarations, outputs, phases, stop })
 }
 
 /// An engine with everything a playbook may call, and none of what it may not.

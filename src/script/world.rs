@@ -11,7 +11,7 @@ use super::value::{Deferred, Handle, is_unknown, to_dynamic, to_value};
 use super::{Files, Inventory, Print};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Site};
 use crate::resource::schema::Mistake;
-use crate::resource::{Declarations, Kind, Map, Oracle, Reference, Sight, Stop, Type, Value};
+use crate::resource::{Declarations, Given, Kind, Map, Oracle, Reference, Sight, Stop, Type, Value};
 
 pub(super) type Outcome<T = Dynamic> = Result<T, Box<EvalAltResult>>;
 
@@ -32,7 +32,7 @@ pub(super) struct World {
 #[derive(Default)]
 pub(super) struct State {
     pub declarations: Declarations,
-    pub outputs: Vec<(String, Value, Site)>,
+    pub outputs: Vec<Given>,
     pub phases: Vec<Arc<str>>,
     /// Where the script is, outermost first.
     pub phase: Vec<Arc<str>>,

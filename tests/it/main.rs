@@ -5,6 +5,7 @@ mod aws;
 mod aws_client;
 mod cli;
 mod cli_aws;
+mod cli_output;
 mod cli_platform;
 mod cli_render;
 mod cloudflare;

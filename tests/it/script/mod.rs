@@ -210,7 +210,7 @@ impl Play {
                 stop.references.iter().map(|r| r.to_string()).collect::<Vec<_>>()
             );
         }
-        let outputs: Map = evaluation.outputs.into_iter().collect();
+        let outputs: Map = evaluation.outputs.into_iter().map(|given| (given.name, given.value)).collect();
         Value::Map(outputs).to_string()
     }
 }

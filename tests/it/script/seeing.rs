@@ -112,7 +112,8 @@ fn seeing_the_unknown_ends_the_stage_at_its_place() {
 fn a_stage_holds_what_came_before_it() {
     let stage = play("output(\"a\", 1); phase(\"p\", || { aws::subnet(\"s\", #{ vpc_id: vpc.id }); if vpc.ready { } }); output(\"b\", 2);").good();
     assert_eq!(stage.declarations.len(), 2);
-    assert_eq!(stage.outputs, [("a".to_owned(), Value::Int(1))]);
+    let outputs: Vec<_> = stage.outputs.iter().map(|given| (&*given.name, &given.value, given.site.line)).collect();
+    assert_eq!(outputs, [("a", &Value::Int(1), 2)]);
     assert_eq!(stage.phases.len(), 1);
     assert_eq!(stage.stop.unwrap().site.to_string(), "playbooks/main.rhai:2:75");
 }
@@ -189,7 +190,7 @@ fn a_template_embeds_references_and_stops_where_it_looks_at_one() {
     })));
     assert_eq!(play.outputs(), "stopped at templates/t:3:7: [\"aws::vpc.main.ready\"]");
     let play = play.knows("aws::vpc.main.ready", true);
-    let Value::Text(parts) = &play.good().outputs[0].1 else { panic!() };
+    let Value::Text(parts) = &play.good().outputs[0].value else { panic!() };
     assert_eq!(parts[0], "t true ".into());
     let Value::Reference(reference) = &parts[1] else { panic!() };
     assert_eq!(reference.path, [Segment::Key("id".into())]);
