@@ -19,6 +19,7 @@ mod engine_holds;
 mod engine_scale;
 mod k8s;
 mod moto;
+mod platform;
 mod project;
 mod script;
 mod secrets;

@@ -132,6 +132,7 @@ pub fn lookups() -> Vec<Lookup> {
 /// AWS behind the provider's verbs. Nothing is sent, and no credentials are looked for, before the first call.
 pub struct Aws {
     client: Client,
+    secrets: secrets::Texts,
     implementations: BTreeMap<Arc<str>, Box<dyn AnyKind>>,
     kinds: Vec<Arc<Kind>>,
     lookups: Vec<Lookup>,
@@ -147,6 +148,7 @@ impl Aws {
         let all = all();
         Aws {
             client: Client::new(settings, loader),
+            secrets: secrets::Texts::default(),
             kinds: all.iter().map(|one| one.kind().clone()).collect(),
             implementations: all.into_iter().map(|one| (one.kind().name.clone(), one)).collect(),
             lookups: lookups::all(),
@@ -215,7 +217,7 @@ impl Provider for Aws {
     }
 
     async fn secret(&self, source: &Source) -> Result<String, Fault> {
-        secrets::read(&*self.client.region(None).await?, source).await
+        secrets::read(&*self.client.region(None).await?, &self.secrets, source).await
     }
 
     async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {

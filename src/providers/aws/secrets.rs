@@ -1,21 +1,42 @@
-//! Secrets that AWS keeps: one GetSecretValue or GetParameter each, once in a run.
+//! Secrets that AWS keeps: one GetSecretValue per secret of Secrets Manager, whatever keys of it are asked for, and one
+//! GetParameter per parameter, once in a run.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::OnceCell;
 
 use super::client::Region;
 use super::fault::OrFault;
 use crate::resource::{Class, Fault};
 use crate::secret::Source;
 
-pub async fn read(region: &Region, source: &Source) -> Result<String, Fault> {
-    match source {
-        Source::SecretsManager { id, key } => {
+/// The texts of Secrets Manager that were asked for, by name or ARN: one may hold many secrets.
+#[derive(Default)]
+pub struct Texts(Mutex<HashMap<String, Arc<OnceCell<String>>>>);
+
+impl Texts {
+    async fn read(&self, region: &Region, id: &str) -> Result<String, Fault> {
+        let cell = self.0.lock().expect("no holder panics").entry(id.to_owned()).or_default().clone();
+        let text = cell.get_or_try_init(|| async {
             let call = region.secretsmanager.get_secret_value().secret_id(id);
             let answer = call.send().await.or_fault("secretsmanager:GetSecretValue")?;
-            let text = answer.secret_string().ok_or_else(|| {
-                Fault::new(Class::Invalid, format!("the secret {id} is binary")).hint("keep it as text")
-            })?;
+            answer
+                .secret_string()
+                .map(str::to_owned)
+                .ok_or_else(|| Fault::new(Class::Invalid, format!("the secret {id} is binary")).hint("keep it as text"))
+        });
+        text.await.cloned()
+    }
+}
+
+pub async fn read(region: &Region, texts: &Texts, source: &Source) -> Result<String, Fault> {
+    match source {
+        Source::SecretsManager { id, key } => {
+            let text = texts.read(region, id).await?;
             match key {
-                Some(key) => value_of(id, key, text),
-                None => Ok(text.to_owned()),
+                Some(key) => value_of(id, key, &text),
+                None => Ok(text),
             }
         }
         Source::Parameter(name) => {
