@@ -1,12 +1,18 @@
 # What the suites need is installed into a cache once ($RUNNER_TEST_CACHE, or ~/.cache/runner); they start their servers
 # themselves, on free ports, and stop them. Many tests wait for those, so more run at a time than there are cores.
 
-.PHONY: test test-upstream check docs
+.PHONY: test test-upstream demo-real check docs
 
 test:
 	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
 	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
 	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-4}" cargo test
+
+# The whole platform in one run, against servers on this machine that speak like AWS, Kubernetes and Cloudflare.
+demo-real:
+	@RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
+	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
+	cargo test --quiet --test it demo_real -- --ignored --nocapture
 
 check:
 	cargo fmt --check

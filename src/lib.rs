@@ -13,7 +13,7 @@
 //! | [`report`] | the only place that prints: plans, progress, diagnostics, the reference |
 //! | [`script`] | the only place that knows Rhai: a playbook becomes declarations |
 //! | [`engine`] | the only place that orders work: forecast, plan, apply, wait |
-//! | [`providers`] | the only place that talks to the outside: AWS, Kubernetes, and the sandbox that stands in for both |
+//! | [`providers`] | the only place that talks to the outside: AWS, Kubernetes, Cloudflare, and the sandbox that stands in for all |
 //! | [`inventory`], [`template`] | what playbooks read beside themselves |
 //! | [`event`] | what happened, as facts; reports and records read one channel |
 //! | [`resource`] | the vocabulary: kind, address, value with references, declaration, live, provider |

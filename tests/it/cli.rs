@@ -31,14 +31,14 @@ fn offline() -> Project {
 fn the_shipped_playbook_is_planned_applied_and_then_as_declared() {
     let project = offline();
     let dry = project.run("playbooks/prod.rhai --sandbox --dry-run --detailed-exitcode").code(2);
-    assert_eq!(last(&dry.out), "Plan: 140 to create, 0 to update, 0 to replace, 0 to delete, 0 unchanged.");
+    assert_eq!(last(&dry.out), "Plan: 145 to create, 0 to update, 0 to replace, 0 to delete, 0 unchanged.");
     assert!(!project.path(".runner").exists(), "a dry run leaves nothing behind");
     project.run("playbooks/prod.rhai --sandbox --yes").code(0);
     let again = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode").code(0);
-    assert_eq!(last(&again.out), "Nothing to do: 140 resources are as declared.");
+    assert_eq!(last(&again.out), "Nothing to do: 145 resources are as declared.");
     // The smaller one beside it, and gone again without touching it.
     let staging = project.run("playbooks/prod.rhai -i staging --sandbox --yes").code(0);
-    assert!(staging.err.contains("Done: 131 created"), "{}", staging.err);
+    assert!(staging.err.contains("Done: 136 created"), "{}", staging.err);
     project.run("destroy playbooks/prod.rhai -i staging --sandbox --yes").code(0);
     project.run("playbooks/prod.rhai --sandbox --dry-run --detailed-exitcode").code(0);
     let kept = project.run("destroy playbooks/prod.rhai --sandbox --yes").code(1);
@@ -46,9 +46,9 @@ fn the_shipped_playbook_is_planned_applied_and_then_as_declared() {
     let open = "--sandbox --yes --set database.protect=false --set edge.protect=false";
     project.run(&format!("playbooks/prod.rhai {open}")).code(0);
     let gone = project.run(&format!("destroy playbooks/prod.rhai {open}")).code(0);
-    assert!(gone.err.contains("Done: 140 deleted"), "{}", gone.err);
+    assert!(gone.err.contains("Done: 145 deleted"), "{}", gone.err);
     let empty = project.run("playbooks/prod.rhai --sandbox --dry-run").code(0);
-    assert!(last(&empty.out).starts_with("Plan: 140 to create"), "nothing is left: {}", empty.out);
+    assert!(last(&empty.out).starts_with("Plan: 145 to create"), "nothing is left: {}", empty.out);
 }
 
 #[test]
@@ -410,13 +410,13 @@ fn a_run_that_is_stopped_is_completed_by_the_next() {
     assert!(last(&said.err).starts_with("Interrupted: "), "{}", said.err);
     assert!(last(&said.err).contains(" not begun"), "{}", said.err);
     let made = addresses(&project).len();
-    assert!((1..140).contains(&made), "{made} were made\n{}", said.err);
+    assert!((1..145).contains(&made), "{made} were made\n{}", said.err);
 
     project.run("playbooks/prod.rhai --sandbox --yes").code(0);
     let again = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode").code(0);
-    assert_eq!(last(&again.out), "Nothing to do: 140 resources are as declared.");
+    assert_eq!(last(&again.out), "Nothing to do: 145 resources are as declared.");
     let all = addresses(&project);
-    assert_eq!((all.len(), all.iter().collect::<BTreeSet<_>>().len()), (140, 140), "{all:?}");
+    assert_eq!((all.len(), all.iter().collect::<BTreeSet<_>>().len()), (145, 145), "{all:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod cli_platform;
 mod cli_render;
 mod cloudflare;
 mod control_plane;
+mod demo;
 mod dns;
 mod docs;
 mod engine;

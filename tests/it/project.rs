@@ -75,6 +75,19 @@ impl Project {
         self.say(self.command(env!("CARGO_BIN_EXE_runner")).args(args.split_whitespace()))
     }
 
+    /// `runner …` with this process's own terminal; fails unless it ended well.
+    pub fn show(&self, args: &str) {
+        println!("\n$ runner {args}");
+        let status = self.command(env!("CARGO_BIN_EXE_runner")).args(args.split_whitespace()).status().unwrap();
+        assert!(status.success(), "{status}");
+    }
+
+    /// `NAME=value` of what a run is given, for another terminal.
+    pub fn exports(&self) -> String {
+        let exports = self.env.iter().map(|(name, value)| format!("export {name}='{value}'\n"));
+        exports.collect()
+    }
+
     /// `runner …`, left to itself, with its output to be read as it comes.
     pub fn start(&self, args: &str) -> Started {
         let mut command = self.command(env!("CARGO_BIN_EXE_runner"));
