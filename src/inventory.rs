@@ -47,9 +47,11 @@ pub struct Cloudflare {
     pub token: Option<String>,
     /// The zones in which the stack has records; none means all that the token may see.
     pub zones: Vec<String>,
+    /// What tells this stack from others of its name that have records in these zones.
+    pub owner: Option<String>,
 }
 
-const CLOUDFLARE: [&str; 2] = ["token", "zones"];
+const CLOUDFLARE: [&str; 3] = ["token", "zones", "owner"];
 
 impl Inventory {
     /// Reads `dir/name.toml` and what it extends, then applies `sets`. Files are called by their path below `root`.
@@ -126,7 +128,7 @@ impl Inventory {
 
     fn read_cloudflare(&self) -> Result<Option<Cloudflare>, Diagnostics> {
         let Some(mut table) = self.settings("cloudflare", &CLOUDFLARE)? else { return Ok(None) };
-        let (token, zones) = (table.text("token"), table.texts("zones"));
+        let (token, zones, owner) = (table.text("token"), table.texts("zones"), table.text("owner"));
         if let Some(name) = token.as_ref().filter(|name| !self.secrets.contains_key(*name)) {
             let told = Diagnostic::error(format!("`cloudflare.token` names no secret: `{name}`"));
             let names: Vec<&str> = self.secrets.keys().map(String::as_str).collect();
@@ -136,7 +138,7 @@ impl Inventory {
                 None => told.hint(format!("say where it is: `[secrets]` with `cloudflare_token = …`, {SOURCES}")),
             });
         }
-        table.finish(Some(Cloudflare { token, zones }))
+        table.finish(Some(Cloudflare { token, zones, owner }))
     }
 
     /// A table that `runner` itself reads; none if it is not there.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::args::OutputArgs;
 use super::exit;
 use super::session::Session;
-use crate::diagnostic::{Diagnostic, Diagnostics, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, closest};
 use crate::engine::{self, Forecast, Pending, Present};
 use crate::report::plan_value;
 use crate::resource::{Evaluation, Given, Stop, Value};
@@ -39,11 +39,20 @@ async fn read(session: &Session, name: Option<&str>) -> Result<u8, Diagnostics> 
         },
     };
     let outputs = engine::outputs::outputs(&forecast, &evaluation.declarations, &wanted).await?;
-    session.warn(&looked_ahead(&forecast, evaluation.stop.as_ref()));
+    let ahead = looked_ahead(&forecast, evaluation.stop.as_ref());
     match name {
+        // Whoever takes one value would not see a warning.
+        Some(_) if !ahead.is_empty() => Err(ahead.into_iter().map(as_error).collect()),
         Some(_) => outputs.iter().try_for_each(|output| one(session, output)).map(|()| exit::DONE),
-        None => Ok(all(session, &outputs, evaluation.stop.as_ref())),
+        None => {
+            session.warn(&ahead);
+            Ok(all(session, &outputs, evaluation.stop.as_ref()))
+        }
     }
+}
+
+fn as_error(warning: Diagnostic) -> Diagnostic {
+    Diagnostic { severity: Severity::Error, ..warning }
 }
 
 /// Nothing but the value, or why there is none.
@@ -158,7 +167,8 @@ fn looked_ahead(forecast: &Forecast, stop: Option<&Stop>) -> Diagnostics {
     if seen.is_empty() {
         return vec![];
     }
-    let told = Diagnostic::warning("the script looked at what is about to change, and what follows from that is told");
+    let told =
+        Diagnostic::warning("the script looked at what is about to change, and its outputs may follow from that");
     vec![seen.iter().fold(told, |told, pending| told.because(waits_for(pending))).hint(APPLY)]
 }
 

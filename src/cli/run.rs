@@ -104,14 +104,14 @@ fn ends_at(session: &Session, outside: Option<&Stop>) {
 
 async fn plan(session: &Session, args: &RunArgs) -> Result<(Evaluation, Plan), Diagnostics> {
     let runtime = tokio::runtime::Handle::current();
-    let forecast = Arc::new(Forecast::new(session.world(), args.phase.clone(), runtime));
-    let evaluation = session.evaluate(forecast.clone()).await?;
     let wish = Wish {
         phases: args.phase.clone(),
         prune: args.prune.as_ref().is_some_and(Vec::is_empty),
         prune_named: args.prune.iter().flatten().cloned().collect(),
         regions: session.inventory.aws.regions.clone(),
     };
+    let forecast = Arc::new(Forecast::new(session.world(), args.phase.clone(), runtime).pruning(&wish));
+    let evaluation = session.evaluate(forecast.clone()).await?;
     let plan = engine::plan(&forecast, &evaluation, &wish).await?;
     Ok((evaluation, plan))
 }

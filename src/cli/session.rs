@@ -121,6 +121,8 @@ impl Session {
             cloudflare: providers::cloudflare::Settings {
                 base_url: std::env::var("CLOUDFLARE_BASE_URL").ok().filter(|url| !url.is_empty()),
                 declared: cloudflare.is_some(),
+                // A zone may have records of several accounts' stacks.
+                owner: cloudflare.as_ref().and_then(|it| it.owner.clone()).or_else(|| aws.account.clone()),
                 zones: cloudflare.as_ref().map(|settings| settings.zones.clone()).unwrap_or_default(),
                 read_only,
             },

@@ -12,7 +12,7 @@ use super::plan::{Action, Change, Plan};
 use super::work::{Ending, Tools, Work};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Operation};
-use crate::resource::{Address, Kind, Live, Reference, Value};
+use crate::resource::{Address, Kind, Live, Map, Reference, Value};
 use crate::secret::Secrets;
 
 /// How an apply ended.
@@ -103,7 +103,7 @@ pub async fn apply(
 /// What a step needs that only the steps before it could tell.
 struct Prepared {
     kind: Option<Arc<Kind>>,
-    inputs: crate::resource::Map,
+    inputs: Map,
     missing: Option<String>,
     fresh: bool,
     room_is_made: bool,
@@ -133,6 +133,23 @@ async fn fly(
         }
     };
     (index, result, started.elapsed().as_secs_f64())
+}
+
+/// Whether this plan takes away what may keep a change from being made.
+fn makes_room(other: &Change, change: &Change, kind: Option<&Kind>, inputs: &Map) -> bool {
+    let goes = matches!(other.action, Action::Delete | Action::Replace);
+    if other.address.kind != change.address.kind {
+        return false;
+    }
+    match (kind.and_then(|kind| kind.nature.in_the_way), &other.live) {
+        // What is known to be in the way, and goes, or becomes something else.
+        (Some(in_the_way), Some(live)) => {
+            let moves = goes || other.action == Action::Update;
+            moves && other.address != change.address && in_the_way(inputs, &live.inputs)
+        }
+        (Some(_), None) => false,
+        (None, _) => goes,
+    }
 }
 
 /// Where the walk stands.
@@ -187,9 +204,6 @@ impl<'a> Walk<'a> {
     fn prepare(&self, change: &Change, kind: Option<Arc<Kind>>, operation: Operation, secrets: &Secrets) -> Prepared {
         let fresh = change.needs.iter().any(|address| self.fresh.contains(address));
         let removed = self.removed.clone();
-        let goes = |other: &Change| matches!(other.action, Action::Delete | Action::Replace);
-        let room_is_made =
-            self.plan.changes.iter().any(|other| other.address.kind == change.address.kind && goes(other));
         let mut missing = None;
         let mut inputs = change.inputs.clone();
         if operation != Operation::Delete {
@@ -209,6 +223,7 @@ impl<'a> Walk<'a> {
                 });
             }
         }
+        let room_is_made = self.plan.changes.iter().any(|other| makes_room(other, change, kind.as_deref(), &inputs));
         Prepared { kind, inputs, missing, fresh, room_is_made, removed }
     }
 

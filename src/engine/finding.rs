@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::forecast::Forecast;
-use super::plan::Reason;
+use super::plan::{Action, Change, Reason};
 use super::refresh::Listing;
 use super::refusals;
 use crate::diagnostic::Diagnostic;
 use crate::resource::declaration::ADOPT_IF_THERE;
-use crate::resource::{Address, Declaration, Declarations, Kind, Live, Map, Owner, Select};
+use crate::resource::{Address, Declaration, Declarations, Kind, Live, Map, Owner, ReplaceOrder, Select};
 
 /// The resource that a declaration stands for, and what is to be said of how it was found.
 type Found = (Option<Arc<Live>>, Option<Reason>);
@@ -42,7 +42,7 @@ impl Forecast {
             let live = self.to_adopt(kind, declaration, id)?;
             return Ok((Some(live), Some(Reason::Adopted { id: id.clone() })));
         }
-        self.found_by_name(kind, declaration, inputs)
+        self.found_by_name(declarations, kind, declaration, inputs)
     }
 
     fn to_adopt(&self, kind: &Kind, declaration: &Declaration, id: &str) -> Result<Arc<Live>, Box<Diagnostic>> {
@@ -71,31 +71,110 @@ impl Forecast {
 
     /// A resource with the natural name of one that we would create, and not ours, is a conflict; never taken over.
     /// One that is ours was only left out of the listing by tags, which may lag behind.
-    fn found_by_name(&self, kind: &Kind, declaration: &Declaration, inputs: &Map) -> Result<Found, Box<Diagnostic>> {
+    fn found_by_name(
+        &self,
+        declarations: &Declarations,
+        kind: &Kind,
+        declaration: &Declaration,
+        inputs: &Map,
+    ) -> Result<Found, Box<Diagnostic>> {
         let Some(name) = kind.nature.natural_key.first().and_then(|field| inputs.get(*field)?.as_str()) else {
             return Ok((None, None));
         };
         let Some(listing) = self.seen_by_name(kind, &declaration.options.region, name) else { return Ok((None, None)) };
-        let same = |live: &&Arc<Live>| match kind.nature.in_the_way {
-            Some(in_the_way) => in_the_way(inputs, &live.inputs),
-            None => kind.nature.natural_key.iter().all(|field| match inputs.get(*field) {
-                Some(wanted) => live.inputs.get(*field) == Some(wanted),
-                None => true,
-            }),
-        };
-        let Some(taken) = listing.all.iter().find(same) else { return Ok((None, None)) };
+        let same = |live: &&Arc<Live>| stands_in(kind, inputs, live);
         let ours =
             |owner: &Owner| owner.stack == self.world.stack && owner.address == declaration.address && !owner.deposed;
-        if taken.owner.as_ref().is_some_and(ours) {
-            return Ok((Some(taken.clone()), None));
+        let is_ours = |live: &&Arc<Live>| live.owner.as_ref().is_some_and(ours);
+        if let Some(overlooked) = listing.all.iter().filter(same).find(is_ours) {
+            return Ok((Some(overlooked.clone()), None));
         }
-        if taken.owner.is_none() && declaration.options.adopt.as_deref() == Some(ADOPT_IF_THERE) {
-            return Ok((Some(taken.clone()), Some(Reason::Adopted { id: taken.id.clone() })));
+        let adopts = declaration.options.adopt.as_deref() == Some(ADOPT_IF_THERE);
+        if let Some(theirs) = listing.all.iter().filter(same).find(|live| adopts && live.owner.is_none()) {
+            return Ok((Some(theirs.clone()), Some(Reason::Adopted { id: theirs.id.clone() })));
         }
+        match self.in_the_way(declarations, kind, declaration, inputs, None) {
+            Some(taken) => Err(Box::new(self.taken(kind, declaration, name, &taken))),
+            None => Ok((None, None)),
+        }
+    }
+
+    /// What keeps something from being as these inputs say, besides itself and what this plan takes away.
+    fn in_the_way(
+        &self,
+        declarations: &Declarations,
+        kind: &Kind,
+        declaration: &Declaration,
+        inputs: &Map,
+        itself: Option<&str>,
+    ) -> Option<Arc<Live>> {
+        let name = inputs.get(*kind.nature.natural_key.first()?)?.as_str()?;
+        let listing = self.seen_by_name(kind, &declaration.options.region, name)?;
+        let others = listing.all.iter().filter(|live| Some(live.id.as_str()) != itself);
+        let mut taken = others.filter(|live| stands_in(kind, inputs, live));
+        taken.find(|live| !self.makes_room(declarations, kind, inputs, live)).cloned()
+    }
+
+    /// Whether this plan removes something, or makes it otherwise, so that it is in nobody's way.
+    fn makes_room(&self, declarations: &Declarations, kind: &Kind, inputs: &Map, live: &Live) -> bool {
+        let (Some(_), Some(owner)) = (kind.nature.in_the_way, &live.owner) else { return false };
+        if owner.stack != self.world.stack {
+            return false;
+        }
+        match declarations.get(&owner.address) {
+            _ if owner.deposed => true,
+            Some(declared) => {
+                let planned = (declared.inputs.iter())
+                    .map(|(name, value)| (name.clone(), value.resolve(&mut |reference| self.value(reference))));
+                let planned: Map = live.inputs.clone().into_iter().chain(planned).collect();
+                !stands_in(kind, inputs, &Live { inputs: planned, ..live.clone() })
+            }
+            None => self.prunes(&owner.address),
+        }
+    }
+
+    /// A change of what something is called may put it where something else is.
+    pub(super) fn refuse_in_the_way(
+        &self,
+        declarations: &Declarations,
+        declaration: &Declaration,
+        kind: &Kind,
+        change: &Change,
+    ) -> Result<(), Box<Diagnostic>> {
+        let key = kind.nature.natural_key;
+        let renames = || change.fields.iter().any(|field| key.contains(&field.path.as_str()));
+        let (Some(_), Some(live)) = (kind.nature.in_the_way, &change.live) else { return Ok(()) };
+        if !matches!(change.action, Action::Update | Action::Replace) || !renames() {
+            return Ok(());
+        }
+        let first = change.action == Action::Replace && declaration.options.replace == ReplaceOrder::CreateFirst;
+        if first && stands_in(kind, &change.inputs, live) {
+            let what = format!("{} cannot be made before the old one is deleted", declaration.address);
+            let told = Diagnostic::error(what).because(format!("`{}` is in its way", live.id));
+            return Err(Box::new(
+                told.at(&declaration.site, "declared here").hint("leave `replace: \"create_first\"` out"),
+            ));
+        }
+        match self.in_the_way(declarations, kind, declaration, &change.inputs, Some(&live.id)) {
+            Some(taken) => {
+                let name = change.inputs.get(key[0]).map(ToString::to_string).unwrap_or_default();
+                Err(Box::new(self.taken(kind, declaration, &name, &taken)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn taken(&self, kind: &Kind, declaration: &Declaration, name: &str, taken: &Live) -> Diagnostic {
         let (owner, hint) = match &taken.owner {
             Some(Owner { stack, address, .. }) => (
                 format!("stack `{stack}` owns it as {address}"),
-                "give this one another name; if it was renamed, say so with the option `was`".to_owned(),
+                match *stack == self.world.stack && kind.nature.in_the_way.is_some() {
+                    true => {
+                        "say `was` if this is the same; or let that one go first, with --prune if it is not declared"
+                    }
+                    false => "give this one another name; if it was renamed, say so with the option `was`",
+                }
+                .to_owned(),
             ),
             None => (format!("not owned by stack `{}`", self.world.stack), refusals::how_to_adopt(kind, &taken.id)),
         };
@@ -104,12 +183,23 @@ impl Forecast {
         let details = details.into_iter().flatten().filter_map(|field| taken.inputs.get(*field)?.as_str());
         let details: Vec<&str> = details.collect();
         let what = if details.is_empty() { String::new() } else { format!(" ({})", details.join(" ")) };
-        let taken = Diagnostic::error(format!("{}: `{name}`{what} exists, {owner}", declaration.address));
-        Err(Box::new(taken.at(&declaration.site, "declared here").hint(hint)))
+        let told = Diagnostic::error(format!("{}: `{name}`{what} exists, {owner}", declaration.address));
+        told.at(&declaration.site, "declared here").hint(hint)
     }
 
     fn seen_by_name(&self, kind: &Kind, region: &Option<String>, name: &str) -> Option<Arc<Listing>> {
         self.world.seen_where(kind, region, |select| matches!(select, Select::Named(names) if names.contains(name)))
+    }
+}
+
+/// Whether what is live is where something with these inputs would be.
+fn stands_in(kind: &Kind, inputs: &Map, live: &Live) -> bool {
+    match kind.nature.in_the_way {
+        Some(in_the_way) => in_the_way(inputs, &live.inputs),
+        None => kind.nature.natural_key.iter().all(|field| match inputs.get(*field) {
+            Some(wanted) => live.inputs.get(*field) == Some(wanted),
+            None => true,
+        }),
     }
 }
 

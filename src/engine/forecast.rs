@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 
 use super::diff;
 use super::plan::{Action, Change, FieldChange, Reason};
+use super::planning::Wish;
 use super::refresh::{Listing, Range, World, cannot_read};
 use super::refusals::{self, looked_at_secret, unknown_kind};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -39,11 +40,26 @@ pub struct Forecast {
     gates: Mutex<HashSet<Address>>,
     /// What the script looked at.
     seen: Mutex<BTreeSet<Reference>>,
+    /// What is not declared goes: all of it, or what is named.
+    prune: (bool, BTreeSet<Address>),
 }
 
 impl Forecast {
     pub fn new(world: Arc<World>, phases: Vec<String>, runtime: tokio::runtime::Handle) -> Self {
-        Forecast { world, phases, runtime, changes: Mutex::default(), gates: Mutex::default(), seen: Mutex::default() }
+        let (changes, gates, seen, prune) = Default::default();
+        Forecast { world, phases, runtime, changes, gates, seen, prune }
+    }
+
+    /// The same for a plan that also deletes what is no longer declared: all of it, or what is named.
+    pub fn pruning(mut self, wish: &Wish) -> Self {
+        self.prune = (wish.prune, wish.prune_named.clone());
+        self
+    }
+
+    /// Whether something goes if it is not declared.
+    pub(super) fn prunes(&self, address: &Address) -> bool {
+        let (all, named) = &self.prune;
+        *all || named.contains(address)
     }
 
     pub fn is_selected(&self, declaration: &Declaration) -> bool {
@@ -107,8 +123,15 @@ impl Forecast {
     /// What to read of the resources that are not there under their address.
     fn further_reads(&self, kind: &Kind, declarations: &[&Arc<Declaration>], owned: &Listing) -> Vec<Select> {
         let missing = || declarations.iter().filter(|declaration| owned.at(&declaration.address).is_empty());
+        // Also what is there may come to where something else is.
+        let any = kind.nature.in_the_way.is_some();
+        let named = declarations.iter().filter(|declaration| any || owned.at(&declaration.address).is_empty());
+        let name = |d: &Declaration, field: &str| {
+            let name = d.inputs.get(field)?.resolve(&mut |reference| self.value(reference));
+            Some(name.as_str()?.to_owned())
+        };
         let names: BTreeSet<String> = match kind.nature.natural_key.first() {
-            Some(field) => missing().filter_map(|d| Some(d.inputs.get(*field)?.as_str()?.to_owned())).collect(),
+            Some(field) => named.filter_map(|declaration| name(declaration, field)).collect(),
             None => BTreeSet::new(),
         };
         let adopted = missing()
@@ -199,6 +222,7 @@ impl Forecast {
         });
         if selected {
             self.refuse_missing_outsiders(declarations, &change)?;
+            self.refuse_in_the_way(declarations, declaration, kind, &change)?;
         }
         self.changes.lock().expect("no holder panics").insert(declaration.address.clone(), change.clone());
         Ok(change)

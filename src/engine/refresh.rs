@@ -173,7 +173,9 @@ impl World {
                 if matches!(select, Select::Owned { .. }) {
                     let overlooked = self.overlooked(kind, region, &lives);
                     if !overlooked.is_empty() {
-                        lives.extend(self.provider.list(kind, region.as_deref(), &Select::Ids(overlooked)).await?);
+                        let select = Select::Ids(overlooked);
+                        let list = || self.provider.list(kind, region.as_deref(), &select);
+                        lives.extend(self.read(&kind.name, list).await?);
                     }
                 }
                 let (kind, region, found) = (kind.name.clone(), region.clone(), lives.len());

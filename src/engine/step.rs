@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::diff;
 use super::plan::Reason;
 use super::wait::{Backoff, Pace};
-use super::work::{Ending, Work};
+use super::work::{Ending, Work, is_passing};
 use crate::event::Operation;
 use crate::resource::{Class, Create, Delete, Fault, Live, Map, ReplaceOrder, Select, Status, Update, Value};
 
@@ -113,9 +113,13 @@ impl Work<'_> {
         let Some(name) = key.first().and_then(|field| self.inputs.get(*field)?.as_str()) else { return Ok(None) };
         let select = Select::Named([name.to_owned()].into());
         let region = self.region();
-        let found = match self.call(self.tools.provider.list(self.kind, region.as_deref(), &select)).await? {
-            Ok(found) => found,
-            Err(fault) => return Err(self.failed(&fault)),
+        let mut backoff = Backoff::new(&self.change.address);
+        let found = loop {
+            match self.call(self.tools.provider.list(self.kind, region.as_deref(), &select)).await? {
+                Ok(found) => break found,
+                Err(fault) if is_passing(&fault) => self.pause(&mut backoff, &fault).await?,
+                Err(fault) => return Err(self.failed(&fault)),
+            }
         };
         let owner = self.owner(false);
         let ours = |live: &Live| {

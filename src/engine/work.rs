@@ -272,6 +272,6 @@ impl<'a> Work<'a> {
     }
 }
 
-fn is_passing(fault: &Fault) -> bool {
+pub(super) fn is_passing(fault: &Fault) -> bool {
     matches!(fault.class, Class::Throttled | Class::Ambiguous)
 }

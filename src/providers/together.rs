@@ -71,12 +71,16 @@ impl cloudflare::Tokens for CloudflareToken {
         let source = source.ok_or_else(|| cannot(format!("the inventory names no secret `{name}`")))?;
         let token = match source.read() {
             Some(read) => read.map_err(cannot)?,
-            None => self.aws.secret(&source).await.map_err(|fault| cannot(format!("{source}: {fault}")))?,
+            // What is to be done about it, AWS says.
+            None => self.aws.secret(&source).await.map_err(|fault| {
+                let message = format!("the Cloudflare API token cannot be had: {source}: {}", fault.message);
+                Fault { message, ..fault }
+            })?,
         };
         if token.trim().is_empty() {
             return Err(cannot(format!("{source}: it is empty")));
         }
-        self.secrets.learn(name, token.trim());
+        self.secrets.learn(name, &token);
         Ok(token)
     }
 }

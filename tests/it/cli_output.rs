@@ -222,22 +222,20 @@ fn a_script_that_ends_early_is_told_with_its_place() {
 }
 
 #[test]
-fn what_follows_from_a_look_ahead_comes_with_a_warning() {
+fn what_follows_from_a_look_ahead_is_no_value_for_a_script() {
     let playbook = "let env = inventory();\nlet vpc = aws::vpc(\"main\", #{ cidr_block: \"10.0.0.0/16\", tags: #{ Team: env.team } });\n\
                     output(\"length\", vpc.tags.Team.len());\n";
     let project = Project::new("team = \"a\"").file("playbooks/prod.rhai", playbook);
     project.run("playbooks/prod.rhai --sandbox --yes").code(0);
     let quiet = output(&project, "length").code(0);
     assert_eq!((quiet.out.as_str(), quiet.err.as_str()), ("1\n", ""));
-    let told = output(&project, "length --set team=bb").code(0);
-    assert_eq!(told.out, "2\n");
-    says(
-        &told,
-        &[
-            "warning: the script looked at what is about to change",
-            "aws::vpc.main.tags.Team is \"a\" and will be \"bb\"",
-        ],
-    );
+    let about = "aws::vpc.main.tags.Team is \"a\" and will be \"bb\"";
+    let told = output(&project, "length --set team=bb").code(1);
+    assert_eq!(told.out, "");
+    says(&told, &["error: the script looked at what is about to change", about]);
+    let all = output(&project, "--set team=bb").code(0);
+    assert_eq!(all.out, "Outputs:\n\n  length = 2\n");
+    says(&all, &["warning: the script looked at what is about to change", about]);
 }
 
 #[test]

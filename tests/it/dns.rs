@@ -289,7 +289,8 @@ fn what_comes_between_plan_and_apply_is_told_in_the_authors_terms() {
     // A real one: the comment of the free plan.
     project.edit("playbooks/prod.rhai", "content:", &format!("comment: \"{}\", content:", "long ".repeat(20)));
     let run = run(&project, "--yes").code(1);
-    assert!(run.err.contains("comment exceeds the maximum length of 100 characters"), "{}", run.err);
+    assert!(run.err.contains("the comment is too long"), "{}", run.err);
+    assert_eq!(there(&cloud), [""; 0]);
 }
 
 #[test]
@@ -346,7 +347,7 @@ fn a_zone_that_is_not_seen_is_told_with_what_is() {
     assert!(told("other.net").contains("it sees example.com, example.org"));
     // The inventory may bound how far a run looks.
     project.write("inventory/prod.toml", "[cloudflare]\nzones = [\"example.org\"]\n");
-    assert!(told("example.com").contains("did you mean `example.org`?"));
+    assert!(told("example.com").contains("is not among those of the inventory's `[cloudflare] zones`"));
     project.write("playbooks/prod.rhai", "");
     cloud.forget_calls();
     run(&project, "--dry-run").code(0);
@@ -380,6 +381,122 @@ fn mistakes_have_their_place_and_send_nothing() {
     let run = run(&project, "--dry-run").code(1);
     assert!(run.err.contains("`cloudflare.token` names no secret: `dns`"), "{}", run.err);
     assert!(run.err.contains("inventory/prod.toml:2:1"), "{}", run.err);
+}
+
+/// One record, as a playbook writes it.
+fn record(address: &str, name: &str, of_type: &str, content: &str) -> String {
+    format!(
+        "cloudflare::dns_record(\"{address}\", #{{ zone_id: zone.id, name: \"{name}.example.com\", type: \"{of_type}\", content: \"{content}\" }});\n"
+    )
+}
+
+#[test]
+fn what_goes_with_this_plan_is_in_nobodys_way() {
+    let cloud = with_zone();
+    let project = project(&cloud, &record("www", "www", "CNAME", "a.example.net"));
+    run(&project, "--yes").code(0);
+    // The CNAME becomes an address, and another one comes beside it.
+    let declare = |records: &[String]| project.write("playbooks/prod.rhai", &format!("{ZONE}{}", records.concat()));
+    declare(&[record("www", "www", "A", "192.0.2.1"), record("www6", "www", "AAAA", "2001:db8::1")]);
+    run(&project, "--yes").code(0);
+    assert_eq!(there(&cloud).len(), 2);
+    // They go, undeclared, and a CNAME comes where they are.
+    declare(&[record("site", "www", "CNAME", "b.example.net")]);
+    let kept = run(&project, "--yes").code(1);
+    assert!(kept.err.contains("stack `prod` owns it as cloudflare::dns_record.www"), "{}", kept.err);
+    assert!(kept.err.contains("--prune"), "{}", kept.err);
+    run(&project, "--yes --prune").code(0);
+    assert_eq!(there(&cloud), ["CNAME www.example.com b.example.net [runner prod/site]"]);
+    // One moves away in place, and another comes to where it was.
+    declare(&[record("site", "old", "CNAME", "b.example.net"), record("new", "www", "CNAME", "c.example.net")]);
+    run(&project, "--yes").code(0);
+    run(&project, "--dry-run --detailed-exitcode").code(0);
+    assert_eq!(there(&cloud).len(), 2);
+    // Two that cannot be both are told as they are written.
+    declare(&[record("site", "old", "CNAME", "b.example.net"), record("new", "old", "CNAME", "c.example.net")]);
+    let both = run(&project, "--yes").code(1);
+    assert!(
+        both.err.contains("cloudflare::dns_record.new: `old.example.com` (CNAME b.example.net) exists"),
+        "{}",
+        both.err
+    );
+}
+
+#[test]
+fn nothing_is_deleted_for_what_cannot_be_made() {
+    let cloud = with_zone();
+    let project = project(&cloud, &record("www", "www", "A", "192.0.2.1"));
+    run(&project, "--yes").code(0);
+    let theirs = cloud.put("example.com", json!({ "type": "A", "name": "www.example.com", "content": "192.0.2.9" }));
+    // Beside a stranger's address there can be one of ours, and no CNAME.
+    project.write("playbooks/prod.rhai", &format!("{ZONE}{}", record("www", "www", "CNAME", "a.example.net")));
+    let told = run(&project, "--yes").code(1);
+    assert!(told.err.contains("`www.example.com` (A 192.0.2.9) exists, not owned by stack `prod`"), "{}", told.err);
+    assert_eq!(there(&cloud).len(), 2);
+    // A CNAME has to go before an address comes: the other order is refused.
+    cloud.remove(&theirs);
+    project.edit("playbooks/prod.rhai", "\"a.example.net\" }", "\"a.example.net\" }, #{ replace: \"create_first\" }");
+    let first = run(&project, "--yes").code(1);
+    assert!(first.err.contains("cannot be made before the old one is deleted"), "{}", first.err);
+}
+
+#[test]
+fn two_stacks_of_one_name_share_a_zone() {
+    let cloud = with_zone();
+    let of_account = |account: &str, host: &str| {
+        let project = project(&cloud, &record("shop", host, "CNAME", "lb.example.net"));
+        project.file("inventory/prod.toml", &format!("[aws]\naccount = \"{account}\"\n{INVENTORY}"))
+    };
+    let (one, other) = (of_account("111111111111", "shop"), of_account("222222222222", "shop2"));
+    run(&one, "--yes").code(0);
+    run(&other, "--yes").code(0);
+    assert_eq!(there(&cloud).len(), 2);
+    for project in [&one, &other] {
+        run(project, "--dry-run --detailed-exitcode").code(0);
+    }
+    other.edit("playbooks/prod.rhai", "shop2", "shop");
+    let taken = run(&other, "--yes").code(1);
+    assert!(taken.err.contains("stack `prod@"), "{}", taken.err);
+    let gone = other.run("destroy playbooks/prod.rhai --yes").code(0);
+    assert!(gone.err.contains("Done: 1 deleted"), "{}", gone.err);
+    assert_eq!(there(&cloud).len(), 1);
+    run(&one, "--dry-run --detailed-exitcode").code(0);
+}
+
+#[test]
+fn who_writes_into_a_comment_takes_nothing_away() {
+    let cloud = with_zone();
+    let project = project(&cloud, RECORDS);
+    run(&project, "--yes").code(0);
+    cloud.change(&id(&cloud, "shop.example.com"), json!({ "comment": "[runner prod/shop] ask Bob" }));
+    run(&project, "--dry-run --detailed-exitcode").code(0);
+    project.edit("playbooks/prod.rhai", "Lb.example.net.", "lb2.example.net");
+    run(&project, "--yes").code(0);
+    assert!(there(&cloud).contains(&"CNAME shop.example.com lb2.example.net ask Bob [runner prod/shop]".to_owned()));
+    // A text that is written as nothing takes away what is there.
+    project.edit("playbooks/prod.rhai", "\"lb2.example.net\" }", "\"lb2.example.net\", comment: \" \" }");
+    run(&project, "--yes").code(0);
+    run(&project, "--dry-run --detailed-exitcode").code(0);
+    assert!(there(&cloud).contains(&"CNAME shop.example.com lb2.example.net [runner prod/shop]".to_owned()));
+}
+
+#[test]
+fn a_record_is_made_only_where_it_is_found_again() {
+    let cloud = with_zone();
+    let other = cloud.zone("example.org");
+    let project = project(&cloud, &record("www", "www", "A", "192.0.2.1"));
+    project.edit("playbooks/prod.rhai", "www.example.com", "www.example.org");
+    let outside = run(&project, "--yes").code(1);
+    assert!(outside.err.contains("`www.example.org` is not in the zone `example.com`"), "{}", outside.err);
+    project.write("inventory/prod.toml", "[cloudflare]\nzones = [\"example.com\"]\n");
+    project.edit("playbooks/prod.rhai", "zone.id", &format!("\"{other}\""));
+    let hidden = run(&project, "--yes").code(1);
+    assert!(
+        hidden.err.contains("is not among those that the API token sees and the inventory names"),
+        "{}",
+        hidden.err
+    );
+    assert_eq!(cloud.records("example.com").len() + cloud.records("example.org").len(), 0);
 }
 
 #[test]

@@ -53,11 +53,14 @@ impl Platform {
         Platform { account, cloud, project, prod }
     }
 
-    /// `TYPE name content` of every record in the zone.
+    /// `TYPE name content` of every record in the zone, with its comment.
     pub fn records(&self) -> Vec<String> {
         let text = |record: &serde_json::Value, field: &str| record[field].as_str().unwrap_or_default().to_owned();
         let records = self.cloud.records(ZONE);
-        records.iter().map(|record| ["type", "name", "content"].map(|field| text(record, field)).join(" ")).collect()
+        records
+            .iter()
+            .map(|record| ["type", "name", "content", "comment"].map(|field| text(record, field)).join(" "))
+            .collect()
     }
 
     /// Everything that carries a stack's tag in AWS, of whatever service, as others see it.

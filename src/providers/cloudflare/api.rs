@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::resource::{Class, Fault};
 
@@ -13,7 +13,7 @@ use crate::resource::{Class, Fault};
 #[serde(bound = "T: Deserialize<'de>")]
 pub struct Envelope<T> {
     pub success: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub errors: Vec<Told>,
     #[serde(default = "none")]
     pub result: Option<T>,
@@ -24,13 +24,29 @@ fn none<T>() -> Option<T> {
     None
 }
 
+/// What is `null` counts as left out.
+pub fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(given: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(given)?.unwrap_or_default())
+}
+
+/// What a listing has many of.
+pub trait Listed {
+    fn id(&self) -> &str;
+}
+
+impl Listed for Record {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 /// One of the errors; those in its chain say more precisely what is wrong.
 #[derive(Deserialize, Debug, Clone)]
 pub struct Told {
     pub code: u32,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub message: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub error_chain: Vec<Told>,
 }
 
@@ -55,7 +71,7 @@ pub struct Record {
     pub zone_id: String,
     pub name: String,
     pub r#type: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub content: String,
     #[serde(default)]
     pub data: Option<Data>,
@@ -63,7 +79,7 @@ pub struct Record {
     pub priority: Option<i64>,
     #[serde(default)]
     pub proxied: Option<bool>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub proxiable: bool,
     #[serde(default)]
     pub ttl: Option<i64>,

@@ -4,9 +4,8 @@
 //! [`Class`](crate::resource::Class). A client that may only read refuses to send anything else, and a listing that is
 //! shorter than it says is an error.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,9 +14,9 @@ use reqwest::{Method, RequestBuilder, Url};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::sync::OnceCell;
 
-use super::api::{Body, Envelope, Record, RecordId, Token};
+use super::api::{Body, Envelope, Listed, Record, RecordId, Token};
 use super::fault::{self, Answer};
-use super::zone::{self, Zone};
+use super::zone::{self, Zone, Zones};
 use crate::providers::{causes, remote, tls};
 use crate::resource::{Class, Fault};
 
@@ -30,6 +29,8 @@ pub struct Settings {
     pub zones: Vec<String>,
     /// The inventory has a table `[cloudflare]`, so that records are looked for although none is declared any more.
     pub declared: bool,
+    /// What tells this stack from others of its name that have records in the same zones.
+    pub owner: Option<String>,
     /// Refuse to send anything that could change something.
     pub read_only: bool,
 }
@@ -46,7 +47,7 @@ pub struct Client {
     settings: Settings,
     tokens: Arc<dyn Tokens>,
     way: OnceCell<Way>,
-    zones: OnceCell<Vec<Zone>>,
+    zones: OnceCell<Zones>,
     calls: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -74,24 +75,38 @@ impl Client {
     }
 
     /// The zones that this is about, as they were when they were first asked for.
-    pub async fn zones(&self) -> Result<&[Zone], Fault> {
+    pub async fn zones(&self) -> Result<&Zones, Fault> {
         let zones = self.zones.get_or_try_init(|| async {
             let visible = match self.all::<Zone>("cloudflare:ListZones", &["zones"], 50).await {
-                Err(fault) if fault.class == Class::Denied => Err(self.way().await?.unknown.clone().unwrap_or(fault)),
+                Err(fault) => Err(fault::of_zones(fault, self.way().await?.unknown.is_some())),
                 other => other,
             };
             zone::chosen(visible?, &self.settings.zones)
         });
-        Ok(zones.await?)
+        zones.await
+    }
+
+    /// One of these zones. In another nothing of ours would be found again.
+    pub async fn zone(&self, id: &str) -> Result<&Zone, Fault> {
+        let zones = self.zones().await?;
+        zones.chosen.iter().find(|zone| zone.id == id).ok_or_else(|| {
+            let what = format!("the zone `{id}` is not among those that the API token sees and the inventory names");
+            Fault::new(Class::Invalid, what).hint(
+                "`cloudflare::zone(\"example.com\").id` tells a zone's id; `[cloudflare] zones` in the inventory, if it is \
+                 there, has to name that zone",
+            )
+        })
     }
 
     pub async fn records(&self, zone: &Zone) -> Result<Vec<Record>, Fault> {
         let path = ["zones", &zone.id, "dns_records"];
         let mut records = self.all::<Record>("cloudflare:ListDNSRecords", &path, 1000).await.map_err(|fault| {
             let several = self.settings.zones.is_empty() && fault.class == Class::Denied;
-            match several && self.zones.get().is_some_and(|zones| zones.len() > 1) {
-                true => Fault { message: format!("zone {}: {}", zone.name, fault.message), ..fault }
-                    .hint("give the token DNS / Read there too, or name the zones this is about in the inventory: `[cloudflare] zones = […]`"),
+            match several && self.zones.get().is_some_and(|zones| zones.chosen.len() > 1) {
+                true => Fault { message: format!("zone {}: {}", zone.name, fault.message), ..fault }.hint(
+                    "give the token DNS / Read there too, or name the zones that this is about in the inventory: \
+                     `[cloudflare] zones = […]`",
+                ),
                 false => fault,
             }
         })?;
@@ -131,28 +146,44 @@ impl Client {
         }
     }
 
-    /// All pages of a listing.
-    async fn all<T: DeserializeOwned>(&self, operation: &str, path: &[&str], per_page: u64) -> Result<Vec<T>, Fault> {
+    /// All pages of a listing. What moves while it is read may be told twice or not at all, and is no listing.
+    async fn all<T: DeserializeOwned + Listed>(
+        &self,
+        operation: &str,
+        path: &[&str],
+        per_page: u64,
+    ) -> Result<Vec<T>, Fault> {
         let way = self.way().await?;
-        let mut all: Vec<T> = vec![];
+        let (mut all, mut seen, mut total): (Vec<T>, HashSet<String>, Option<u64>) = Default::default();
+        let moved = || {
+            let fault = Fault::new(Class::Throttled, "a listing changed while it was read");
+            Fault { operation: Some(operation.to_owned()), ..fault }
+        };
         for page in 1.. {
             let mut url = way.url(path);
             url.query_pairs_mut().append_pair("page", &page.to_string()).append_pair("per_page", &per_page.to_string());
             let answer = self.send::<Vec<T>>(operation, way, way.http.get(url), true).await?;
-            let (items, paging) = (answer.result.unwrap_or_default(), answer.result_info);
+            let items = answer.result.ok_or_else(|| fault::unreadable(operation, true, "it has no result"))?;
             let empty = items.is_empty();
-            all.extend(items);
-            let last = paging.and_then(|paging| paging.total_pages).is_none_or(|pages| page >= pages);
-            if last || empty {
-                let total = paging.and_then(|paging| paging.total_count);
-                // What moves while it is read may be told twice, or not at all.
-                if total.is_some_and(|total| total != all.len() as u64) {
-                    let what = format!("a listing of {} has {} entries", total.unwrap_or_default(), all.len());
-                    let fault = Fault { operation: Some(operation.to_owned()), ..Fault::new(Class::Throttled, what) };
-                    return Err(fault.hint("it changes while it is read; run again"));
+            for item in items {
+                if !seen.insert(item.id().to_owned()) {
+                    return Err(moved());
                 }
+                all.push(item);
+            }
+            let paging = answer.result_info;
+            let told = paging.and_then(|paging| paging.total_count);
+            if total.is_some() && total != told {
+                return Err(moved());
+            }
+            total = told;
+            // Without a word of how many pages there are, the last one is empty.
+            if empty || paging.and_then(|paging| paging.total_pages).is_some_and(|pages| page >= pages) {
                 break;
             }
+        }
+        if total.is_some_and(|total| total != all.len() as u64) {
+            return Err(moved());
         }
         Ok(all)
     }
@@ -201,6 +232,7 @@ impl Client {
                 let answer = Answer { operation, is_read, status, errors: &envelope.errors, retry_after };
                 Err(fault::answered(&answer, ray))
             }
+            Err(error) if status < 400 && error.is_data() => Err(fault::of_another_form(operation, is_read, &error)),
             Err(error) if status < 400 => Err(fault::unreadable(operation, is_read, &error.to_string())),
             // The result of a refusal may be anything; and what stands before the API answers in HTML.
             Err(_) => {

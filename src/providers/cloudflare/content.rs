@@ -25,46 +25,48 @@ pub fn canonical(of_type: &str, content: &str) -> String {
 /// A text as it is sent: Cloudflare wants the quoted strings of a zone file, and splits those that are too long itself.
 pub fn to_send(of_type: &str, content: &str) -> String {
     match of_type {
-        "TXT" if !is_quoted(content) => format!("\"{}\"", content.replace('\\', "\\\\").replace('"', "\\\"")),
-        "CNAME" | "MX" => content.trim().trim_end_matches('.').to_owned(),
+        "TXT" if quoted(content).is_none() => {
+            format!("\"{}\"", content.replace('\\', "\\\\").replace('"', "\\\""))
+        }
+        // A dot alone is a name: an MX record that says that there is no mail.
+        "CNAME" | "MX" if content.trim() != "." => content.trim().trim_end_matches('.').to_owned(),
         _ => content.to_owned(),
     }
 }
 
-fn is_quoted(text: &str) -> bool {
-    let text = text.trim();
-    text.len() > 1 && text.starts_with('"') && text.ends_with('"')
-}
-
 /// What the quoted strings of a zone file say together; a text that is not quoted says itself.
 fn unquoted(text: &str) -> String {
-    if !is_quoted(text) {
-        return text.to_owned();
-    }
-    let mut plain = String::new();
-    let (mut inside, mut chars) = (false, text.trim().chars().peekable());
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => inside = !inside,
-            '\\' if inside => plain.extend(escaped(&mut chars)),
-            c if inside => plain.push(c),
-            // Between two strings.
-            _ => {}
-        }
-    }
-    plain
+    quoted(text).unwrap_or_else(|| text.to_owned())
 }
 
-/// `\"` or `\\`, or a byte by its three digits.
-fn escaped(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
-    let digits: String = chars.clone().take(3).take_while(char::is_ascii_digit).collect();
-    match digits.parse::<u8>() {
-        Ok(byte) if digits.len() == 3 => {
-            chars.nth(2);
-            Some(char::from(byte))
-        }
-        _ => chars.next(),
+/// The same, of nothing but quoted strings with blanks between them.
+fn quoted(text: &str) -> Option<String> {
+    let mut plain = vec![];
+    let mut rest = text.trim().as_bytes();
+    if rest.is_empty() {
+        return None;
     }
+    while !rest.is_empty() {
+        rest = rest.strip_prefix(b"\"")?;
+        loop {
+            rest = match rest {
+                [b'"', after @ ..] => break rest = after,
+                // A byte by its three digits, or a character that would mean something else.
+                [b'\\', a, b, c, after @ ..] if [a, b, c].iter().all(|digit| digit.is_ascii_digit()) => {
+                    let digits = std::str::from_utf8(&rest[1..4]).ok()?;
+                    plain.push(digits.parse().ok()?);
+                    after
+                }
+                [b'\\', c, after @ ..] | [c, after @ ..] => {
+                    plain.push(*c);
+                    after
+                }
+                [] => return None,
+            };
+        }
+        rest = rest.trim_ascii_start();
+    }
+    String::from_utf8(plain).ok()
 }
 
 #[cfg(test)]
@@ -82,6 +84,7 @@ mod tests {
             ("TXT", "ab", "\"a\" \"b\""),
             ("TXT", "say \"hi\" \\o/", r#""say \"hi\" \\o/""#),
             ("TXT", "a;b", r#""a\059b""#),
+            ("TXT", "ä", r#""\195\164""#),
         ];
         for (of_type, one, other) in same {
             assert_eq!(canonical(of_type, one), canonical(of_type, other), "{of_type} {one} {other}");
@@ -93,12 +96,14 @@ mod tests {
 
     #[test]
     fn a_text_is_sent_in_quotes_and_means_itself() {
-        for text in ["v=spf1 -all", "say \"hi\"", "back\\slash", "\"", "", "\"already\" \"quoted\""] {
+        for text in ["v=spf1 -all", "say \"hi\"", "back\\slash", "\"", "", "\"already\" \"quoted\"", "\"a\" and \"b\""]
+        {
             let sent = to_send("TXT", text);
-            assert!(is_quoted(&sent), "{sent}");
+            assert!(quoted(&sent).is_some(), "{sent}");
             assert_eq!(canonical("TXT", &sent), canonical("TXT", text), "{sent}");
         }
         assert_eq!(to_send("CNAME", "_x.acm-validations.aws."), "_x.acm-validations.aws");
+        assert_eq!(to_send("MX", "."), ".");
     }
 
     #[test]

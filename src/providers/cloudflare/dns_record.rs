@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::api::{Body, Data, Record, RecordId};
-use super::{comment, content};
+use super::comment::{self, Scope};
+use super::content;
+use super::zone::Zone;
 use crate::providers::typed::{map_of, typed};
 use crate::resource::kind::Nature;
 use crate::resource::schema::Mistake;
@@ -93,6 +95,8 @@ pub fn kind() -> Arc<Kind> {
             in_the_way: Some(in_the_way),
             normalise: |field, value| match (field, value) {
                 ("name", Value::String(name)) => content::host(name).into(),
+                ("comment", Value::String(text)) if text.trim().is_empty() => Value::Null,
+                ("comment", Value::String(text)) => text.trim().into(),
                 _ => value.clone(),
             },
             fits: |field, wanted, live| field == "content" && fits(wanted, live),
@@ -197,9 +201,9 @@ fn check(inputs: &Map) -> Vec<Mistake> {
         _ => {}
     }
     if let Some(text) = text("comment")
-        && comment::parse(text).1.is_some()
+        && comment::has_mark(text)
     {
-        wrong("comment", "ends like the mark that runner puts there".into(), "leave `[runner …]` out");
+        wrong("comment", "has the mark in it that runner puts there".into(), "leave `[runner …]` out");
     }
     mistakes
 }
@@ -215,6 +219,7 @@ fn wrong_content(of_type: &str, content: &str) -> Option<(&'static str, &'static
         "CNAME" | "MX" if content.parse::<Ipv4Addr>().is_ok() || content.parse::<Ipv6Addr>().is_ok() => {
             Some(("is an address, not a name", "an address goes into an A or AAAA record"))
         }
+        "CNAME" | "MX" if content == "@" => Some(("is not a complete name", "write the zone's name: \"example.com\"")),
         "CNAME" | "MX" if content.contains('/') || content.contains(char::is_whitespace) || content.is_empty() => {
             Some(("is not a host's name", "\"www.example.com\", without scheme and path"))
         }
@@ -223,8 +228,8 @@ fn wrong_content(of_type: &str, content: &str) -> Option<(&'static str, &'static
 }
 
 /// A record as the engine sees it.
-pub fn live(record: &Record) -> Live {
-    let (text, owner) = comment::parse(record.comment.as_deref().unwrap_or_default());
+pub fn live(record: &Record, scope: &Scope) -> Live {
+    let (text, owner) = scope.parse(record.comment.as_deref().unwrap_or_default());
     let id = RecordId { zone: record.zone_id.clone(), record: record.id.clone() }.to_string();
     let data = match &record.data {
         Some(Data::Caa { flags, tag, value }) if record.r#type == "CAA" => {
@@ -245,71 +250,86 @@ pub fn live(record: &Record) -> Live {
         priority: record.priority.filter(|_| record.r#type == "MX"),
         proxied: record.proxied.unwrap_or_default(),
         ttl: record.ttl.unwrap_or_else(automatic),
-        comment: text.map(str::to_owned),
+        comment: text,
     };
     let outputs = Outputs { id: id.clone(), proxiable: record.proxiable, created_on: record.created_on.clone() };
     Live { id, region: None, owner, inputs: map_of(&inputs), outputs: map_of(&outputs), status: Status::Ready }
 }
 
-/// The zone, and what to ask of it.
-pub fn to_create(request: &Create) -> Result<(String, Body), Fault> {
+/// The id of the zone that a record is to be in.
+pub fn zone_of(inputs: &Map) -> &str {
+    inputs.get("zone_id").and_then(Value::as_str).unwrap_or_default()
+}
+
+pub fn to_create(request: &Create, zone: &Zone, scope: &Scope) -> Result<Body, Fault> {
     let inputs: Inputs = typed(&request.inputs)?;
-    let zone = inputs.zone_id.clone();
-    let body = Body {
-        name: Some(content::host(&inputs.name)),
+    Ok(Body {
+        name: Some(name_in(zone, &inputs.name)?),
         content: sent_content(&inputs),
-        comment: Some(complete_comment(inputs.comment.as_deref(), &request.owner)?),
+        comment: Some(complete_comment(inputs.comment.as_deref(), &request.owner, zone, scope)?),
         r#type: Some(inputs.r#type),
         data: inputs.data,
         priority: inputs.priority,
         proxied: Some(inputs.proxied),
         ttl: Some(inputs.ttl),
-    };
-    Ok((zone, body))
+    })
 }
 
 /// What changes, and whose it is.
-pub fn to_update(request: &Update) -> Result<Body, Fault> {
+pub fn to_update(request: &Update, zone: &Zone, scope: &Scope) -> Result<Body, Fault> {
     // What the author left out is as it is.
     let mut complete = request.live.inputs.clone();
-    complete.extend(
-        request.inputs.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())),
-    );
+    for (name, value) in request.inputs.iter().filter(|(_, value)| !value.is_null()) {
+        match (complete.get_mut(name), value) {
+            (Some(Value::Map(parts)), Value::Map(written)) => parts.extend(written.clone()),
+            _ => drop(complete.insert(name.clone(), value.clone())),
+        }
+    }
     let inputs: Inputs = typed(&complete)?;
     let changed = |field: &str| request.changed.iter().any(|name| name == field);
     let text = match changed("comment") {
         true => inputs.comment.as_deref(),
         false => request.live.inputs.get("comment").and_then(Value::as_str),
     };
+    let ttl = if inputs.proxied { automatic() } else { inputs.ttl };
     Ok(Body {
         r#type: None,
-        name: changed("name").then(|| content::host(&inputs.name)),
+        name: if changed("name") { Some(name_in(zone, &inputs.name)?) } else { None },
         content: sent_content(&inputs).filter(|_| changed("content")),
         data: inputs.data.filter(|_| changed("data")),
         priority: inputs.priority.filter(|_| changed("priority")),
         proxied: changed("proxied").then_some(inputs.proxied),
-        ttl: (changed("ttl") || changed("proxied")).then_some(inputs.ttl),
-        comment: Some(complete_comment(text, &request.owner)?),
+        ttl: (changed("ttl") || changed("proxied")).then_some(ttl),
+        comment: Some(complete_comment(text, &request.owner, zone, scope)?),
     })
+}
+
+/// Of a name that is not in the zone Cloudflare would make one below it.
+fn name_in(zone: &Zone, name: &str) -> Result<String, Fault> {
+    let name = content::host(name);
+    match zone.holds(&name) {
+        true => Ok(name),
+        false => Err(Fault::new(Class::Invalid, format!("`{name}` is not in the zone `{}`", zone.name))
+            .hint("look up the zone that the name is in, or write the name with that of the zone at its end")),
+    }
 }
 
 fn sent_content(inputs: &Inputs) -> Option<String> {
     inputs.content.as_ref().map(|text| content::to_send(&inputs.r#type, text))
 }
 
-/// No plan takes more.
-const LONGEST: usize = 500;
-
-fn complete_comment(text: Option<&str>, owner: &Owner) -> Result<String, Fault> {
-    let complete = comment::compose(text, owner);
-    match complete.chars().count() {
-        length if length > LONGEST => {
-            let (mark, what) = (comment::mark(owner), "the comment is too long");
-            let fault = Fault::new(Class::Invalid, format!("{what}: {length} characters with `{mark}`"));
-            Err(fault.hint(format!("Cloudflare takes {LONGEST}, on the free plan 100")))
-        }
-        _ => Ok(complete),
+/// With room for all that may have to be remembered of it later.
+fn complete_comment(text: Option<&str>, owner: &Owner, zone: &Zone, scope: &Scope) -> Result<String, Fault> {
+    let later = Owner { deposed: true, protect: true, ..owner.clone() };
+    let (length, longest) = (scope.compose(text, &later).chars().count(), zone.longest_comment());
+    if length > longest {
+        let mark = scope.mark(&later);
+        let what =
+            format!("the comment is too long: with up to `{mark}` it has {length} characters, and {longest} fit");
+        return Err(Fault::new(Class::Invalid, what)
+            .hint("shorten `comment`, or the record's name in the playbook; the free plan takes 100, others 500"));
     }
+    Ok(scope.compose(text, owner))
 }
 
 #[cfg(test)]
@@ -353,7 +373,7 @@ mod tests {
             (json!({ "proxied": true, "ttl": 300 }), "ttl: is automatic for what is proxied"),
             (json!({ "ttl": 10 }), "ttl: 10 is out of range"),
             (json!({ "type": "TXT", "proxied": true }), "proxied: only A, AAAA and CNAME records can be proxied"),
-            (json!({ "comment": "mine [runner a/b]" }), "comment: ends like the mark that runner puts there"),
+            (json!({ "comment": "mine [runner a/b]" }), "comment: has the mark in it that runner puts there"),
         ] {
             assert_eq!(told(inputs), what);
         }
@@ -389,7 +409,9 @@ mod tests {
             "comment": "A text [runner prod/www]",
         }))
         .unwrap();
-        let live = live(&record);
+        let scope = Scope::default();
+        let live = live(&record, &scope);
+        let zone: Zone = serde_json::from_value(json!({ "id": "z", "name": "example.com" })).unwrap();
         assert_eq!(live.id, "z/r");
         assert_eq!(live.inputs["comment"], "A text".into());
         let owner = Owner { stack: "prod".into(), address: Address::new(NAME, "www"), deposed: false, protect: true };
@@ -397,7 +419,7 @@ mod tests {
             let (live, owner, inputs) = (live.clone(), owner.clone(), map(inputs));
             let changed = changed.iter().map(|name| (*name).to_owned()).collect();
             let request = Update { live, owner, inputs, changed, token: String::new() };
-            serde_json::to_value(to_update(&request).unwrap()).unwrap()
+            serde_json::to_value(to_update(&request, &zone, &scope).unwrap()).unwrap()
         };
         assert_eq!(body(&[], json!({})), json!({ "comment": "A text [runner prod/www protected]" }));
         assert_eq!(

@@ -13,6 +13,9 @@ pub const TOKEN: &str = "create an API token with the permissions Zone / Zone / 
 
 const UNKNOWN: &str = "Cloudflare does not know the API token";
 
+/// Nobody waits for longer, whatever they are told; in seconds.
+const LONGEST: u64 = 3600;
+
 /// A refusal.
 pub struct Answer<'a> {
     pub operation: &'a str,
@@ -35,7 +38,7 @@ pub fn answered(answer: &Answer, ray: Option<String>) -> Fault {
     fault.operation = Some(answer.operation.to_owned());
     fault.request_id = ray;
     if class == Class::Throttled {
-        fault.retry_after = answer.retry_after.map(Duration::from_secs);
+        fault.retry_after = answer.retry_after.map(|seconds| Duration::from_secs(seconds.min(LONGEST)));
     }
     fault
 }
@@ -65,9 +68,8 @@ fn in_words(answer: &Answer, code: u32, message: String) -> (Class, String, Opti
         (_, 7000 | 7003) => {
             let hint =
                 "is it the zone's id, and may the token see that zone? `cloudflare::zone(\"example.com\").id` tells it";
-            // A record cannot be in a zone that is not there; nothing comes of waiting for one.
-            let class = if answer.operation == "cloudflare:CreateDNSRecord" { Class::Invalid } else { Class::NotFound };
-            (class, "there is no such zone".to_owned(), Some(hint))
+            // That a zone is not seen does not say that a record is gone, and nothing comes of waiting for it.
+            (Class::Invalid, "there is no such zone".to_owned(), Some(hint))
         }
         (_, 9313) => {
             let hint = "shorten `comment` or the record's name in the playbook: both are in it, with the stack's name; the \
@@ -80,16 +82,22 @@ fn in_words(answer: &Answer, code: u32, message: String) -> (Class, String, Opti
         }
         (_, 1000) | (401, _) => (Class::Denied, UNKNOWN.to_owned(), Some(TOKEN)),
         (_, 9109) if message.contains("nvalid access token") => (Class::Denied, UNKNOWN.to_owned(), Some(TOKEN)),
-        (403, _) => refused(answer),
-        (404, _) => (Class::NotFound, message, None),
+        (_, 9109) if message.contains("location") => {
+            let hint = "the token may be used from some addresses only: run from there, or widen its client IP filter";
+            (Class::Denied, message, Some(hint))
+        }
+        (403, _) => refused(answer, &message),
+        // Only the API itself, by its code, says that a record is gone.
+        (404, _) => (Class::Other, message, Some("is `CLOUDFLARE_BASE_URL` right?")),
         _ => (Class::Invalid, message, None),
     };
     (class, words, hint)
 }
 
 /// The token is good, and not for this.
-fn refused(answer: &Answer) -> (Class, String, Option<&'static str>) {
+fn refused(answer: &Answer, message: &str) -> (Class, String, Option<&'static str>) {
     let (what, hint) = match answer.operation {
+        "cloudflare:VerifyToken" => ("Cloudflare refuses the API token", TOKEN),
         "cloudflare:ListZones" => ("the API token may not see zones", TOKEN),
         _ if answer.is_read => ("the API token may not read the records of this zone", TOKEN),
         _ => (
@@ -97,7 +105,16 @@ fn refused(answer: &Answer) -> (Class, String, Option<&'static str>) {
             "give it the permission Zone / DNS / Edit for the zone; to read is enough for a dry run only",
         ),
     };
-    (Class::Denied, what.to_owned(), Some(hint))
+    (Class::Denied, format!("{what}: {message}"), Some(hint))
+}
+
+/// Zones are the first thing that is asked for. A token that the call before did not know is one of an account, or none.
+pub fn of_zones(fault: Fault, unknown: bool) -> Fault {
+    if fault.class != Class::Denied || !unknown || !may_be_of_account(&fault) {
+        return fault;
+    }
+    let message = format!("{UNKNOWN}; or it is one of an account, and may not see zones");
+    Fault { message, ..fault }
 }
 
 /// Of what was sent to be done nobody knows whether it was.
@@ -118,9 +135,16 @@ pub fn unreadable(operation: &str, is_read: bool, why: &str) -> Fault {
     fault
 }
 
+/// It is whole, and says something else than it should; asked again, it would again.
+pub fn of_another_form(operation: &str, is_read: bool, error: &serde_json::Error) -> Fault {
+    let fault = unreadable(operation, is_read, &error.to_string());
+    Fault { class: if is_read { Class::Other } else { fault.class }, ..fault }
+}
+
 pub fn unanswered(operation: &str, is_read: bool, error: &reqwest::Error) -> Fault {
     let mut fault = match error.is_connect() {
-        true => Fault::new(Class::Other, format!("no connection to Cloudflare: {}", innermost(error)))
+        // Nothing was sent, so that it may be sent again.
+        true => Fault::new(Class::Throttled, format!("no connection to Cloudflare: {}", innermost(error)))
             .hint("check the network, proxies (`HTTPS_PROXY`) and `CLOUDFLARE_BASE_URL`"),
         false if error.is_timeout() => Fault::new(lost(is_read), "no answer came in time"),
         false => Fault::new(lost(is_read), format!("the connection broke: {}", innermost(error))),
@@ -166,6 +190,9 @@ mod tests {
             (create, 400, 81053, Class::Exists),
             (create, 400, 81058, Class::Exists),
             (create, 400, 7003, Class::Invalid),
+            ("cloudflare:DeleteDNSRecord", 404, 7003, Class::Invalid),
+            ("cloudflare:DeleteDNSRecord", 404, 0, Class::Other),
+            (list, 403, 9109, Class::Denied),
             ("cloudflare:DeleteDNSRecord", 404, 81044, Class::NotFound),
             (create, 400, 9005, Class::Invalid),
             (create, 403, 10000, Class::Denied),
@@ -175,6 +202,8 @@ mod tests {
         }
         assert_eq!(told(list, 429, error(971, "x")).retry_after, Some(Duration::from_secs(30)));
         assert_eq!(told(create, 400, error(9005, "x")).retry_after, None);
+        let answer = Answer { operation: list, is_read: true, status: 429, errors: &[], retry_after: Some(u64::MAX) };
+        assert_eq!(answered(&answer, None).retry_after, Some(Duration::from_secs(LONGEST)));
     }
 
     #[test]
@@ -193,6 +222,8 @@ mod tests {
         let hint = |operation: &str| told(operation, 403, error(10000, "Authentication error")).hint.unwrap();
         assert!(hint("cloudflare:ListZones").contains("Zone / Zone / Read"));
         assert!(hint("cloudflare:CreateDNSRecord").contains("Zone / DNS / Edit"));
+        let elsewhere = error(9109, "Cannot use the access token from location: 192.0.2.1");
+        assert!(told("cloudflare:ListZones", 403, elsewhere).hint.unwrap().contains("IP filter"));
         assert!(may_be_of_account(&told("cloudflare:VerifyToken", 401, error(1000, "Invalid API Token"))));
         assert!(!may_be_of_account(&told("cloudflare:VerifyToken", 400, error(6003, "Invalid request headers"))));
     }
