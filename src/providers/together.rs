@@ -59,7 +59,11 @@ impl cloudflare::Tokens for CloudflareToken {
     async fn token(&self) -> Result<String, Fault> {
         let cannot = |why: String| {
             let fault = Fault::new(Class::Denied, format!("the Cloudflare API token cannot be had: {why}"));
-            fault.hint("an API token with the permissions Zone / Zone / Read and Zone / DNS / Edit belongs where the inventory says, `[cloudflare] token`, or into `CLOUDFLARE_API_TOKEN`")
+            fault.hint(
+                "an API token with the permissions Zone / Zone / Read and Zone / DNS / Edit belongs where the inventory \
+                 says, `[cloudflare] token`, or into `CLOUDFLARE_API_TOKEN`; none is needed without `[cloudflare]` and \
+                 without records in the playbook, and then those that are there are left alone",
+            )
         };
         let (name, source) = match &self.name {
             Some(name) => (name.as_str(), self.secrets.source(name)),
