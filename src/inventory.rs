@@ -130,15 +130,23 @@ impl Inventory {
         let Some(mut table) = self.settings("cloudflare", &CLOUDFLARE)? else { return Ok(None) };
         let (token, zones, owner) = (table.text("token"), table.texts("zones"), table.text("owner"));
         if let Some(name) = token.as_ref().filter(|name| !self.secrets.contains_key(*name)) {
-            let told = Diagnostic::error(format!("`cloudflare.token` names no secret: `{name}`"));
-            let names: Vec<&str> = self.secrets.keys().map(String::as_str).collect();
-            let told = self.at(told, "cloudflare.token");
-            table.mistakes.push(match closest(name, names.iter().copied()) {
-                Some(near) => told.hint(format!("did you mean `{near}`?")),
-                None => told.hint(format!("say where it is: `[secrets]` with `cloudflare_token = …`, {SOURCES}")),
-            });
+            table.mistakes.push(self.no_such_secret("cloudflare.token", name));
         }
         table.finish(Some(Cloudflare { token, zones, owner }))
+    }
+
+    fn no_such_secret(&self, path: &str, name: &str) -> Diagnostic {
+        let names: Vec<&str> = self.secrets.keys().map(String::as_str).collect();
+        let near = closest(name, names.iter().copied());
+        let say_where = format!("say where it is: `[secrets]` with `cloudflare_token = …`, {SOURCES}");
+        // It may be the secret itself, which is to be seen nowhere, its line in the file included.
+        if near.is_none() && name.len() >= 20 && name.bytes().any(|byte| byte.is_ascii_digit()) {
+            let place = self.origin(path).map(|site| format!(" ({site})")).unwrap_or_default();
+            let told = Diagnostic::error(format!("`{path}` is to be the name of a secret, and no secret{place}"));
+            return told.hint(format!("take it out of the file, and {say_where}"));
+        }
+        let told = self.at(Diagnostic::error(format!("`{path}` names no secret: `{name}`")), path);
+        told.hint(near.map_or(say_where, |near| format!("did you mean `{near}`?")))
     }
 
     /// A table that `runner` itself reads; none if it is not there.

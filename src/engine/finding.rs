@@ -94,7 +94,7 @@ impl Forecast {
             return Ok((Some(theirs.clone()), Some(Reason::Adopted { id: theirs.id.clone() })));
         }
         match self.in_the_way(declarations, kind, declaration, inputs, None) {
-            Some(taken) => Err(Box::new(self.taken(kind, declaration, name, &taken))),
+            Some(taken) => Err(Box::new(self.taken(kind, declaration, inputs, &taken))),
             None => Ok((None, None)),
         }
     }
@@ -156,15 +156,43 @@ impl Forecast {
             ));
         }
         match self.in_the_way(declarations, kind, declaration, &change.inputs, Some(&live.id)) {
-            Some(taken) => {
-                let name = change.inputs.get(key[0]).map(ToString::to_string).unwrap_or_default();
-                Err(Box::new(self.taken(kind, declaration, &name, &taken)))
+            Some(taken) => Err(Box::new(self.taken(kind, declaration, &change.inputs, &taken))),
+            None => Ok(()),
+        }
+    }
+
+    /// Two of one playbook that cannot be both.
+    pub(super) fn refuse_rival(
+        &self,
+        declarations: &Declarations,
+        declaration: &Declaration,
+        kind: &Kind,
+        inputs: &Map,
+    ) -> Result<(), Box<Diagnostic>> {
+        let Some(in_the_way) = kind.nature.in_the_way else { return Ok(()) };
+        let before = declarations.iter().take_while(|other| other.address != declaration.address);
+        let planned = before.filter(|other| other.address.kind == declaration.address.kind);
+        let mut planned = planned.filter_map(|other| Some((other, self.known_change(&other.address)?)));
+        match planned.find(|(_, change)| in_the_way(inputs, &change.inputs)) {
+            Some((other, _)) => {
+                let what = format!("{} and {} cannot be both", other.address, declaration.address);
+                let told =
+                    Diagnostic::error(what).because("the same is there for both, or one of them has to be alone");
+                let told = told.at(&declaration.site, "declared here").at(&other.site, "and here");
+                Err(Box::new(told.hint("leave one of them out, or give it another name")))
             }
             None => Ok(()),
         }
     }
 
-    fn taken(&self, kind: &Kind, declaration: &Declaration, name: &str, taken: &Live) -> Diagnostic {
+    fn taken(&self, kind: &Kind, declaration: &Declaration, inputs: &Map, taken: &Live) -> Diagnostic {
+        let same = |inputs: &Map, live: &Live, field: &str| match inputs.get(field) {
+            Some(wanted) if wanted.is_known() && kind.nature.in_the_way.is_some() => {
+                live.inputs.get(field) == Some(wanted)
+            }
+            _ => true,
+        };
+        let name = inputs.get(kind.nature.natural_key[0]).map(ToString::to_string).unwrap_or_default();
         let (owner, hint) = match &taken.owner {
             Some(Owner { stack, address, .. }) => (
                 format!("stack `{stack}` owns it as {address}"),
@@ -176,7 +204,16 @@ impl Forecast {
                 }
                 .to_owned(),
             ),
-            None => (format!("not owned by stack `{}`", self.world.stack), refusals::how_to_adopt(kind, &taken.id)),
+            None => (
+                format!("not owned by stack `{}`", self.world.stack),
+                match kind.inputs.iter().filter(|field| field.immutable).all(|field| same(inputs, taken, &field.name)) {
+                    true => refusals::how_to_adopt(kind, &taken.id),
+                    // Adopted, it would have to be replaced, which is not to adopt.
+                    false => {
+                        format!("both cannot be: delete `{}` by hand first, or give this one another name", taken.id)
+                    }
+                },
+            ),
         };
         // What is in the way may be of another sort.
         let details = kind.nature.in_the_way.map(|_| kind.nature.natural_key[1..].iter());

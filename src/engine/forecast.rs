@@ -223,6 +223,7 @@ impl Forecast {
         if selected {
             self.refuse_missing_outsiders(declarations, &change)?;
             self.refuse_in_the_way(declarations, declaration, kind, &change)?;
+            self.refuse_rival(declarations, declaration, kind, &change.inputs)?;
         }
         self.changes.lock().expect("no holder panics").insert(declaration.address.clone(), change.clone());
         Ok(change)

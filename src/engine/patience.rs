@@ -9,9 +9,9 @@ use super::wait::Backoff;
 use crate::event::Event;
 use crate::resource::{Class, Fault};
 
-/// Enough for a limit that is over in a moment; one that lasts is told with how long, or not waited for.
+/// Enough for what is over in a moment.
 const ATTEMPTS: u32 = 4;
-/// No provider is waited for longer than this at once.
+/// Whoever says when to come back is waited for so long, all in all.
 const LONGEST: Duration = Duration::from_secs(600);
 
 impl World {
@@ -20,14 +20,22 @@ impl World {
         Reading: Future<Output = Result<T, Fault>>,
     {
         let mut backoff = Backoff::of(what);
+        let mut waited = Duration::ZERO;
         loop {
-            let fault = match reading().await {
+            let mut fault = match reading().await {
                 Err(fault) if fault.class == Class::Throttled => fault,
                 other => return other,
             };
             let (attempt, pause) = backoff.again_after(fault.retry_after);
-            if attempt >= ATTEMPTS || pause > LONGEST {
-                return Err(fault);
+            waited += pause;
+            match fault.retry_after {
+                None if attempt >= ATTEMPTS => return Err(fault),
+                Some(wanted) if waited > LONGEST => {
+                    let minutes = wanted.as_secs().div_ceil(60);
+                    fault.hint = Some(format!("it asks to come back in {minutes} min: run again then"));
+                    return Err(fault);
+                }
+                _ => {}
             }
             self.events.emit(Event::HeldUp { cause: fault.to_string(), seconds: pause.as_secs_f64() });
             sleep(pause).await;

@@ -84,6 +84,9 @@ impl cloudflare::Tokens for CloudflareToken {
         if token.trim().is_empty() {
             return Err(cannot(format!("{source}: it is empty")));
         }
+        if !token.trim().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(cannot(format!("{source}: it has characters that no token has")));
+        }
         self.secrets.learn(name, &token);
         Ok(token)
     }

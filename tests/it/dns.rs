@@ -315,7 +315,9 @@ fn a_token_is_verified_before_anything_else() {
     assert_eq!(cloud.calls().len(), 0);
     let unknown = told(Some("NOTAREAL-token-that-nobody-ever-made-000"));
     assert!(unknown.contains("Cloudflare does not know the API token"), "{unknown}");
-    let malformed = told(Some("NOTAREAL token"));
+    let with_blank = told(Some("NOTAREAL token"));
+    assert!(with_blank.contains("it has characters that no token has"), "{with_blank}");
+    let malformed = told(Some("NOTAREAL-too-short"));
     assert!(malformed.contains("API token") && malformed.contains("Global API Key"), "{malformed}");
     for status in ["disabled", "expired"] {
         cloud.token_status(token, status);
@@ -381,6 +383,12 @@ fn mistakes_have_their_place_and_send_nothing() {
     let run = run(&project, "--dry-run").code(1);
     assert!(run.err.contains("`cloudflare.token` names no secret: `dns`"), "{}", run.err);
     assert!(run.err.contains("inventory/prod.toml:2:1"), "{}", run.err);
+    // The token itself, put there by mistake, is not repeated.
+    let token = "NOTAREAL0token0that0was0pasted0here00000";
+    project.write("inventory/prod.toml", &format!("[cloudflare]\ntoken = \"{token}\"\n"));
+    let run = project.run("playbooks/prod.rhai --dry-run").code(1);
+    assert!(run.err.contains("is to be the name of a secret, and no secret (inventory/prod.toml:2:1)"), "{}", run.err);
+    assert!(!run.err.contains(token), "{}", run.err);
 }
 
 /// One record, as a playbook writes it.
@@ -433,6 +441,7 @@ fn nothing_is_deleted_for_what_cannot_be_made() {
     let told = run(&project, "--yes").code(1);
     assert!(told.err.contains("`www.example.com` (A 192.0.2.9) exists, not owned by stack `prod`"), "{}", told.err);
     assert_eq!(there(&cloud).len(), 2);
+    assert!(told.err.contains("both cannot be"), "{}", told.err);
     // A CNAME has to go before an address comes: the other order is refused.
     cloud.remove(&theirs);
     project.edit("playbooks/prod.rhai", "\"a.example.net\" }", "\"a.example.net\" }, #{ replace: \"create_first\" }");

@@ -101,9 +101,10 @@ impl Client {
     pub async fn records(&self, zone: &Zone) -> Result<Vec<Record>, Fault> {
         let path = ["zones", &zone.id, "dns_records"];
         let mut records = self.all::<Record>("cloudflare:ListDNSRecords", &path, 1000).await.map_err(|fault| {
-            let several = self.settings.zones.is_empty() && fault.class == Class::Denied;
-            match several && self.zones.get().is_some_and(|zones| zones.chosen.len() > 1) {
-                true => Fault { message: format!("zone {}: {}", zone.name, fault.message), ..fault }.hint(
+            let several = self.zones.get().is_some_and(|zones| zones.chosen.len() > 1);
+            let fault = Fault { message: format!("zone {}: {}", zone.name, fault.message), ..fault };
+            match several && fault.class == Class::Denied && self.settings.zones.is_empty() {
+                true => fault.hint(
                     "give the token DNS / Read there too, or name the zones that this is about in the inventory: \
                      `[cloudflare] zones = […]`",
                 ),
@@ -224,7 +225,7 @@ impl Client {
         let answer = request.send().await.map_err(unanswered)?;
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (status, ray) = (answer.status().as_u16(), header("cf-ray"));
-        let retry_after = header(RETRY_AFTER.as_str()).and_then(|seconds| seconds.trim().parse().ok());
+        let retry_after = header(RETRY_AFTER.as_str()).and_then(|when| fault::seconds_until(&when));
         let text = answer.bytes().await.map_err(unanswered)?;
         match serde_json::from_slice::<Envelope<T>>(&text) {
             Ok(envelope) if envelope.success && status < 400 => Ok(envelope),
@@ -233,6 +234,9 @@ impl Client {
                 Err(fault::answered(&answer, ray))
             }
             Err(error) if status < 400 && error.is_data() => Err(fault::of_another_form(operation, is_read, &error)),
+            Err(_) if text.trim_ascii_start().starts_with(b"<") && status < 400 => {
+                Err(fault::unreadable(operation, is_read, "it is a page of HTML, not the API's"))
+            }
             Err(error) if status < 400 => Err(fault::unreadable(operation, is_read, &error.to_string())),
             // The result of a refusal may be anything; and what stands before the API answers in HTML.
             Err(_) => {

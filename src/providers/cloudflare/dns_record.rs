@@ -146,6 +146,13 @@ fn check(inputs: &Map) -> Vec<Mistake> {
     let given = |field: &str| inputs.get(field).filter(|value| !value.is_null());
     let text = |field: &str| given(field).and_then(Value::as_str);
     let of_type = text("type");
+    if let Some(zone) = text("zone_id").filter(|zone| zone.contains('.')) {
+        wrong(
+            "zone_id",
+            format!("\"{zone}\" is a zone's name, not its id"),
+            "`cloudflare::zone(\"example.com\").id` tells it",
+        );
+    }
     if let Some(name) = text("name") {
         if name == "@" || !name.trim_end_matches('.').contains('.') {
             wrong(
@@ -155,6 +162,14 @@ fn check(inputs: &Map) -> Vec<Mistake> {
             );
         } else if name.contains("://") || name.contains('/') || name.contains(char::is_whitespace) {
             wrong("name", format!("\"{name}\" is not a name"), "a host's name alone: \"www.example.com\"");
+        } else if name.trim_end_matches('.').split('.').any(|label| label.is_empty() || label.chars().count() > 63) {
+            wrong("name", format!("\"{name}\" is not a name"), "between its dots there are 1 to 63 characters");
+        } else if name.trim_start_matches("*.").contains('*') {
+            wrong(
+                "name",
+                format!("\"{name}\" is not a name"),
+                "a `*` stands alone before the first dot: \"*.example.com\"",
+            );
         }
     }
     match (of_type, given("content"), given("data")) {
@@ -182,6 +197,12 @@ fn check(inputs: &Map) -> Vec<Mistake> {
             wrong("priority", format!("{priority} is out of range"), "0 to 65535");
         }
         _ => {}
+    }
+    let flags = given("data").and_then(|data| data.as_map()?.get("flags"));
+    if let Some(Value::Int(flags)) = flags
+        && !(0..=255).contains(flags)
+    {
+        wrong("data.flags", format!("{flags} is out of range"), "0, or 128");
     }
     let proxied = given("proxied") == Some(&Value::Bool(true));
     if proxied && of_type.is_some_and(|of_type| !matches!(of_type, "A" | "AAAA" | "CNAME")) {
@@ -360,6 +381,9 @@ mod tests {
             (json!({ "name": "@" }), "name: \"@\" is not a complete name"),
             (json!({ "name": "www" }), "name: \"www\" is not a complete name"),
             (json!({ "name": "https://www.example.com" }), "name: \"https://www.example.com\" is not a name"),
+            (json!({ "zone_id": "example.com" }), "zone_id: \"example.com\" is a zone's name, not its id"),
+            (json!({ "name": "a..example.com" }), "name: \"a..example.com\" is not a name"),
+            (json!({ "name": "a*.example.com" }), "name: \"a*.example.com\" is not a name"),
             (json!({ "content": "lb.example.com" }), "content: \"lb.example.com\" is not an IPv4 address"),
             (json!({ "type": "AAAA" }), "content: \"192.0.2.1\" is not an IPv6 address"),
             (json!({ "type": "CNAME" }), "content: \"192.0.2.1\" is an address, not a name"),

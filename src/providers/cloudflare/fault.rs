@@ -13,6 +13,8 @@ pub const TOKEN: &str = "create an API token with the permissions Zone / Zone / 
 
 const UNKNOWN: &str = "Cloudflare does not know the API token";
 
+const TROUBLE: &str = "Cloudflare has trouble, which its status page may tell more of; run again";
+
 /// Nobody waits for longer, whatever they are told; in seconds.
 const LONGEST: u64 = 3600;
 
@@ -50,7 +52,12 @@ fn in_words(answer: &Answer, code: u32, message: String) -> (Class, String, Opti
         "find out whose it is: adopt it with the option `adopt: \"<zone id>/<record id>\"`, or delete it by hand";
     let (class, words, hint) = match (answer.status, code) {
         (429, _) => (Class::Throttled, "Cloudflare limits how often it may be asked".to_owned(), None),
-        (500.., _) => (lost(answer.is_read), message, None),
+        (500.., _) => (lost(answer.is_read), message, Some(TROUBLE)),
+        // What refuses without a word of the API's stands before it.
+        (401 | 403, 0) => {
+            let what = format!("something before Cloudflare's API refuses the request (status {})", answer.status);
+            (Class::Denied, what, Some("check proxies (`HTTPS_PROXY`), firewalls and `CLOUDFLARE_BASE_URL`"))
+        }
         (_, 81053) => {
             let what = "there is an A, AAAA or CNAME record of this name already, and a CNAME has to be alone";
             (Class::Exists, what.to_owned(), Some(adopt))
@@ -146,11 +153,20 @@ pub fn unanswered(operation: &str, is_read: bool, error: &reqwest::Error) -> Fau
         // Nothing was sent, so that it may be sent again.
         true => Fault::new(Class::Throttled, format!("no connection to Cloudflare: {}", innermost(error)))
             .hint("check the network, proxies (`HTTPS_PROXY`) and `CLOUDFLARE_BASE_URL`"),
-        false if error.is_timeout() => Fault::new(lost(is_read), "no answer came in time"),
-        false => Fault::new(lost(is_read), format!("the connection broke: {}", innermost(error))),
+        false if error.is_timeout() => Fault::new(lost(is_read), "no answer came in time").hint(TROUBLE),
+        false => Fault::new(lost(is_read), format!("the connection broke: {}", innermost(error))).hint(TROUBLE),
     };
     fault.operation = Some(operation.to_owned());
     fault
+}
+
+/// What `Retry-After` says: seconds, or a moment.
+pub fn seconds_until(when: &str) -> Option<u64> {
+    let when = when.trim();
+    when.parse().ok().or_else(|| {
+        let moment = jiff::fmt::rfc2822::parse(when).ok()?.timestamp();
+        u64::try_from(moment.duration_since(jiff::Timestamp::now()).as_secs()).ok()
+    })
 }
 
 /// "DNS Validation Error" alone says nothing: what is at the end of its chain does.
@@ -204,6 +220,14 @@ mod tests {
         assert_eq!(told(create, 400, error(9005, "x")).retry_after, None);
         let answer = Answer { operation: list, is_read: true, status: 429, errors: &[], retry_after: Some(u64::MAX) };
         assert_eq!(answered(&answer, None).retry_after, Some(Duration::from_secs(LONGEST)));
+    }
+
+    #[test]
+    fn when_to_come_back_is_told_in_seconds_or_as_a_moment() {
+        assert_eq!(seconds_until(" 30 "), Some(30));
+        assert!(seconds_until("Fri, 31 Dec 2100 23:59:59 GMT").is_some_and(|seconds| seconds > 1_000_000));
+        assert_eq!(seconds_until("Sat, 01 Jan 2000 00:00:00 GMT"), None);
+        assert_eq!(seconds_until("soon"), None);
     }
 
     #[test]
