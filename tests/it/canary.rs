@@ -175,6 +175,32 @@ fn no_secret_is_told_or_left_where_it_does_not_belong() {
                     --secret-var session_secret=oidc_session_secret";
     watch.said(project.run(rendered), 0);
 
+    // The API server quotes what it cannot take, in two ways.
+    let secret = "metadata:\n  name: login\n";
+    let label = "metadata:\n  labels: { canary: {{ session_secret | quote }} }\n  name: login\n";
+    project.edit("templates/apps/login.yaml", secret, label);
+    watch.said(project.run("playbooks/prod.rhai --dry-run -vv"), 1);
+    project.edit("templates/apps/login.yaml", label, secret);
+    let all = "stringData:\n";
+    project.edit("templates/apps/login.yaml", all, "immutable: {{ session_secret | quote }}\nstringData:\n");
+    watch.said(at_narrow_terminal(project, "playbooks/prod.rhai --dry-run -vv"), 1);
+    project.edit("templates/apps/login.yaml", "immutable: {{ session_secret | quote }}\nstringData:\n", all);
+
+    // Cloudflare does not take its token any more.
+    cloud.token_status(token, "disabled");
+    watch.said(project.run("playbooks/prod.rhai --dry-run -vv"), 1);
+    cloud.token_status(token, "active");
+    watch.folder(project);
+
+    // The same in the sandbox, which has no secret to tell.
+    watch.said(project.run("playbooks/prod.rhai --sandbox --yes -vv"), 0);
+    watch.said(project.run("destroy playbooks/prod.rhai --sandbox --dry-run -v"), 0);
+
+    // What goes is shown as it is live.
+    let plan = watch.said(at_narrow_terminal(project, "destroy playbooks/prod.rhai --dry-run -v"), 0);
+    assert!(plan.out.contains("(secret keycloak_admin_password)"), "{}", plan.out);
+    watch.said(project.run("destroy playbooks/prod.rhai --dry-run --format json"), 0);
+    watch.said(project.run("destroy playbooks/prod.rhai --yes -vv"), 0);
     watch.folder(project);
     println!("{} runs searched", watch.runs);
 }
