@@ -94,12 +94,7 @@ impl Secrets {
         if value.len() < SHORTEST {
             return;
         }
-        let json = serde_json::Value::from(value).to_string();
-        let forms = [value.to_owned(), json[1..json.len() - 1].to_owned(), urlencoding::encode(value).into_owned()];
-        let forms = forms.into_iter().chain(in_base64(value));
-        // A text of several lines may be shown line by line.
-        let lines = value.lines().filter(|line| line.len() >= LINE && *line != value).map(str::to_owned);
-        for form in forms.chain(lines) {
+        for form in forms(value) {
             if !state.masks.iter().any(|(known, _)| *known == form) {
                 state.masks.push((form, format!("(secret {name})")));
             }
@@ -107,7 +102,8 @@ impl Secrets {
         state.masks.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
     }
 
-    /// The text without any known secret in it: plain, as JSON writes it, in base64, or URL-encoded.
+    /// The text without any known secret in it, in any of its [`forms`]; nor the beginning of one before a `…`, which is
+    /// how all that is cut off ends.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let state = self.0.read().expect("no holder panics");
         let mut masked = Cow::Borrowed(text);
@@ -116,7 +112,10 @@ impl Secrets {
                 masked = Cow::Owned(masked.replace(form.as_str(), name));
             }
         }
-        masked
+        match state.masks.is_empty() || !masked.contains(CUT) {
+            true => masked,
+            false => without_beginnings(masked, &state.masks),
+        }
     }
 
     /// The names of the known secrets in a text, in any form that is masked.
@@ -130,6 +129,101 @@ impl Secrets {
     pub fn is_empty(&self) -> bool {
         self.0.read().expect("no holder panics").masks.is_empty()
     }
+}
+
+/// How a text ends that was too long.
+const CUT: char = '…';
+
+/// Of what is cut off the end is not there, so that no form is found in it.
+fn without_beginnings<'a>(text: Cow<'a, str>, masks: &[(String, String)]) -> Cow<'a, str> {
+    let mut whole = String::with_capacity(text.len());
+    let mut changed = false;
+    for part in text.split_inclusive(CUT) {
+        let before = part.strip_suffix(CUT);
+        let found = before.and_then(|before| {
+            let found = masks.iter().filter_map(|(form, name)| Some((beginning(form, before)?, name)));
+            found.max_by_key(|(length, _)| *length).map(|(length, name)| (&before[..before.len() - length], name))
+        });
+        match found {
+            Some((kept, name)) => {
+                changed = true;
+                whole.extend([kept, name]);
+                whole.push(CUT);
+            }
+            None => whole.push_str(part),
+        }
+    }
+    if changed { Cow::Owned(whole) } else { text }
+}
+
+/// How many bytes of a form's beginning a text ends in.
+fn beginning(form: &str, text: &str) -> Option<usize> {
+    let lengths = (SHORTEST..form.len().min(text.len() + 1)).rev();
+    lengths.filter(|length| form.is_char_boundary(*length)).find(|length| text.ends_with(&form[..*length]))
+}
+
+/// What becomes of a secret on its way through JSON, YAML, URLs, HTML, shells and base64, as a whole and line by line.
+fn forms(value: &str) -> Vec<String> {
+    let lines = value.lines().chain([value.trim()]).filter(|line| line.len() >= LINE && *line != value);
+    let texts: Vec<&str> = [value].into_iter().chain(lines).collect();
+    let mut forms: Vec<String> = texts.iter().flat_map(|text| spelled(text)).collect();
+    forms.extend(in_base64(value));
+    forms
+}
+
+fn spelled(text: &str) -> Vec<String> {
+    let json = |text: &str| {
+        let json = serde_json::Value::from(text).to_string();
+        json[1..json.len() - 1].to_owned()
+    };
+    // As Go writes it, and as Python does.
+    let careful: fn(char) -> bool = |c| matches!(c, '<' | '>' | '&');
+    let in_ascii: fn(char) -> bool = |c| !c.is_ascii();
+    let once = json(text);
+    let mut forms = vec![text.to_owned(), by_number(&once, careful), by_number(&once, in_ascii), once];
+    let twice: Vec<String> = forms[1..].iter().map(|once| json(once)).collect();
+    forms.extend(twice);
+    let url = urlencoding::encode(text).into_owned();
+    let lower = url_in_lower_case(&url);
+    forms.extend([url.replace("%20", "+"), lower.replace("%20", "+"), url, lower]);
+    let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    for (double, single) in [("&quot;", "'"), ("&quot;", "&apos;"), ("&quot;", "&#39;"), ("&#34;", "&#39;")] {
+        forms.push(html.replace('"', double).replace('\'', single));
+    }
+    // SQL, PowerShell and YAML; then a shell.
+    forms.extend([text.replace('\'', "''"), text.replace('\'', "'\\''")]);
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    forms.extend([hex.to_uppercase(), hex]);
+    // What this program does with texts: no control codes for a terminal, and messages begin in lower case.
+    forms.push(text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect());
+    let mut rest = text.chars();
+    forms.extend(rest.next().map(|first| first.to_lowercase().chain(rest).collect::<String>()));
+    forms
+}
+
+/// `\u00e4` for each of these characters.
+fn by_number(json: &str, which: fn(char) -> bool) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        match which(character) {
+            true => {
+                character.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")))
+            }
+            false => text.push(character),
+        }
+    }
+    text
+}
+
+fn url_in_lower_case(url: &str) -> String {
+    let mut parts = url.split('%');
+    let mut lower = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // What follows a percent sign are two digits.
+        let (digits, rest) = part.split_at(part.len().min(2));
+        lower.extend(["%", &digits.to_lowercase(), rest]);
+    }
+    lower
 }
 
 /// What base64 makes of it by itself, and what stays the same of that wherever it stands in a longer text.
@@ -194,6 +288,37 @@ mod tests {
         let secrets = Secrets::default();
         secrets.learn("key", "-----BEGIN\nNOTAREALKEYLINE\nend\n");
         assert_eq!(secrets.mask("  | NOTAREALKEYLINE\n  | end"), "  | (secret key)\n  | end");
+    }
+
+    const HARD: &str = "NOTAREAL \"Q'x+/=&%<>\\ä\r\nNOTAREAL-two/\"";
+
+    #[test]
+    fn others_spell_it_otherwise() {
+        let secrets = Secrets::default();
+        secrets.learn("db", HARD);
+        for form in [
+            r#"NOTAREAL \\\"Q'x+/=&%<>\\\\ä\\r\\nNOTAREAL-two/\\\""#,
+            r#"NOTAREAL \"Q'x+/=\u0026%\u003c\u003e\\ä\r\nNOTAREAL-two/\""#,
+            r#"NOTAREAL \"Q'x+/=&%<>\\\u00e4\r\nNOTAREAL-two/\""#,
+            "NOTAREAL+%22Q%27x%2B%2F%3D%26%25%3C%3E%5C%C3%A4%0D%0ANOTAREAL-two%2F%22",
+            "NOTAREAL%20%22Q%27x%2b%2f%3d%26%25%3c%3e%5c%c3%a4%0d%0aNOTAREAL-two%2f%22",
+            "NOTAREAL &quot;Q'x+/=&amp;%&lt;&gt;\\ä\r\nNOTAREAL-two/&quot;",
+            "NOTAREAL \"Q''x+/=&%<>\\ä\r\nNOTAREAL-two/\"",
+            "NOTAREAL \"Q'\\''x+/=&%<>\\ä\r\nNOTAREAL-two/\"",
+            "nOTAREAL \"Q'x+/=&%<>\\ä\r\nNOTAREAL-two/\"",
+        ] {
+            assert_eq!(secrets.mask(&format!("x={form}!")), "x=(secret db)!", "{form}");
+        }
+        // Of several lines each, too.
+        assert_eq!(secrets.mask(r#"["NOTAREAL-two/\""]"#), r#"["(secret db)"]"#);
+    }
+
+    #[test]
+    fn of_one_that_is_cut_off_the_beginning_is_not_shown() {
+        let secrets = Secrets::default();
+        secrets.learn("db", "NOTAREAL-password");
+        assert_eq!(secrets.mask("it was NOTAREAL-pas… and NOTAREAL-password…"), "it was (secret db)… and (secret db)…");
+        assert_eq!(secrets.mask("it is… NOT… so"), "it is… NOT… so");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod argocd;
 mod aws;
 mod aws_client;
+mod canary;
 mod cli;
 mod cli_aws;
 mod cli_output;

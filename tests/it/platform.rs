@@ -33,12 +33,26 @@ pub struct Platform {
 impl Platform {
     /// Nothing is there yet but the zone and the secrets.
     pub fn new(prod: &'static ControlPlane, staging: Option<&'static ControlPlane>) -> Self {
+        Self::with_secrets(prod, staging, &SECRETS)
+    }
+
+    /// The same with secrets of other values. A `cloudflare_token` among them is one that Cloudflare knows.
+    pub fn with_secrets(
+        prod: &'static ControlPlane,
+        staging: Option<&'static ControlPlane>,
+        secrets: &[(&str, &str)],
+    ) -> Self {
         let (account, cloud) = (Account::new(), StandIn::start());
         cloud.zone(ZONE);
         account.certificates_ask(&cloud.zone_url());
-        keep_secrets(&account, cloud.token());
-        let (_, vpn) = SECRETS[0];
-        let project = crate::argocd::installed(Project::shipped().env("VPN_PRIVATE_KEY", vpn));
+        let of = |wanted: &str| secrets.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+        if let Some(token) = of("cloudflare_token") {
+            cloud.allow(token, &[ZONE], true);
+        }
+        let value = |name: &str| of(name).expect("a secret").to_owned();
+        keep_secrets(&account, of("cloudflare_token").unwrap_or(cloud.token()), &value);
+        let vpn = value("vpn_private_key");
+        let project = crate::argocd::installed(Project::shipped().env("VPN_PRIVATE_KEY", &vpn));
         for (stack, plane) in [("prod", Some(prod)), ("staging", staging)] {
             let file = format!("inventory/{stack}.toml");
             project.edit(&file, "123456789012", &account.number);
@@ -97,8 +111,7 @@ impl Platform {
 }
 
 /// Where the inventories say that they are.
-fn keep_secrets(account: &Account, token: &str) {
-    let value = |wanted: &str| SECRETS.iter().find(|(name, _)| *name == wanted).expect("a secret").1;
+fn keep_secrets(account: &Account, token: &str, value: &dyn Fn(&str) -> String) {
     let kept = json!({
         "sqlserver": { "password": value("sqlserver_password") },
         "keycloak": {

@@ -41,7 +41,7 @@ fn lost(operation: &str) -> Class {
 }
 
 fn unexplained(operation: &str, code: u16, body: &str) -> Fault {
-    let first: String = body.lines().next().unwrap_or_default().trim().chars().take(200).collect();
+    let first = beginning(body, 200);
     match code {
         404 => not_served(operation),
         401 => denied_login(),
@@ -50,6 +50,15 @@ fn unexplained(operation: &str, code: u16, body: &str) -> Fault {
         500.. => Fault::new(lost(operation), format!("status {code} without an explanation: {first}"))
             .hint("what answered may be a proxy or load balancer before the API server"),
         _ => Fault::new(Class::Other, format!("status {code}: {first}")),
+    }
+}
+
+/// The first line, and no more of it than that. What is cut off ends in `…`: so the masking of secrets knows it.
+fn beginning(text: &str, characters: usize) -> String {
+    let line = text.lines().next().unwrap_or_default().trim();
+    match line.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
 
@@ -273,7 +282,7 @@ pub fn of_error(operation: &str, error: &kube::Error) -> Fault {
     let mut fault = match error {
         // The client takes any text for an answer's reason; what an API server says of discovery is never a 404.
         kube::Error::Api(status) if is_discovery(operation) && (status.code == 404 || is_unparsed(&status.reason)) => {
-            let first: String = status.message.lines().next().unwrap_or_default().chars().take(100).collect();
+            let first = beginning(&status.message, 100);
             Fault::new(Class::Other, format!("what answers is no API server: status {}: {first}", status.code))
                 .hint("check the endpoint: it may be that of a proxy or of another service")
         }
