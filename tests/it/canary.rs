@@ -161,7 +161,7 @@ fn no_secret_is_told_or_left_where_it_does_not_belong() {
         assert!(!watch.search.found(format!("{}{}", kept.cluster, kept.aws).as_bytes()).is_empty());
     }
     // They are where nobody should look for them.
-    assert!(kept.open.len() > 100_000 && kept.open.contains("runner:stack") && kept.open.contains("[runner prod/"));
+    assert!(kept.open.len() > 100_000 && kept.open.contains("runner:stack") && kept.open.contains("[runner prod@"));
     assert_eq!(watch.search.found(kept.open.as_bytes()), [""; 0]);
 
     // What is read from it.
