@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::args::ApplyFileArgs;
+use super::args::{ApplyFileArgs, Format};
 use super::exit;
 use super::plan_file::{PlanFile, stale};
 use super::run::{applied_outputs, asked};
 use super::saving;
 use super::session::{SANDBOX, Session};
 use super::show::header;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 use crate::engine::saved::Reread;
 use crate::engine::{Forecast, Plan};
+use crate::event::{Event, Events};
 use crate::report::{self, Report};
 use crate::resource::Evaluation;
 use crate::secret::Secrets;
@@ -23,11 +24,7 @@ pub fn run(args: &ApplyFileArgs) -> u8 {
     super::session::on_runtime(async {
         let file = match PlanFile::read(&args.show.file).and_then(|file| same_sandbox(args, file)) {
             Ok(file) => file,
-            Err(wrong) => {
-                let sources = crate::diagnostic::Sources::default();
-                Report::of_process(report::Format::Text, false, sources, &Secrets::default()).diagnostic(&wrong);
-                return exit::FAILED;
-            }
+            Err(wrong) => return unread(args.show.format, wrong),
         };
         let mut session = match Session::of_plan(&file, args.show.format, args.show.verbose, false) {
             Ok(session) => session,
@@ -109,15 +106,27 @@ async fn ready(
             Ok((*plan, *evaluation))
         }
         Reread::Moved(moved, wrong) => {
-            let mut told = vec![];
-            if !moved.is_empty() {
-                let summary = "nothing was changed: the plan is stale, since this has moved";
-                told.push(stale(summary, moved).hint(again()));
-            }
+            let summary = match moved.is_empty() {
+                true => "nothing was changed: the plan is stale, and could not be made now",
+                false => "nothing was changed: the plan is stale, since this has moved",
+            };
+            let mut told = vec![stale(summary, moved).hint(again())];
             told.extend(wrong);
             Err(told)
         }
     }
+}
+
+/// There is no stack yet that could tell it.
+fn unread(format: Format, wrong: Box<Diagnostic>) -> u8 {
+    let format = match format {
+        Format::Text => report::Format::Text,
+        Format::Json => report::Format::JsonLines,
+    };
+    let (secrets, events) = (Secrets::default(), Events::default());
+    events.add(Report::of_process(format, false, Sources::default(), &secrets).reader());
+    events.emit(Event::Told { diagnostic: wrong });
+    exit::FAILED
 }
 
 /// What has a say besides whoever applies it.

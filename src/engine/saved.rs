@@ -3,14 +3,14 @@
 //! It holds no live value and no secret. To apply it everything is read again and planned again from the same
 //! declarations, and only if each resource is as it was, and the same would be done, is it done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::{Fingerprint, Ink, Name, name};
 use super::forecast::Forecast;
-use super::plan::{Action, Change, FieldChange, Plan, Reason};
+use super::plan::{Action, Change, FieldChange, Key, Plan, Reason};
 use super::planning::{self, Wish};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::digest::Salt;
@@ -166,7 +166,9 @@ impl Saved {
         }
         let ink = Ink { salt, secrets: &forecast.world.secrets, read: &read };
         let mut known = forecast.known_changes();
-        known.retain(|one| one.key().is_none() || !plan.changes.iter().any(|change| change.key() == one.key()));
+        // What goes without being asked for is found by its tags, though it may be declared as well.
+        let planned: HashSet<Key<'_>> = plan.changes.iter().filter_map(Change::key).collect();
+        known.retain(|one| one.key().is_none_or(|key| !planned.contains(&key)));
         let mut taken = BTreeMap::new();
         // What the plan says of one comes after what was only forecast, and is what counts.
         for change in known.iter().map(|change| &**change).chain(&plan.changes) {
