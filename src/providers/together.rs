@@ -162,7 +162,9 @@ impl Provider for Together {
     }
 
     fn whereabouts(&self) -> BTreeMap<String, String> {
-        self.aws.whereabouts()
+        let mut known = self.aws.whereabouts();
+        known.extend(self.kubernetes.whereabouts());
+        known
     }
 
     async fn fetch(&self, url: &str, sha256: &str) -> Result<Option<String>, Fault> {

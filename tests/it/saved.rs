@@ -2,8 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use crate::control_plane::ControlPlane;
 use crate::k8s::Stack;
 use crate::moto::Account;
+use crate::platform::{Platform, SECRETS};
 use crate::project::{Project, Said, last};
 
 const NETWORK: &str = r#"
@@ -433,4 +435,83 @@ fn objects_of_a_cluster_are_bound_to_what_they_were() {
     assert_eq!(stack.project.run("show plan").code(0).out, gone.code(0).out);
     stack.project.run("apply plan --yes").code(0);
     assert!(stack.parent().is_null());
+}
+
+#[test]
+fn another_cluster_is_not_where_it_was_planned() {
+    let one = ControlPlane::shared();
+    let stack = Stack::entered_by(
+        one.unused("stack"),
+        "kubeconfig.yaml",
+        "
+k8s::manifest(\"web\", #{ cluster: cluster, yaml: \"{ apiVersion: v1, kind: Namespace, metadata: { name: NS } }\" });",
+    );
+    let way = stack.project.path("kubeconfig.yaml");
+    std::fs::copy(one.kubeconfig(), &way).unwrap();
+    stack.run("--dry-run --plan-out plan").code(0);
+    std::fs::copy(ControlPlane::of_its_own().kubeconfig(), &way).unwrap();
+    let said = stack.project.run("apply plan --yes").code(1);
+    assert!(said.err.contains("the plan was made elsewhere") && said.err.contains("k8s::cluster.main"), "{}", said.err);
+    std::fs::copy(one.kubeconfig(), &way).unwrap();
+    stack.project.run("apply plan --yes").code(0);
+    stack.destroy().code(0);
+}
+
+#[test]
+fn the_whole_platform_from_saved_plans() {
+    let platform = Platform::new(ControlPlane::of_its_own(), None);
+    let project = &platform.project;
+    let save = |command: &str| {
+        let plan = project.run(&format!("{command} --dry-run --plan-out plan")).code(0);
+        assert!(project.run("show plan").code(0).out == plan.out, "what is shown is what was planned");
+        let text = project.read("plan");
+        for (name, secret) in SECRETS {
+            let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, secret);
+            assert!(!text.contains(secret) && !text.contains(&encoded), "{name}");
+        }
+        platform.account.forget_calls();
+        plan
+    };
+    let first = save("playbooks/prod.rhai");
+    assert_eq!(last(&first.out), "Plan: 204 to create, 0 to update, 0 to replace, 0 to delete, 0 unchanged.");
+    let made = project.run("apply plan --yes").code(0);
+    assert!(made.err.contains("Done: 204 created"), "{}", made.err);
+    // Nothing of it moves by itself.
+    save("playbooks/prod.rhai");
+    let nothing = project.run("apply plan").code(0);
+    assert!(nothing.out.contains("Nothing to do: 204 resources are as declared."), "{}", nothing.out);
+    assert_eq!(writes(&platform.account), 0, "{:?}", platform.account.calls());
+    project.edit("templates/keycloak/keycloak.yaml", "keycloak:26.7.2", "keycloak:26.7.3");
+    project.edit("inventory/common.toml", "instance_type = \"m7i.large\"", "instance_type = \"m7i.2xlarge\"");
+    save("playbooks/prod.rhai");
+    project.run("apply plan --yes").code(0);
+    let open = "--set database.protect=false --set edge.protect=false";
+    save(&format!("playbooks/prod.rhai {open}"));
+    project.run("apply plan --yes").code(0);
+    save(&format!("destroy playbooks/prod.rhai {open}"));
+    let gone = project.run("apply plan --yes").code(0);
+    assert!(gone.err.contains("Done: 204 deleted"), "{}", gone.err);
+    assert_eq!(platform.tagged("prod"), [""; 0]);
+    assert_eq!(platform.in_the_cluster(platform.prod, "prod"), [""; 0]);
+    assert_eq!(platform.records(), [""; 0]);
+}
+
+#[test]
+fn what_a_replacement_left_over_goes_by_a_saved_plan_too() {
+    let project = network();
+    project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    let mut state: serde_json::Value = serde_json::from_str(&project.read(".runner/sandbox.json")).unwrap();
+    let records = state["resources"].as_array_mut().unwrap();
+    let mut left = records.iter().find(|record| record["kind"] == "aws::subnet").unwrap().clone();
+    let id = left["live"]["id"].as_str().unwrap().to_owned();
+    left = serde_json::from_str(&left.to_string().replace(&id, "subnet-0123456789abcdef0")).unwrap();
+    left["live"]["owner"]["deposed"] = true.into();
+    records.push(left);
+    project.write(".runner/sandbox.json", &state.to_string());
+    let plan = save(&project, "--sandbox");
+    assert!(plan.out.contains("subnet-0123456789abcdef0") && plan.out.contains("1 to delete"), "{}", plan.out);
+    assert_eq!(project.run("show plan").code(0).out, plan.out);
+    let applied = project.run("apply plan --yes").code(0);
+    assert!(applied.err.contains("Done: 1 deleted"), "{}", applied.err);
+    project.run("playbooks/prod.rhai --sandbox --dry-run --detailed-exitcode").code(0);
 }
