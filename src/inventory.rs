@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources, closest};
@@ -28,7 +29,7 @@ pub struct Inventory {
 }
 
 /// `[aws]`: what the engine itself reads of an inventory.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Aws {
     pub region: Option<String>,
     /// Other regions in which the stack has resources.
@@ -41,7 +42,7 @@ pub struct Aws {
 const AWS: [&str; 4] = ["region", "regions", "account", "profile"];
 
 /// `[cloudflare]`: where the token is, and how far to look.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cloudflare {
     /// The secret that is the API token.
     pub token: Option<String>,

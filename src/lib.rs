@@ -17,7 +17,7 @@
 //! | [`inventory`], [`template`] | what playbooks read beside themselves |
 //! | [`event`] | what happened, as facts; reports and records read one channel |
 //! | [`resource`] | the vocabulary: kind, address, value with references, declaration, live, provider |
-//! | [`diagnostic`], [`secret`] | what went wrong, where, and what to do; what is never shown |
+//! | [`diagnostic`], [`secret`], [`digest`] | what went wrong, where, and what to do; what is never shown, and what is only compared |
 //!
 //! `script` and `engine` stand side by side, do not know each other, and meet only in `resource`: the script asks an
 //! [`resource::Oracle`] for what it must see, and the engine's [`engine::Forecast`] is one.
@@ -29,7 +29,7 @@
 //! - An unknown never takes a branch: whatever sees a reference gets a certain value or ends the stage
 //!   (`src/script/audit.rs`).
 //! - What the script saw is what the plan does: both come from one forecast over one look at the world.
-//! - A plan is plain data. Applying it runs no script.
+//! - A plan is plain data. Applying it runs no script. One that was saved is applied as it was shown, or not at all.
 //! - Only a complete evaluation tells what is no longer declared.
 //! - Nothing is changed that was not looked at again just before, and nothing that has changed since the plan.
 //! - No create is repeated without looking first whether it took effect; no provider repeats one on its own.
@@ -48,6 +48,7 @@
 
 pub mod cli;
 pub mod diagnostic;
+pub mod digest;
 pub mod engine;
 pub mod event;
 pub mod inventory;

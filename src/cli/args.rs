@@ -33,6 +33,8 @@ Examples:
   runner playbooks/prod.rhai -i staging       the same playbook with inventory/staging.toml
   runner output playbooks/prod.rhai vpc_id    one output as it is now, bare, for $(...); without a name all of them
   runner destroy playbooks/prod.rhai          plan the removal of all the stack owns, ask, delete
+  runner playbooks/prod.rhai --dry-run --plan-out prod.plan   save the plan, for a review
+  runner apply prod.plan                      apply that and nothing else; refused if anything has moved since
   runner render apps/namespace.yaml -i prod   what a template gives
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending (with --detailed-exitcode), 64 wrong usage,
@@ -42,6 +44,10 @@ Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending (with --detaile
 pub enum Command {
     /// Plan the removal of all that the stack owns, ask, delete
     Destroy(DestroyArgs),
+    /// What a saved plan would do, as its dry run told it; reads the file and changes nothing
+    Show(ShowArgs),
+    /// Apply a saved plan exactly as it was shown, or refuse it if anything has moved since
+    Apply(ApplyFileArgs),
     /// What the playbook's outputs are now, for people and for scripts; reads, and changes nothing
     Output(OutputArgs),
     /// What a template gives with an inventory, as text; reads and changes nothing else
@@ -72,6 +78,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, value_delimiter = ',', conflicts_with = "phase")]
     pub prune: Option<Vec<Address>>,
 
+    #[command(flatten)]
+    pub plan_out: PlanOut,
+
     /// With --dry-run: exit with 2 if there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -88,6 +97,47 @@ pub struct DestroyArgs {
     /// Stop after the plan; makes no change
     #[arg(long)]
     pub dry_run: bool,
+
+    #[command(flatten)]
+    pub plan_out: PlanOut,
+}
+
+/// A plan to be kept.
+#[derive(Debug, Args)]
+pub struct PlanOut {
+    /// With --dry-run: save the plan to FILE, for its owner only, to be shown by `runner show FILE` and applied as it is
+    /// by `runner apply FILE`
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    pub plan_out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A plan that was saved with --plan-out
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// How the plan is written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+
+    /// Say more: also what is unchanged
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Args)]
+pub struct ApplyFileArgs {
+    #[command(flatten)]
+    pub show: ShowArgs,
+
+    #[command(flatten)]
+    pub apply: ApplyArgs,
+
+    /// Refuse the plan unless it was made on the sandbox in FILE [default: .runner/sandbox.json]; a plan that was made on
+    /// one is always applied to that
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub sandbox: Option<Option<PathBuf>>,
 }
 
 #[derive(Debug, Args)]

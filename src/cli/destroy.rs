@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::args::DestroyArgs;
 use super::exit;
 use super::run::asked;
+use super::saving::{self, Made};
 use super::session::Session;
 use crate::diagnostic::Diagnostics;
 use crate::engine::{self, Forecast, Plan, Wish};
+use crate::resource::Evaluation;
 
 pub fn run(args: DestroyArgs) -> u8 {
     super::session::on_runtime(async {
@@ -26,12 +28,19 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
     {
         return session.refuse(&[*wrong]);
     }
-    let plan = match plan(session).await {
-        Ok(plan) => plan,
+    let wish = Wish { regions: session.inventory.aws.regions.clone(), ..Wish::default() };
+    let (forecast, evaluation, plan) = match plan(session, &wish).await {
+        Ok(planned) => planned,
         Err(wrong) => return session.refuse(&wrong),
     };
     session.planned(&plan);
     session.report.plan(&plan);
+    if let Some(path) = &args.plan_out.plan_out {
+        let made = Made { forecast: &forecast, evaluation: &evaluation, plan: &plan, wish: &wish, destroy: true };
+        if let Err(wrong) = saving::save(session, &args.stack.sets, made, path).await {
+            return session.refuse(&[*wrong]);
+        }
+    }
     if plan.is_empty() || args.dry_run {
         return exit::DONE;
     }
@@ -52,10 +61,10 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
 
 /// The script is run for what it says of protection and of how things are to be deleted; what is deleted comes from
 /// the tags alone.
-async fn plan(session: &Session) -> Result<Plan, Diagnostics> {
+async fn plan(session: &Session, wish: &Wish) -> Result<(Arc<Forecast>, Evaluation, Plan), Diagnostics> {
     let world = session.world();
     let forecast = Arc::new(Forecast::new(world, vec![], tokio::runtime::Handle::current()));
     let evaluation = session.evaluate(forecast.clone()).await?;
-    let wish = Wish { regions: session.inventory.aws.regions.clone(), ..Wish::default() };
-    engine::plan_destroy(&forecast, &evaluation, &wish).await
+    let plan = engine::plan_destroy(&forecast, &evaluation, wish).await?;
+    Ok((forecast, evaluation, plan))
 }

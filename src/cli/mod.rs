@@ -1,13 +1,17 @@
 //! The commands: one file each. What they say goes through `report`, what they do through `script` and `engine`.
 
+mod apply;
 mod args;
 mod destroy;
 mod doc;
 mod output;
+mod plan_file;
 mod record;
 mod render;
 mod run;
+mod saving;
 mod session;
+mod show;
 mod signals;
 
 use std::ffi::OsString;
@@ -39,6 +43,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     match cli.command {
         None => run::run(cli.run),
         Some(Command::Destroy(args)) => destroy::run(args),
+        Some(Command::Show(args)) => show::run(&args),
+        Some(Command::Apply(args)) => apply::run(&args),
         Some(Command::Output(args)) => output::run(args),
         Some(Command::Render(args)) => render::run(args),
         Some(Command::Doc(args)) => doc::run(args),

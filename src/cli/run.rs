@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::args::RunArgs;
 use super::exit;
+use super::saving::{self, Made};
 use super::session::Session;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{self, Forecast, Plan, Wish};
@@ -30,7 +31,13 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         {
             return session.refuse(&[*wrong]);
         }
-        let (evaluation, plan) = match plan(session, args).await {
+        let wish = Wish {
+            phases: args.phase.clone(),
+            prune: args.prune.as_ref().is_some_and(Vec::is_empty),
+            prune_named: args.prune.iter().flatten().cloned().collect(),
+            regions: session.inventory.aws.regions.clone(),
+        };
+        let (forecast, evaluation, plan) = match plan(session, &wish).await {
             Ok(planned) => planned,
             Err(wrong) => return session.refuse(&wrong),
         };
@@ -49,6 +56,13 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         session.report.plan(&plan);
         if args.dry_run {
             ends_at(session, outside);
+            if let Some(path) = &args.plan_out.plan_out {
+                let made =
+                    Made { forecast: &forecast, evaluation: &evaluation, plan: &plan, wish: &wish, destroy: false };
+                if let Err(wrong) = saving::save(session, &args.stack.sets, made, path).await {
+                    return session.refuse(&[*wrong]);
+                }
+            }
             let pending = !plan.is_empty() || !last;
             return if pending && args.detailed_exitcode { exit::CHANGES_PENDING } else { exit::DONE };
         }
@@ -102,18 +116,12 @@ fn ends_at(session: &Session, outside: Option<&Stop>) {
         .note(&format!("The script ends at {site}, where it needs {names}, which {are} not among the chosen phases."));
 }
 
-async fn plan(session: &Session, args: &RunArgs) -> Result<(Evaluation, Plan), Diagnostics> {
+async fn plan(session: &Session, wish: &Wish) -> Result<(Arc<Forecast>, Evaluation, Plan), Diagnostics> {
     let runtime = tokio::runtime::Handle::current();
-    let wish = Wish {
-        phases: args.phase.clone(),
-        prune: args.prune.as_ref().is_some_and(Vec::is_empty),
-        prune_named: args.prune.iter().flatten().cloned().collect(),
-        regions: session.inventory.aws.regions.clone(),
-    };
-    let forecast = Arc::new(Forecast::new(session.world(), args.phase.clone(), runtime).pruning(&wish));
+    let forecast = Arc::new(Forecast::new(session.world(), wish.phases.clone(), runtime).pruning(wish));
     let evaluation = session.evaluate(forecast.clone()).await?;
-    let plan = engine::plan(&forecast, &evaluation, &wish).await?;
-    Ok((evaluation, plan))
+    let plan = engine::plan(&forecast, &evaluation, wish).await?;
+    Ok((forecast, evaluation, plan))
 }
 
 fn finish(session: &Session, args: &RunArgs, outside: Option<&Stop>, outputs: Vec<(String, Value)>) -> u8 {
@@ -134,7 +142,7 @@ fn planned_outputs(plan: &Plan) -> Vec<(String, Value)> {
     plan.outputs.iter().map(|output| (output.name.clone(), output.value.clone())).collect()
 }
 
-fn applied_outputs(evaluation: &Evaluation, outcome: &engine::Outcome) -> Vec<(String, Value)> {
+pub fn applied_outputs(evaluation: &Evaluation, outcome: &engine::Outcome) -> Vec<(String, Value)> {
     let value = |value: &Value| value.resolve(&mut |reference| outcome.value(reference));
     evaluation.outputs.iter().map(|output| (output.name.clone(), value(&output.value))).collect()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::{Format, StackArgs};
+use super::plan_file::PlanFile;
 use super::record::Record;
 use super::signals::Signals;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
@@ -19,7 +20,7 @@ use crate::providers::{self, Settings};
 use crate::report::{self, Report, Tally};
 use crate::resource::{Evaluation, Live, Map, Oracle, Provider};
 use crate::script::{self, Script};
-use crate::secret::Secrets;
+use crate::secret::{Secrets, Source};
 use crate::template::Templates;
 
 /// One command on one stack.
@@ -28,10 +29,12 @@ pub struct Session {
     pub events: Events,
     pub tally: Tally,
     pub inventory: Inventory,
-    secrets: Secrets,
+    pub secrets: Secrets,
     pub provider: Arc<dyn Provider>,
-    playbook: PathBuf,
-    root: PathBuf,
+    pub playbook: PathBuf,
+    pub root: PathBuf,
+    /// The file of the sandbox that stands in for the outside.
+    pub sandbox: Option<PathBuf>,
     run: String,
     record: Record,
     signals: Signals,
@@ -46,34 +49,70 @@ pub struct Session {
 impl Session {
     /// Opens a session, or tells why not. `read_only` makes every provider refuse to change anything.
     pub fn open(args: &StackArgs, command: &str, read_only: bool) -> Result<Session, u8> {
+        let playbook = args.playbook.clone().expect("clap requires it");
+        let name = match &args.inventory {
+            Some(name) => name.clone(),
+            None => playbook.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        let start = Start { format: args.format, verbose: args.verbose, command, read_only };
+        Self::begin(start, &playbook, &name, |sources, secrets| {
+            Self::prepare(args, &playbook, &name, read_only, sources, secrets)
+        })
+    }
+
+    /// The same for a plan that was saved: all that it needs is in its file.
+    pub fn of_plan(file: &PlanFile, format: Format, verbose: u8, read_only: bool) -> Result<Session, u8> {
+        let start = Start { format, verbose, command: "apply", read_only };
+        Self::begin(start, Path::new(&file.playbook), &file.stack, |sources, secrets| {
+            let root = file.root();
+            for name in file.files.keys() {
+                if let Ok(text) = std::fs::read_to_string(root.join(name)) {
+                    sources.add(name.as_str(), text);
+                }
+            }
+            let at = |(name, source): (&String, &Source)| match source {
+                Source::File(path) => (name.clone(), Source::File(root.join(path))),
+                other => (name.clone(), other.clone()),
+            };
+            let mut inventory = Inventory::default();
+            inventory.name.clone_from(&file.stack);
+            (inventory.aws, inventory.cloudflare) = (file.aws.clone(), file.cloudflare.clone());
+            inventory.secrets = file.secrets.iter().map(at).collect();
+            let sandbox = file.sandbox.as_ref().map(|sandbox| root.join(sandbox));
+            Ready::of(inventory, root, sandbox, read_only, secrets)
+        })
+    }
+
+    fn begin(
+        start: Start<'_>,
+        playbook: &Path,
+        name: &str,
+        ready: impl FnOnce(&Sources, &Secrets) -> Result<Ready, Diagnostics>,
+    ) -> Result<Session, u8> {
+        let Start { command, read_only, .. } = start;
         let sources = Sources::default();
-        let format = match (args.format, read_only) {
+        let format = match (start.format, read_only) {
             (Format::Text, _) => report::Format::Text,
             (Format::Json, true) => report::Format::Json,
             (Format::Json, false) => report::Format::JsonLines,
         };
         let started = Instant::now();
         let secrets = Secrets::default();
-        let report = Arc::new(Report::of_process(format, args.verbose > 0, sources, &secrets));
+        let report = Arc::new(Report::of_process(format, start.verbose > 0, sources, &secrets));
         let (events, record, tally) = (Events::masking(secrets.clone()), Record::default(), Tally::default());
         events.add(report.reader());
         events.add(tally.clone());
         if !read_only {
             events.add(record.clone());
         }
-        let playbook = args.playbook.clone().expect("clap requires it");
-        let name = match &args.inventory {
-            Some(name) => name.clone(),
-            None => playbook.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        };
         let run = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
         events.emit(Event::RunStarted {
             run: run.clone(),
-            stack: name.clone(),
+            stack: name.to_owned(),
             playbook: playbook.display().to_string(),
             command: command.to_owned(),
         });
-        let ready = match Self::prepare(args, &playbook, &name, read_only, &report.sources, &secrets) {
+        let ready = match ready(&report.sources, &secrets) {
             Ok(ready) => ready,
             Err(wrong) => {
                 tell(&report, &events, &wrong);
@@ -87,8 +126,9 @@ impl Session {
             secrets,
             inventory: ready.inventory,
             provider: ready.provider,
-            playbook,
+            playbook: playbook.to_owned(),
             root: ready.root,
+            sandbox: ready.sandbox,
             run,
             record,
             signals: ready.signals,
@@ -109,36 +149,8 @@ impl Session {
     ) -> Result<Ready, Diagnostics> {
         let root = project_root(playbook)?;
         let inventory = Inventory::load(&root.join("inventory"), name, &args.sets, sources, &root)?;
-        let aws = providers::aws::Settings {
-            region: inventory.aws.region.clone(),
-            account: inventory.aws.account.clone(),
-            profile: inventory.aws.profile.clone(),
-            read_only,
-        };
-        secrets.name(inventory.secrets.clone());
-        let cloudflare = inventory.cloudflare.clone();
-        let settings = Settings {
-            cloudflare: providers::cloudflare::Settings {
-                base_url: std::env::var("CLOUDFLARE_BASE_URL").ok().filter(|url| !url.is_empty()),
-                declared: cloudflare.is_some(),
-                // A zone may have records of several accounts' stacks.
-                owner: cloudflare.as_ref().and_then(|it| it.owner.clone()).or_else(|| aws.account.clone()),
-                zones: cloudflare.as_ref().map(|settings| settings.zones.clone()).unwrap_or_default(),
-                read_only,
-            },
-            cloudflare_token: cloudflare.and_then(|settings| settings.token),
-            sandbox: args
-                .sandbox
-                .as_ref()
-                .map(|file| file.clone().unwrap_or_else(|| root.join(".runner/sandbox.json"))),
-            aws,
-            read_only,
-            files: cache().join("files"),
-        };
-        let provider = providers::connect(settings, secrets).map_err(|wrong| vec![*wrong])?;
-        let signals = Signals::listen()
-            .map_err(|error| vec![Diagnostic::error("cannot listen for signals").because(error.to_string())])?;
-        Ok(Ready { inventory, provider, root, signals })
+        let sandbox = args.sandbox.as_ref().map(|file| file.clone().unwrap_or_else(|| root.join(SANDBOX)));
+        Ready::of(inventory, root, sandbox, read_only, secrets)
     }
 
     /// A fresh look at the world, for one evaluation and its plan.
@@ -313,8 +325,58 @@ struct Ready {
     inventory: Inventory,
     provider: Arc<dyn Provider>,
     root: PathBuf,
+    sandbox: Option<PathBuf>,
     signals: Signals,
 }
+
+impl Ready {
+    fn of(
+        inventory: Inventory,
+        root: PathBuf,
+        sandbox: Option<PathBuf>,
+        read_only: bool,
+        secrets: &Secrets,
+    ) -> Result<Ready, Diagnostics> {
+        let aws = providers::aws::Settings {
+            region: inventory.aws.region.clone(),
+            account: inventory.aws.account.clone(),
+            profile: inventory.aws.profile.clone(),
+            read_only,
+        };
+        secrets.name(inventory.secrets.clone());
+        let cloudflare = inventory.cloudflare.clone();
+        let settings = Settings {
+            cloudflare: providers::cloudflare::Settings {
+                base_url: std::env::var("CLOUDFLARE_BASE_URL").ok().filter(|url| !url.is_empty()),
+                declared: cloudflare.is_some(),
+                // A zone may have records of several accounts' stacks.
+                owner: cloudflare.as_ref().and_then(|it| it.owner.clone()).or_else(|| aws.account.clone()),
+                zones: cloudflare.as_ref().map(|settings| settings.zones.clone()).unwrap_or_default(),
+                read_only,
+            },
+            cloudflare_token: cloudflare.and_then(|settings| settings.token),
+            sandbox: sandbox.clone(),
+            aws,
+            read_only,
+            files: cache().join("files"),
+        };
+        let provider = providers::connect(settings, secrets).map_err(|wrong| vec![*wrong])?;
+        let signals = Signals::listen()
+            .map_err(|error| vec![Diagnostic::error("cannot listen for signals").because(error.to_string())])?;
+        Ok(Ready { inventory, provider, root, sandbox, signals })
+    }
+}
+
+/// Which command, and how it speaks.
+struct Start<'a> {
+    format: Format,
+    verbose: u8,
+    command: &'a str,
+    read_only: bool,
+}
+
+/// The sandbox's file below the project.
+pub const SANDBOX: &str = ".runner/sandbox.json";
 
 /// Every diagnostic is an event, so that people, programs and the run's record have the same.
 fn tell(report: &Report, events: &Events, wrong: &[Diagnostic]) {

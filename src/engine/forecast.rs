@@ -278,6 +278,13 @@ impl Forecast {
         self.changes.lock().expect("no holder panics").get(address).cloned()
     }
 
+    /// Every change that was told so far, in the order of the addresses.
+    pub(super) fn known_changes(&self) -> Vec<Arc<Change>> {
+        let mut known: Vec<Arc<Change>> = self.changes.lock().expect("no holder panics").values().cloned().collect();
+        known.sort_by(|one, other| one.address.cmp(&other.address));
+        known
+    }
+
     /// `--phase`: what is outside the chosen phases must exist already where something inside needs it.
     fn refuse_missing_outsiders(&self, declarations: &Declarations, change: &Change) -> Result<(), Box<Diagnostic>> {
         let missing = |address: &&Address| {

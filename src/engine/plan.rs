@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::diagnostic::Site;
 use crate::resource::{Address, Live, Map, Options, Stop, Value};
@@ -83,13 +83,20 @@ pub enum Reason {
 pub struct FieldChange {
     pub path: String,
     /// `None`: not set before.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "set")]
     pub before: Option<Value>,
     /// `None`: not set afterwards. A reference in it reads "(known after apply)".
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "set")]
     pub after: Option<Value>,
     pub forces_replace: bool,
     /// The resource is stopped for it, and started again.
     pub restarts: bool,
     pub sensitive: bool,
+}
+
+/// What is written is set, also if it is null.
+fn set<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 
 use super::diff;
 use super::forecast::Forecast;
@@ -14,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::{Address, Declaration, Evaluation, Given, Live, Options, Status, Value};
 
 /// What kind of plan is wanted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Wish {
     /// Only these phases; empty means all.
     pub phases: Vec<String>,

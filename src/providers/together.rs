@@ -1,6 +1,6 @@
 //! All providers behind one: each kind goes to the one that has it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -170,6 +170,12 @@ impl Provider for Together {
 
     async fn secret(&self, source: &Source) -> Result<String, Fault> {
         self.aws.secret(source).await
+    }
+
+    fn whereabouts(&self) -> BTreeMap<String, String> {
+        let mut known = self.aws.whereabouts();
+        known.extend(self.kubernetes.whereabouts());
+        known
     }
 
     async fn fetch(&self, url: &str, sha256: &str) -> Result<Option<String>, Fault> {

@@ -10,7 +10,7 @@ use super::{Address, Map, Reference, Value};
 use crate::diagnostic::Site;
 
 /// One call of a kind in a playbook.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Declaration {
     pub address: Address,
     /// What the author wrote, checked against the kind's schema; may hold references to earlier declarations.
@@ -122,7 +122,7 @@ pub struct Evaluation {
 }
 
 /// `output(name, value)` in a playbook.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Given {
     pub name: String,
     /// May hold references.

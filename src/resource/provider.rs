@@ -1,6 +1,6 @@
 //! The few verbs through which the outside is reached, and the ways in which they fail.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +74,11 @@ pub trait Provider: Send + Sync {
     async fn fetch(&self, url: &str, sha256: &str) -> Result<Option<String>, Fault> {
         let _ = sha256;
         Err(Fault::new(Class::Invalid, format!("there is no way to {url}")))
+    }
+
+    /// By what this outside is told from others of its sort, as far as it is known by now: the account, the region.
+    fn whereabouts(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
     }
 
     /// What to take for every secret without reading it, for what is only made up.

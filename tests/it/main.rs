@@ -23,6 +23,7 @@ mod k8s;
 mod moto;
 mod platform;
 mod project;
+mod saved;
 mod script;
 mod secrets;
 mod tidy;

@@ -188,6 +188,14 @@ impl Client {
         found.await?.as_ref().map_err(Clone::clone)
     }
 
+    /// Whose account it is, if that was asked, and the region that the inventory or the environment names.
+    pub fn whereabouts(&self) -> BTreeMap<String, String> {
+        let Some(Ok(identity)) = self.identity.get() else { return BTreeMap::new() };
+        let region = self.config.get().and_then(|config| config.region()).map(ToString::to_string);
+        let known = [("AWS account", Some(identity.account.clone())), ("AWS region", region)];
+        known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+
     pub async fn has_region(&self) -> bool {
         self.config().await.region().is_some()
     }

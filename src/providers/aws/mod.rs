@@ -191,6 +191,10 @@ impl Provider for Aws {
         &self.lookups
     }
 
+    fn whereabouts(&self) -> BTreeMap<String, String> {
+        self.client.whereabouts()
+    }
+
     async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault> {
         let region = self.client.region(region).await?;
         census::owned_kinds(&region, self.implementations.values().map(Box::as_ref), stack).await

@@ -127,6 +127,11 @@ impl Cluster {
         }
     }
 
+    /// The URL of the API server, once it was reached.
+    pub fn server(&self) -> Option<String> {
+        self.server.lock().expect("no holder panics").clone()
+    }
+
     pub fn text(&self, input: &str) -> Option<&str> {
         self.inputs.get(input).and_then(|value| value.as_str())
     }
@@ -281,8 +286,7 @@ impl Cluster {
         let known = fault.message.starts_with("there is no way to the cluster");
         let refused = fault.code.as_deref().is_some_and(|code| code != "Unauthorized");
         if !known && !refused {
-            let server = self.server.lock().expect("no holder panics").clone();
-            let at = server.map(|url| format!(" at {}", url.trim_end_matches('/'))).unwrap_or_default();
+            let at = self.server().map(|url| format!(" at {}", url.trim_end_matches('/'))).unwrap_or_default();
             fault.message = format!("cluster `{}`{at}: {}", self.name, fault.message);
             // Whatever was asked first, it is the cluster that is not there.
             fault.operation = Some(CONNECT.to_owned());

@@ -148,6 +148,11 @@ impl Provider for Kubernetes {
         Ok(())
     }
 
+    fn whereabouts(&self) -> BTreeMap<String, String> {
+        let opened = self.opened().into_iter();
+        opened.filter_map(|one| Some((format!("{}.{}", cluster::NAME, one.name), one.server()?))).collect()
+    }
+
     async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault> {
         let Some(cluster) = self.cluster(region) else {
             // Clusters themselves live in no cluster.
