@@ -7,11 +7,11 @@ use super::exit;
 use super::run::asked;
 use super::session::Session;
 use crate::diagnostic::Diagnostics;
-use crate::engine::{self, Forecast, Plan, Wish};
+use crate::engine::{self, Forecast, Plan, Wish, World};
 
 pub fn run(args: DestroyArgs) -> u8 {
     super::session::on_runtime(async {
-        let mut session = match Session::open(&args.stack, "destroy", args.dry_run) {
+        let mut session = match Session::open_for(&args.stack, "destroy", args.dry_run, &args.review) {
             Ok(session) => session,
             Err(code) => return code,
         };
@@ -26,12 +26,22 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
     {
         return session.refuse(&[*wrong]);
     }
-    let plan = match plan(session).await {
+    session.about_to_plan().await;
+    let mut plan = match plan(session, session.world(), true).await {
         Ok(plan) => plan,
-        Err(wrong) => return session.refuse(&wrong),
+        Err(wrong) => {
+            session.keep_what_was_read();
+            return session.refuse(&wrong);
+        }
     };
+    session.complete(&mut plan);
     session.planned(&plan);
     session.report.plan(&plan);
+    let again = async |world| self::plan(session, world, false).await;
+    if let Err(wrong) = session.keep(&plan, again).await {
+        session.warn(&[*wrong]);
+        return exit::FAILED;
+    }
     if plan.is_empty() || args.dry_run {
         return exit::DONE;
     }
@@ -52,10 +62,12 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
 
 /// The script is run for what it says of protection and of how things are to be deleted; what is deleted comes from
 /// the tags alone.
-async fn plan(session: &Session) -> Result<Plan, Diagnostics> {
-    let world = session.world();
+async fn plan(session: &Session, world: Arc<World>, first: bool) -> Result<Plan, Diagnostics> {
     let forecast = Arc::new(Forecast::new(world, vec![], tokio::runtime::Handle::current()));
-    let evaluation = session.evaluate(forecast.clone()).await?;
+    let evaluation = match first {
+        true => session.evaluate(forecast.clone()).await?,
+        false => session.script(forecast.clone(), Arc::new(|_, _| {})).await?,
+    };
     let wish = Wish { regions: session.inventory.aws.regions.clone(), ..Wish::default() };
     engine::plan_destroy(&forecast, &evaluation, &wish).await
 }

@@ -3,9 +3,12 @@
 mod args;
 mod destroy;
 mod doc;
+mod history;
 mod output;
+mod private_file;
 mod record;
 mod render;
+mod review;
 mod run;
 mod session;
 mod signals;

@@ -6,13 +6,13 @@ use super::args::RunArgs;
 use super::exit;
 use super::session::Session;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::engine::{self, Forecast, Plan, Wish};
+use crate::engine::{self, Forecast, Plan, Wish, World};
 use crate::report::{Answer, Format};
 use crate::resource::{Evaluation, Reference, Stop, Value};
 
 pub fn run(args: RunArgs) -> u8 {
     super::session::on_runtime(async {
-        let mut session = match Session::open(&args.stack, "run", args.dry_run) {
+        let mut session = match Session::open_for(&args.stack, "run", args.dry_run, &args.review) {
             Ok(session) => session,
             Err(code) => return code,
         };
@@ -30,10 +30,15 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         {
             return session.refuse(&[*wrong]);
         }
-        let (evaluation, plan) = match plan(session, args).await {
+        session.about_to_plan().await;
+        let (evaluation, mut plan) = match plan(session, args, session.world(), true).await {
             Ok(planned) => planned,
-            Err(wrong) => return session.refuse(&wrong),
+            Err(wrong) => {
+                session.keep_what_was_read();
+                return session.refuse(&wrong);
+            }
         };
+        session.complete(&mut plan);
         session.planned(&plan);
         let outside = plan.stop.as_ref().filter(|stop| is_outside(&evaluation, stop, &args.phase));
         // All that this run may do is done; what else the script has to say is for other phases.
@@ -49,6 +54,11 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         session.report.plan(&plan);
         if args.dry_run {
             ends_at(session, outside);
+            let again = async |world| plan_again(session, args, world).await;
+            if let Err(wrong) = session.keep(&plan, again).await {
+                session.warn(&[*wrong]);
+                return exit::FAILED;
+            }
             let pending = !plan.is_empty() || !last;
             return if pending && args.detailed_exitcode { exit::CHANGES_PENDING } else { exit::DONE };
         }
@@ -102,10 +112,23 @@ fn ends_at(session: &Session, outside: Option<&Stop>) {
         .note(&format!("The script ends at {site}, where it needs {names}, which {are} not among the chosen phases."));
 }
 
-async fn plan(session: &Session, args: &RunArgs) -> Result<(Evaluation, Plan), Diagnostics> {
+async fn plan_again(session: &Session, args: &RunArgs, world: Arc<World>) -> Result<Plan, Diagnostics> {
+    plan(session, args, world, false).await.map(|(_, plan)| plan)
+}
+
+/// With `first` the script is heard; again it would say the same.
+async fn plan(
+    session: &Session,
+    args: &RunArgs,
+    world: Arc<World>,
+    first: bool,
+) -> Result<(Evaluation, Plan), Diagnostics> {
     let runtime = tokio::runtime::Handle::current();
-    let forecast = Arc::new(Forecast::new(session.world(), args.phase.clone(), runtime));
-    let evaluation = session.evaluate(forecast.clone()).await?;
+    let forecast = Arc::new(Forecast::new(world, args.phase.clone(), runtime));
+    let evaluation = match first {
+        true => session.evaluate(forecast.clone()).await?,
+        false => session.script(forecast.clone(), Arc::new(|_, _| {})).await?,
+    };
     let wish = Wish {
         phases: args.phase.clone(),
         prune: args.prune.as_ref().is_some_and(Vec::is_empty),

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::{Format, StackArgs};
+use super::args::{Format, ReviewArgs, StackArgs};
+use super::history;
 use super::record::Record;
+use super::review::Review;
 use super::signals::Signals;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use crate::engine::journal::Journal;
 use crate::engine::lock::Lock;
 use crate::engine::wait::Looks;
-use crate::engine::{self, Forecast, Outcome, Plan, Tools, World};
+use crate::engine::{self, Forecast, History, Outcome, Plan, Tools, World};
 use crate::event::{Event, Events};
 use crate::inventory::Inventory;
 use crate::providers::{self, Settings};
@@ -28,10 +30,13 @@ pub struct Session {
     pub events: Events,
     pub tally: Tally,
     pub inventory: Inventory,
-    secrets: Secrets,
+    pub(super) secrets: Secrets,
     pub provider: Arc<dyn Provider>,
-    playbook: PathBuf,
+    pub(super) review: Review,
+    pub(super) playbook: PathBuf,
     root: PathBuf,
+    /// All is only played.
+    sandbox: bool,
     run: String,
     record: Record,
     signals: Signals,
@@ -46,6 +51,11 @@ pub struct Session {
 impl Session {
     /// Opens a session, or tells why not. `read_only` makes every provider refuse to change anything.
     pub fn open(args: &StackArgs, command: &str, read_only: bool) -> Result<Session, u8> {
+        Session::open_for(args, command, read_only, &ReviewArgs::default())
+    }
+
+    /// The same; a dry run may rest on something else than the world as it is.
+    pub fn open_for(args: &StackArgs, command: &str, read_only: bool, review: &ReviewArgs) -> Result<Session, u8> {
         let sources = Sources::default();
         let format = match (args.format, read_only) {
             (Format::Text, _) => report::Format::Text,
@@ -72,8 +82,9 @@ impl Session {
             stack: name.clone(),
             playbook: playbook.display().to_string(),
             command: command.to_owned(),
+            sandbox: args.sandbox.is_some(),
         });
-        let ready = match Self::prepare(args, &playbook, &name, read_only, &report.sources, &secrets) {
+        let ready = match Self::prepare(args, review, &playbook, &name, read_only, &report.sources, &secrets) {
             Ok(ready) => ready,
             Err(wrong) => {
                 tell(&report, &events, &wrong);
@@ -87,6 +98,8 @@ impl Session {
             secrets,
             inventory: ready.inventory,
             provider: ready.provider,
+            review: ready.review,
+            sandbox: args.sandbox.is_some(),
             playbook,
             root: ready.root,
             run,
@@ -101,6 +114,7 @@ impl Session {
 
     fn prepare(
         args: &StackArgs,
+        review: &ReviewArgs,
         playbook: &Path,
         name: &str,
         read_only: bool,
@@ -133,10 +147,10 @@ impl Session {
             read_only,
             files: cache().join("files"),
         };
-        let provider = providers::connect(settings, secrets).map_err(|wrong| vec![*wrong])?;
+        let (review, provider) = Review::open(review, name, secrets, || providers::connect(settings, secrets))?;
         let signals = Signals::listen()
             .map_err(|error| vec![Diagnostic::error("cannot listen for signals").because(error.to_string())])?;
-        Ok(Ready { inventory, provider, root, signals })
+        Ok(Ready { inventory, provider, review, root, signals })
     }
 
     /// A fresh look at the world, for one evaluation and its plan.
@@ -147,6 +161,23 @@ impl Session {
 
     /// Runs the script. It blocks, and asks the forecast when it must see something.
     pub async fn evaluate(&self, forecast: Arc<Forecast>) -> Result<Evaluation, Diagnostics> {
+        let stderr = self.report.stderr.clone();
+        let evaluation =
+            self.script(forecast, Arc::new(move |text, site| stderr.put(format!("{site}: {text}\n")))).await?;
+        self.events.emit(Event::Evaluated {
+            resources: evaluation.declarations.len(),
+            phases: evaluation.phases.len(),
+            stopped: evaluation.stop.is_some(),
+        });
+        Ok(evaluation)
+    }
+
+    /// The same, with what the script prints.
+    pub(super) async fn script(
+        &self,
+        forecast: Arc<Forecast>,
+        print: script::Print,
+    ) -> Result<Evaluation, Diagnostics> {
         let sources = self.report.sources.clone();
         let templates = Templates::new(self.root.join("templates"), sources.clone());
         let (playbook, root) = (self.playbook.clone(), self.root.clone());
@@ -157,7 +188,6 @@ impl Session {
             secrets: self.inventory.secrets.keys().cloned().collect(),
         };
         let provider = self.provider.clone();
-        let stderr = self.report.stderr.clone();
         let evaluation = tokio::task::spawn_blocking(move || {
             let oracle: Arc<dyn Oracle> = forecast;
             script::evaluate(&Script {
@@ -170,19 +200,18 @@ impl Session {
                 files: Some(Arc::new(Beside(templates))),
                 oracle,
                 sources: &sources,
-                print: Arc::new(move |text, site: Site| stderr.put(format!("{site}: {text}\n"))),
+                print,
                 limits: script::Limits::default(),
             })
         });
-        let evaluation = evaluation.await.map_err(|error| {
+        evaluation.await.map_err(|error| {
             vec![Diagnostic::error("the script's thread ended unexpectedly").because(error.to_string())]
-        })??;
-        self.events.emit(Event::Evaluated {
-            resources: evaluation.declarations.len(),
-            phases: evaluation.phases.len(),
-            stopped: evaluation.stop.is_some(),
-        });
-        Ok(evaluation)
+        })?
+    }
+
+    /// What earlier runs took.
+    pub(super) fn history(&self) -> History {
+        history::read(&self.root.join(".runner/runs"), &self.inventory.name, self.sandbox)
     }
 
     pub fn planned(&self, plan: &Plan) {
@@ -310,6 +339,7 @@ impl script::Files for Beside {
 struct Ready {
     inventory: Inventory,
     provider: Arc<dyn Provider>,
+    review: Review,
     root: PathBuf,
     signals: Signals,
 }

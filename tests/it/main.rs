@@ -22,6 +22,7 @@ mod k8s;
 mod moto;
 mod platform;
 mod project;
+mod replay;
 mod script;
 mod secrets;
 mod tidy;
