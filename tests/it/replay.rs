@@ -62,6 +62,7 @@ fn the_platform_is_planned_again_where_nothing_is() {
         SECRETS.iter().for_each(|(_, secret)| assert_without(&recording, secret));
         assert_without(&recording, cloud.token());
     };
+    account.forget_calls();
     let first = assert_the_same(project, "playbooks/prod.rhai");
     assert_eq!(last(&first.out), "Plan: 204 to create, 0 to update, 0 to replace, 0 to delete, 0 unchanged.");
     assert!(!project.path(".runner").exists(), "a dry run leaves nothing behind but what was asked for");
@@ -163,11 +164,12 @@ ssm.put_parameter(Name='/open', Value='changed by hand', Type='String', Overwrit
         assert_without(&recording, secret);
     }
 
-    // What is no longer declared, and all of it.
+    // What is no longer declared; and, where the secret is what it was, all of it.
     project.edit("playbooks/prod.rhai", "aws::ssm_parameter(\"kept\"", "// aws::ssm_parameter(\"kept\"");
     let orphan = assert_the_same(&project, "playbooks/prod.rhai --prune");
     assert!(orphan.out.contains("- aws::ssm_parameter.kept"), "{}", orphan.out);
     assert_without(&project.read("review.json"), CANARY);
+    let project = project.env("CANARY", CANARY);
     let destroyed = project.run("destroy playbooks/prod.rhai --dry-run -v --record review.json").code(0);
     let replayed =
         elsewhere(&project, "review.json").run("destroy playbooks/prod.rhai --dry-run -v --replay review.json");

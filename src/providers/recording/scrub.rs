@@ -236,8 +236,8 @@ fn previewed(mut told: Previewed, planned: Option<&Planned>) -> Previewed {
     for one in &mut told.differences {
         one.sensitive |= planned.is_some_and(|planned| planned.hidden.contains(&one.path));
         if one.sensitive {
-            one.before = one.before.as_ref().map(|_| Value::Null);
-            one.after = one.after.as_ref().map(|_| Value::Null);
+            one.before = one.before.as_ref().map(|_| LEFT_OUT.into());
+            one.after = one.after.as_ref().map(|_| LEFT_OUT.into());
         }
     }
     told
