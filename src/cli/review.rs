@@ -129,10 +129,10 @@ impl Session {
         }
     }
 
-    /// A plan that failed has read something all the same, and a replay fails as it did.
+    /// A plan that failed has read something all the same: a replay fails for the same answer.
     pub fn keep_what_was_read(&self) {
         if let Review::Record { recorder, file } = &self.review
-            && let Err(wrong) = self.write(file, recorder.recorded(&self.secrets, &[]), self.history())
+            && let Err(wrong) = self.write(file, recorder.recorded(&self.secrets, None), self.history())
         {
             self.warn(&[*wrong]);
         }
@@ -152,7 +152,7 @@ impl Session {
             return Err(Box::new(cannot.hint(format!("a secret has at least {SHORTEST} characters"))));
         }
         let planned: Vec<Planned> = plan.changes.iter().map(planned).collect();
-        let recorded = recorder.recorded(&self.secrets, &planned);
+        let recorded = recorder.recorded(&self.secrets, Some(&planned));
         // As it will be read: through the file's own form.
         let json = serde_json::to_vec(&recorded).map_err(|error| Box::new(cannot_write(file, error.to_string())))?;
         let read: Recorded =

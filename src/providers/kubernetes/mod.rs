@@ -98,6 +98,9 @@ pub fn preview_unasked(request: &Preview, why: &str) -> Previewed {
     preview::unasked(request, why)
 }
 
+/// The input that is an object's name among all.
+pub use kinds::OBJECT;
+
 /// Whether a kind is one of objects on a cluster.
 pub fn is_object(kind: &str) -> bool {
     kinds::named(kind).is_some()

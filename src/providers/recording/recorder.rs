@@ -43,8 +43,9 @@ impl Recorder {
         self.heard.lock().expect("no holder panics").insert(key, heard);
     }
 
-    /// All that was read, with no secret's value in it.
-    pub fn recorded(&self, secrets: &Secrets, planned: &[Planned]) -> Recorded {
+    /// All that was read, with no secret's value in it. Without a plan nothing tells what else is not to be shown, so
+    /// that of what is live little more is kept than that it is there.
+    pub fn recorded(&self, secrets: &Secrets, planned: Option<&[Planned]>) -> Recorded {
         let scrub = Scrub::new(self.inner.kinds(), secrets, planned);
         let heard = self.heard.lock().expect("no holder panics");
         let entries = heard.values().map(|heard| match heard {

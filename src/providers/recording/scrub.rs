@@ -32,12 +32,14 @@ pub struct Scrub<'a> {
     stand_ins: BTreeMap<String, String>,
     /// What is looked for, and what is put in its place; longest first.
     forms: Vec<(String, String)>,
+    /// There is a plan.
+    planned: bool,
     by_id: HashMap<(&'a str, &'a str), &'a Planned>,
     by_address: HashMap<String, &'a Planned>,
 }
 
 impl<'a> Scrub<'a> {
-    pub fn new(kinds: &'a [Arc<Kind>], secrets: &'a Secrets, planned: &'a [Planned]) -> Self {
+    pub fn new(kinds: &'a [Arc<Kind>], secrets: &'a Secrets, planned: Option<&'a [Planned]>) -> Self {
         let learned = secrets.learned();
         // One for each value: whoever takes one secret for the other must find them equal afterwards, too.
         let mut by_value: BTreeMap<&str, String> = BTreeMap::new();
@@ -58,6 +60,7 @@ impl<'a> Scrub<'a> {
         }
         forms.retain(|(form, _)| !form.is_empty());
         forms.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
+        let changes = planned.unwrap_or_default();
         let key = |one: &'a Planned| Some(((&*one.kind, one.id.as_deref()?), one));
         let address = |one: &'a Planned| Some((one.address.as_ref()?.to_string(), one));
         Scrub {
@@ -65,8 +68,9 @@ impl<'a> Scrub<'a> {
             secrets,
             stand_ins: learned.iter().map(|(name, value)| (name.clone(), by_value[&**value].clone())).collect(),
             forms,
-            by_id: planned.iter().filter_map(key).collect(),
-            by_address: planned.iter().filter_map(address).collect(),
+            planned: planned.is_some(),
+            by_id: changes.iter().filter_map(key).collect(),
+            by_address: changes.iter().filter_map(address).collect(),
         }
     }
 
@@ -157,6 +161,12 @@ impl<'a> Scrub<'a> {
     /// Without what is never shown, unless it is the author's.
     fn live(&self, kind: &str, mut live: Live) -> Live {
         let planned = self.by_id.get(&(kind, live.id.as_str())).copied();
+        if !self.planned {
+            let named = |name: &str| kubernetes::is_object(kind) && name == kubernetes::OBJECT;
+            let inputs = live.inputs.iter_mut().filter(|(name, _)| !named(name));
+            inputs.for_each(|(_, value)| leave_out(value));
+            return live;
+        }
         if kubernetes::is_object(kind) {
             self.object(kind, &mut live.inputs, planned);
             return live;

@@ -47,7 +47,7 @@ fn forms(of: &str) -> Vec<String> {
 #[test]
 fn a_stand_in_is_wherever_the_secret_was_and_compares_as_it_did() {
     let secrets = secrets();
-    let scrub = Scrub::new(&[], &secrets, &[]);
+    let scrub = Scrub::new(&[], &secrets, Some(&[]));
     let other = scrub.stand_ins()["db"].clone();
     for (text, wanted) in forms(VALUE).into_iter().zip(forms(&other)) {
         let clean = scrub.text(&text, 0);
@@ -56,13 +56,13 @@ fn a_stand_in_is_wherever_the_secret_was_and_compares_as_it_did() {
     }
     assert_eq!(scrub.text("what has none is as it was: QUJDREVGR0g=", 0), "what has none is as it was: QUJDREVGR0g=");
     assert_eq!(scrub.stand_ins()["same"], other, "equal values stay equal");
-    assert_ne!(Scrub::new(&[], &secrets, &[]).stand_ins()["db"], other, "it says nothing of the value");
+    assert_ne!(Scrub::new(&[], &secrets, Some(&[])).stand_ins()["db"], other, "it says nothing of the value");
 }
 
 #[test]
 fn a_secret_of_several_lines_is_gone_line_by_line() {
     let secrets = secrets();
-    let scrub = Scrub::new(&[], &secrets, &[]);
+    let scrub = Scrub::new(&[], &secrets, Some(&[]));
     let other = scrub.stand_ins()["key"].clone();
     assert_eq!(other.lines().count(), 3);
     assert!(other.ends_with('\n'));
@@ -74,7 +74,7 @@ fn a_secret_of_several_lines_is_gone_line_by_line() {
 #[test]
 fn base64_in_the_middle_of_other_letters_is_at_least_gone() {
     let secrets = secrets();
-    let scrub = Scrub::new(&[], &secrets, &[]);
+    let scrub = Scrub::new(&[], &secrets, Some(&[]));
     let text = format!("path/{}", STANDARD.encode(VALUE));
     let clean = scrub.text(&text, 0);
     assert!(secrets.within(&clean).is_empty() && !clean.contains("Tk9UQVJFQUw"), "{clean}");
@@ -90,9 +90,20 @@ fn an_older_secret_is_left_out_where_the_plan_hides_the_line() {
         hidden: vec!["tags.note".into()],
         ..Planned::default()
     }];
-    let scrub = Scrub::new(&[], &secrets, &planned);
+    let scrub = Scrub::new(&[], &secrets, Some(&planned));
     let clean = scrub.live("aws::vpc", live("vpc-1", json!({ "tags": { "note": "NOTAREAL-old", "plain": "a" } })));
     assert_eq!(clean.inputs, map(json!({ "tags": { "note": LEFT_OUT, "plain": "a" } })));
+}
+
+#[test]
+fn without_a_plan_nothing_that_is_live_is_kept() {
+    let secrets = secrets();
+    let scrub = Scrub::new(&[], &secrets, None);
+    let clean = scrub.live("aws::vpc", live("vpc-1", json!({ "tags": { "note": "NOTAREAL-old" }, "dns": true })));
+    assert_eq!(clean.inputs, map(json!({ "tags": { "note": LEFT_OUT }, "dns": true })));
+    let object = json!({ "object": "prod:Secret/a", "manifest": { "data": { "x": "y" } } });
+    let clean = scrub.live("k8s::Secret", live("prod:Secret/a", object));
+    assert_eq!(clean.inputs, map(json!({ "object": "prod:Secret/a", "manifest": { "data": { "x": LEFT_OUT } } })));
 }
 
 #[test]
@@ -109,7 +120,7 @@ fn what_a_kind_never_shows_is_kept_only_where_it_is_as_the_author_wrote() {
     };
     let kept = |planned: &[Planned]| {
         let found = live("/x", json!({ "value": "NOTAREAL-other", "tier": "Standard" }));
-        let clean = Scrub::new(&kinds, &secrets, planned).live("aws::ssm_parameter", found);
+        let clean = Scrub::new(&kinds, &secrets, Some(planned)).live("aws::ssm_parameter", found);
         assert_eq!(clean.inputs["tier"], "Standard".into());
         clean.inputs["value"] == "NOTAREAL-other".into()
     };
@@ -133,7 +144,7 @@ fn of_a_secret_of_kubernetes_only_the_authors_own_is_kept() {
         inputs: Map::from([("manifest".into(), Value::Map(manifest))]),
         ..Planned::default()
     }];
-    let scrub = Scrub::new(&[], &secrets, &planned);
+    let scrub = Scrub::new(&[], &secrets, Some(&planned));
     let found = json!({ "manifest": {
         "kind": "Secret",
         "metadata": { "name": "db", "annotations": { "last": "NOTAREAL-copy" } },
