@@ -18,6 +18,9 @@ pub enum Event {
         stack: String,
         playbook: String,
         command: String,
+        /// It was only played: what it took says nothing of the real thing.
+        #[serde(default)]
+        sandbox: bool,
     },
     /// The script ran: how many declarations, in how many phases; `stopped` if it is only a stage.
     Evaluated {

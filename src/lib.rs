@@ -13,7 +13,7 @@
 //! | [`report`] | the only place that prints: plans, progress, diagnostics, the reference |
 //! | [`script`] | the only place that knows Rhai: a playbook becomes declarations |
 //! | [`engine`] | the only place that orders work: forecast, plan, apply, wait |
-//! | [`providers`] | the only place that talks to the outside: AWS, Kubernetes, Cloudflare, and the sandbox that stands in for all |
+//! | [`providers`] | the only place that talks to the outside: AWS, Kubernetes, Cloudflare; the sandbox and recordings stand in for all |
 //! | [`inventory`], [`template`] | what playbooks read beside themselves |
 //! | [`event`] | what happened, as facts; reports and records read one channel |
 //! | [`resource`] | the vocabulary: kind, address, value with references, declaration, live, provider |
@@ -35,6 +35,7 @@
 //! - No create is repeated without looking first whether it took effect; no provider repeats one on its own.
 //! - Ownership is set in the call that creates.
 //! - What a provider must be asked to tell (a dry run of the API server) is asked while planning, and is a line of the plan.
+//! - A recording is written only if the same plan comes of it, with no secret in it (`src/providers/recording/`).
 //! - A secret is a reference in every script and plan; its value is filled in for a comparison and for a call, and what
 //!   leaves the process is searched for it.
 //!

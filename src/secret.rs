@@ -55,7 +55,7 @@ impl std::fmt::Display for Source {
 }
 
 /// Shorter ones are in every other text, and could be guessed anyway.
-const SHORTEST: usize = 4;
+pub const SHORTEST: usize = 4;
 
 /// Shorter lines of a secret are in other texts too.
 const LINE: usize = 8;
@@ -88,6 +88,11 @@ impl Secrets {
 
     pub fn get(&self, name: &str) -> Option<Arc<str>> {
         self.0.read().expect("no holder panics").values.get(name).cloned()
+    }
+
+    /// Every value that this run has learned, by its name.
+    pub fn learned(&self) -> BTreeMap<String, Arc<str>> {
+        self.0.read().expect("no holder panics").values.clone()
     }
 
     pub fn learn(&self, name: &str, value: &str) {

@@ -29,6 +29,7 @@ const AFTER: &str = "\
 Examples:
   runner playbooks/prod.rhai --sandbox        try it: an embedded cloud, no credentials, no network
   runner playbooks/prod.rhai --dry-run        what would change, for a review; touches nothing
+  runner playbooks/prod.rhai --dry-run --replay main.json   the same without credentials, by what --record kept
   runner playbooks/prod.rhai                  plan, ask, apply
   runner playbooks/prod.rhai -i staging       the same playbook with inventory/staging.toml
   runner output playbooks/prod.rhai vpc_id    one output as it is now, bare, for $(...); without a name all of them
@@ -68,6 +69,9 @@ pub struct RunArgs {
     #[arg(long)]
     pub dry_run: bool,
 
+    #[command(flatten)]
+    pub review: ReviewArgs,
+
     /// Plan and apply only these phases (repeat it, or separate names by commas)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub phase: Vec<String>,
@@ -100,6 +104,9 @@ pub struct DestroyArgs {
 
     #[command(flatten)]
     pub plan_out: PlanOut,
+
+    #[command(flatten)]
+    pub review: ReviewArgs,
 }
 
 /// A plan to be kept.
@@ -138,6 +145,22 @@ pub struct ApplyFileArgs {
     /// one is always applied to that
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub sandbox: Option<Option<PathBuf>>,
+}
+
+/// What a dry run rests on, for reviews where there are no credentials.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ReviewArgs {
+    /// With --dry-run: keep all that the plan read in FILE, for --replay; no secret is in it
+    #[arg(long, value_name = "FILE", requires = "dry_run", conflicts_with_all = ["replay", "offline", "yes"])]
+    pub record: Option<PathBuf>,
+
+    /// With --dry-run: plan against what --record kept in FILE, with no network and no credentials
+    #[arg(long, value_name = "FILE", requires = "dry_run", conflicts_with_all = ["offline", "sandbox", "yes"])]
+    pub replay: Option<PathBuf>,
+
+    /// With --dry-run: plan as if nothing existed yet, with no network and no credentials
+    #[arg(long, requires = "dry_run", conflicts_with_all = ["sandbox", "yes"])]
+    pub offline: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,12 +8,12 @@ use super::run::asked;
 use super::saving::{self, Made};
 use super::session::Session;
 use crate::diagnostic::Diagnostics;
-use crate::engine::{self, Forecast, Plan, Wish};
+use crate::engine::{self, Forecast, Plan, Wish, World};
 use crate::resource::Evaluation;
 
 pub fn run(args: DestroyArgs) -> u8 {
     super::session::on_runtime(async {
-        let mut session = match Session::open(&args.stack, "destroy", args.dry_run) {
+        let mut session = match Session::open_for(&args.stack, "destroy", args.dry_run, &args.review) {
             Ok(session) => session,
             Err(code) => return code,
         };
@@ -29,10 +29,15 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
         return session.refuse(&[*wrong]);
     }
     let wish = Wish { regions: session.inventory.aws.regions.clone(), ..Wish::default() };
-    let (forecast, evaluation, plan) = match plan(session, &wish).await {
+    session.about_to_plan().await;
+    let (forecast, evaluation, mut plan) = match plan(session, &wish, session.world(), true).await {
         Ok(planned) => planned,
-        Err(wrong) => return session.refuse(&wrong),
+        Err(wrong) => {
+            session.keep_what_was_read();
+            return session.refuse(&wrong);
+        }
     };
+    session.complete(&mut plan);
     session.planned(&plan);
     session.report.plan(&plan);
     if let Some(path) = &args.plan_out.plan_out {
@@ -40,6 +45,11 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
         if let Err(wrong) = saving::save(session, &args.stack.sets, made, path).await {
             return session.refuse(&[*wrong]);
         }
+    }
+    let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
+    if let Err(wrong) = session.keep(&plan, again).await {
+        session.warn(&[*wrong]);
+        return exit::FAILED;
     }
     if plan.is_empty() || args.dry_run {
         return exit::DONE;
@@ -61,10 +71,17 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
 
 /// The script is run for what it says of protection and of how things are to be deleted; what is deleted comes from
 /// the tags alone.
-async fn plan(session: &Session, wish: &Wish) -> Result<(Arc<Forecast>, Evaluation, Plan), Diagnostics> {
-    let world = session.world();
+async fn plan(
+    session: &Session,
+    wish: &Wish,
+    world: Arc<World>,
+    first: bool,
+) -> Result<(Arc<Forecast>, Evaluation, Plan), Diagnostics> {
     let forecast = Arc::new(Forecast::new(world, vec![], tokio::runtime::Handle::current()));
-    let evaluation = session.evaluate(forecast.clone()).await?;
+    let evaluation = match first {
+        true => session.evaluate(forecast.clone()).await?,
+        false => session.script(forecast.clone(), Arc::new(|_, _| {})).await?,
+    };
     let plan = engine::plan_destroy(&forecast, &evaluation, wish).await?;
     Ok((forecast, evaluation, plan))
 }

@@ -85,7 +85,7 @@ impl PlanFile {
             return Err(Box::new(told.because("a value in it cannot be written as JSON and read back the same")));
         }
         let text = text.replacen(NO_DIGEST, &sha256(text.as_bytes()), 1);
-        write_private(path, text.as_bytes()).map_err(unwritable)
+        private_file::write(path, text.as_bytes()).map_err(unwritable)
     }
 
     /// All of it in which a secret could stand: what was written by people and providers.
@@ -201,19 +201,4 @@ fn quoted(word: &str) -> String {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', "'\\''")),
     }
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}", uuid::Uuid::new_v4().simple()));
-    let written = (|| {
-        let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }

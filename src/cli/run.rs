@@ -7,13 +7,13 @@ use super::exit;
 use super::saving::{self, Made};
 use super::session::Session;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::engine::{self, Forecast, Plan, Wish};
+use crate::engine::{self, Forecast, Plan, Wish, World};
 use crate::report::{Answer, Format};
 use crate::resource::{Evaluation, Reference, Stop, Value};
 
 pub fn run(args: RunArgs) -> u8 {
     super::session::on_runtime(async {
-        let mut session = match Session::open(&args.stack, "run", args.dry_run) {
+        let mut session = match Session::open_for(&args.stack, "run", args.dry_run, &args.review) {
             Ok(session) => session,
             Err(code) => return code,
         };
@@ -37,10 +37,15 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             prune_named: args.prune.iter().flatten().cloned().collect(),
             regions: session.inventory.aws.regions.clone(),
         };
-        let (forecast, evaluation, plan) = match plan(session, &wish).await {
+        session.about_to_plan().await;
+        let (forecast, evaluation, mut plan) = match plan(session, &wish, session.world(), true).await {
             Ok(planned) => planned,
-            Err(wrong) => return session.refuse(&wrong),
+            Err(wrong) => {
+                session.keep_what_was_read();
+                return session.refuse(&wrong);
+            }
         };
+        session.complete(&mut plan);
         session.planned(&plan);
         let outside = plan.stop.as_ref().filter(|stop| is_outside(&evaluation, stop, &args.phase));
         // All that this run may do is done; what else the script has to say is for other phases.
@@ -62,6 +67,11 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
                 if let Err(wrong) = saving::save(session, &args.stack.sets, made, path).await {
                     return session.refuse(&[*wrong]);
                 }
+            }
+            let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
+            if let Err(wrong) = session.keep(&plan, again).await {
+                session.warn(&[*wrong]);
+                return exit::FAILED;
             }
             let pending = !plan.is_empty() || !last;
             return if pending && args.detailed_exitcode { exit::CHANGES_PENDING } else { exit::DONE };
@@ -116,10 +126,19 @@ fn ends_at(session: &Session, outside: Option<&Stop>) {
         .note(&format!("The script ends at {site}, where it needs {names}, which {are} not among the chosen phases."));
 }
 
-async fn plan(session: &Session, wish: &Wish) -> Result<(Arc<Forecast>, Evaluation, Plan), Diagnostics> {
+/// With `first` the script is heard; again it would say the same.
+async fn plan(
+    session: &Session,
+    wish: &Wish,
+    world: Arc<World>,
+    first: bool,
+) -> Result<(Arc<Forecast>, Evaluation, Plan), Diagnostics> {
     let runtime = tokio::runtime::Handle::current();
-    let forecast = Arc::new(Forecast::new(session.world(), wish.phases.clone(), runtime).pruning(wish));
-    let evaluation = session.evaluate(forecast.clone()).await?;
+    let forecast = Arc::new(Forecast::new(world, wish.phases.clone(), runtime).pruning(wish));
+    let evaluation = match first {
+        true => session.evaluate(forecast.clone()).await?,
+        false => session.script(forecast.clone(), Arc::new(|_, _| {})).await?,
+    };
     let plan = engine::plan(&forecast, &evaluation, wish).await?;
     Ok((forecast, evaluation, plan))
 }

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::{Format, StackArgs};
+use super::args::{Format, ReviewArgs, StackArgs};
+use super::history;
 use super::plan_file::PlanFile;
 use super::record::Record;
+use super::review::Review;
 use super::signals::Signals;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use crate::engine::journal::Journal;
 use crate::engine::lock::Lock;
 use crate::engine::wait::Looks;
-use crate::engine::{self, Forecast, Outcome, Plan, Tools, World};
+use crate::engine::{self, Forecast, History, Outcome, Plan, Tools, World};
 use crate::event::{Event, Events};
 use crate::inventory::Inventory;
 use crate::providers::{self, Settings};
@@ -31,6 +33,7 @@ pub struct Session {
     pub inventory: Inventory,
     pub secrets: Secrets,
     pub provider: Arc<dyn Provider>,
+    pub(super) review: Review,
     pub playbook: PathBuf,
     pub root: PathBuf,
     /// The file of the sandbox that stands in for the outside.
@@ -49,20 +52,25 @@ pub struct Session {
 impl Session {
     /// Opens a session, or tells why not. `read_only` makes every provider refuse to change anything.
     pub fn open(args: &StackArgs, command: &str, read_only: bool) -> Result<Session, u8> {
+        Session::open_for(args, command, read_only, &ReviewArgs::default())
+    }
+
+    /// The same; a dry run may rest on something else than the world as it is.
+    pub fn open_for(args: &StackArgs, command: &str, read_only: bool, review: &ReviewArgs) -> Result<Session, u8> {
         let playbook = args.playbook.clone().expect("clap requires it");
         let name = match &args.inventory {
             Some(name) => name.clone(),
             None => playbook.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        let start = Start { format: args.format, verbose: args.verbose, command, read_only };
+        let start = Start { format: args.format, verbose: args.verbose, command, read_only, sandbox: args.sandbox.is_some() };
         Self::begin(start, &playbook, &name, |sources, secrets| {
-            Self::prepare(args, &playbook, &name, read_only, sources, secrets)
+            Self::prepare(args, review, &playbook, &name, read_only, sources, secrets)
         })
     }
 
     /// The same for a plan that was saved: all that it needs is in its file.
     pub fn of_plan(file: &PlanFile, format: Format, verbose: u8, read_only: bool) -> Result<Session, u8> {
-        let start = Start { format, verbose, command: "apply", read_only };
+        let start = Start { format, verbose, command: "apply", read_only, sandbox: file.sandbox.is_some() };
         Self::begin(start, Path::new(&file.playbook), &file.stack, |sources, secrets| {
             let root = file.root();
             for name in file.files.keys() {
@@ -79,7 +87,7 @@ impl Session {
             (inventory.aws, inventory.cloudflare) = (file.aws.clone(), file.cloudflare.clone());
             inventory.secrets = file.secrets.iter().map(at).collect();
             let sandbox = file.sandbox.as_ref().map(|sandbox| root.join(sandbox));
-            Ready::of(inventory, root, sandbox, read_only, secrets)
+            Ready::of(inventory, root, sandbox, &ReviewArgs::default(), read_only, secrets)
         })
     }
 
@@ -89,7 +97,7 @@ impl Session {
         name: &str,
         ready: impl FnOnce(&Sources, &Secrets) -> Result<Ready, Diagnostics>,
     ) -> Result<Session, u8> {
-        let Start { command, read_only, .. } = start;
+        let Start { command, read_only, sandbox, .. } = start;
         let sources = Sources::default();
         let format = match (start.format, read_only) {
             (Format::Text, _) => report::Format::Text,
@@ -111,6 +119,7 @@ impl Session {
             stack: name.to_owned(),
             playbook: playbook.display().to_string(),
             command: command.to_owned(),
+            sandbox,
         });
         let ready = match ready(&report.sources, &secrets) {
             Ok(ready) => ready,
@@ -126,6 +135,7 @@ impl Session {
             secrets,
             inventory: ready.inventory,
             provider: ready.provider,
+            review: ready.review,
             playbook: playbook.to_owned(),
             root: ready.root,
             sandbox: ready.sandbox,
@@ -141,6 +151,7 @@ impl Session {
 
     fn prepare(
         args: &StackArgs,
+        review: &ReviewArgs,
         playbook: &Path,
         name: &str,
         read_only: bool,
@@ -150,7 +161,7 @@ impl Session {
         let root = project_root(playbook)?;
         let inventory = Inventory::load(&root.join("inventory"), name, &args.sets, sources, &root)?;
         let sandbox = args.sandbox.as_ref().map(|file| file.clone().unwrap_or_else(|| root.join(SANDBOX)));
-        Ready::of(inventory, root, sandbox, read_only, secrets)
+        Ready::of(inventory, root, sandbox, review, read_only, secrets)
     }
 
     /// A fresh look at the world, for one evaluation and its plan.
@@ -161,6 +172,23 @@ impl Session {
 
     /// Runs the script. It blocks, and asks the forecast when it must see something.
     pub async fn evaluate(&self, forecast: Arc<Forecast>) -> Result<Evaluation, Diagnostics> {
+        let stderr = self.report.stderr.clone();
+        let evaluation =
+            self.script(forecast, Arc::new(move |text, site| stderr.put(format!("{site}: {text}\n")))).await?;
+        self.events.emit(Event::Evaluated {
+            resources: evaluation.declarations.len(),
+            phases: evaluation.phases.len(),
+            stopped: evaluation.stop.is_some(),
+        });
+        Ok(evaluation)
+    }
+
+    /// The same, with what the script prints.
+    pub(super) async fn script(
+        &self,
+        forecast: Arc<Forecast>,
+        print: script::Print,
+    ) -> Result<Evaluation, Diagnostics> {
         let sources = self.report.sources.clone();
         let templates = Templates::new(self.root.join("templates"), sources.clone());
         let (playbook, root) = (self.playbook.clone(), self.root.clone());
@@ -171,7 +199,6 @@ impl Session {
             secrets: self.inventory.secrets.keys().cloned().collect(),
         };
         let provider = self.provider.clone();
-        let stderr = self.report.stderr.clone();
         let evaluation = tokio::task::spawn_blocking(move || {
             let oracle: Arc<dyn Oracle> = forecast;
             script::evaluate(&Script {
@@ -184,19 +211,18 @@ impl Session {
                 files: Some(Arc::new(Beside(templates))),
                 oracle,
                 sources: &sources,
-                print: Arc::new(move |text, site: Site| stderr.put(format!("{site}: {text}\n"))),
+                print,
                 limits: script::Limits::default(),
             })
         });
-        let evaluation = evaluation.await.map_err(|error| {
+        evaluation.await.map_err(|error| {
             vec![Diagnostic::error("the script's thread ended unexpectedly").because(error.to_string())]
-        })??;
-        self.events.emit(Event::Evaluated {
-            resources: evaluation.declarations.len(),
-            phases: evaluation.phases.len(),
-            stopped: evaluation.stop.is_some(),
-        });
-        Ok(evaluation)
+        })?
+    }
+
+    /// What earlier runs took.
+    pub(super) fn history(&self) -> History {
+        history::read(&self.root.join(".runner/runs"), &self.inventory.name, self.sandbox.is_some())
     }
 
     pub fn planned(&self, plan: &Plan) {
@@ -324,6 +350,7 @@ impl script::Files for Beside {
 struct Ready {
     inventory: Inventory,
     provider: Arc<dyn Provider>,
+    review: Review,
     root: PathBuf,
     sandbox: Option<PathBuf>,
     signals: Signals,
@@ -334,6 +361,7 @@ impl Ready {
         inventory: Inventory,
         root: PathBuf,
         sandbox: Option<PathBuf>,
+        review: &ReviewArgs,
         read_only: bool,
         secrets: &Secrets,
     ) -> Result<Ready, Diagnostics> {
@@ -360,10 +388,11 @@ impl Ready {
             read_only,
             files: cache().join("files"),
         };
-        let provider = providers::connect(settings, secrets).map_err(|wrong| vec![*wrong])?;
+        let (review, provider) =
+            Review::open(review, &inventory.name, secrets, || providers::connect(settings, secrets))?;
         let signals = Signals::listen()
             .map_err(|error| vec![Diagnostic::error("cannot listen for signals").because(error.to_string())])?;
-        Ok(Ready { inventory, provider, root, sandbox, signals })
+        Ok(Ready { inventory, provider, review, root, sandbox, signals })
     }
 }
 
@@ -373,6 +402,7 @@ struct Start<'a> {
     verbose: u8,
     command: &'a str,
     read_only: bool,
+    sandbox: bool,
 }
 
 /// The sandbox's file below the project.

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod diff;
+pub mod estimate;
 mod finding;
 pub mod fingerprint;
 pub mod forecast;
@@ -24,6 +25,7 @@ pub mod wait;
 pub mod work;
 
 pub use apply::{Outcome, apply};
+pub use estimate::{Estimate, History};
 pub use forecast::Forecast;
 pub use outputs::{Pending, Present};
 pub use plan::{Action, Change, Counts, FieldChange, Hold, Plan, PlannedOutput, Reason, Use};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::estimate::Estimate;
 use crate::diagnostic::Site;
 use crate::resource::{Address, Live, Map, Options, Stop, Value};
 
@@ -16,6 +17,9 @@ pub struct Plan {
     pub outputs: Vec<PlannedOutput>,
     /// Set if this is only a stage: the rest follows once these references are known.
     pub stop: Option<Stop>,
+    /// How long it may take, once somebody has reckoned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
 }
 
 /// One resource and what happens to it.

@@ -102,7 +102,7 @@ impl World {
         };
         let value =
             if self.provider.stands_in_for_secrets() {
-                format!("stand-in for the secret {name}")
+                self.provider.stand_in(name)
             } else {
                 match source.read() {
                     Some(read) => read.map_err(|why| cannot().because(why))?,

@@ -4,6 +4,7 @@ pub mod aws;
 mod causes;
 pub mod cloudflare;
 pub mod kubernetes;
+pub mod recording;
 mod remote;
 pub mod sandbox;
 mod tls;
@@ -50,6 +51,13 @@ pub struct Settings {
     pub read_only: bool,
     /// Where files from the web are kept, each under its digest.
     pub files: PathBuf,
+}
+
+/// A world in which nothing is, and nothing can be made: what is looked up is made up, and no file is fetched.
+pub fn nowhere() -> Arc<dyn Provider> {
+    let mut empty = sandbox::Sandbox::in_memory(kinds(), lookups());
+    empty.read_only = true;
+    Arc::new(empty)
 }
 
 /// Gets a provider ready. Nothing is sent before the first call. What it learns to be secret is told to `secrets`.

@@ -5,6 +5,7 @@
 
 pub mod board;
 pub mod diagnostics;
+pub mod plan_estimate;
 pub mod plan_json;
 pub mod plan_text;
 pub mod plan_value;

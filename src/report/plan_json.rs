@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::plan_value::SENSITIVE;
 use crate::diagnostic::Site;
-use crate::engine::{Action, Change, Counts, FieldChange, Plan, Reason};
+use crate::engine::{Action, Change, Counts, Estimate, FieldChange, Plan, Reason};
 use crate::resource::Value;
 
 /// `"format": 1`. Fields may be added within a version; none is renamed or removed.
@@ -24,6 +24,9 @@ pub struct PlanDocument {
     /// Only if the plan is a first stage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopDocument>,
+    /// How long it may take; only if there is something to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,6 +99,7 @@ impl From<&Plan> for PlanDocument {
                 site: stop.site.clone(),
                 because: stop.because.clone(),
             }),
+            estimate: plan.estimate.clone(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::plan_estimate;
 use super::plan_value::{self as value, Delta, SENSITIVE};
 use super::screen::{Ink, Screen, count};
 use crate::engine::{Action, Change, FieldChange, Plan, Reason};
@@ -30,6 +31,7 @@ pub fn draw(plan: &Plan, screen: &Screen, verbose: bool) -> String {
     }
     page.outputs(plan);
     page.stop(plan);
+    page.estimate(plan);
     page.total(plan);
     page.text
 }
@@ -204,6 +206,13 @@ impl Page {
         }
         self.line(self.ink.yellow(text + "."));
         self.line("");
+    }
+
+    fn estimate(&mut self, plan: &Plan) {
+        if let Some(line) = plan.estimate.as_ref().and_then(|known| plan_estimate::line(known, self.verbose)) {
+            self.line(line);
+            self.line("");
+        }
     }
 
     fn total(&mut self, plan: &Plan) {

@@ -15,7 +15,7 @@ pub struct Preview {
 }
 
 /// The answer.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Previewed {
     /// What would differ from what is live; for what does not exist, what would be set.
     pub differences: Vec<Difference>,

@@ -85,10 +85,16 @@ pub trait Provider: Send + Sync {
     fn stands_in_for_secrets(&self) -> bool {
         false
     }
+
+    /// What is taken for a secret's value where it is not read.
+    fn stand_in(&self, secret: &str) -> String {
+        format!("stand-in for the secret {secret}")
+    }
 }
 
 /// Which resources of a kind to list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Select {
     Owned {
         stack: String,

@@ -93,6 +93,24 @@ pub fn preview_by_shape(request: &Preview) -> Previewed {
     preview::by_shape(request)
 }
 
+/// A preview of what nobody was asked about: the same, and said to be no more than that.
+pub fn preview_unasked(request: &Preview, why: &str) -> Previewed {
+    preview::unasked(request, why)
+}
+
+/// The input that is an object's name among all.
+pub use kinds::OBJECT;
+
+/// Whether a kind is one of objects on a cluster.
+pub fn is_object(kind: &str) -> bool {
+    kinds::named(kind).is_some()
+}
+
+/// Whether what objects of a kind hold is never shown.
+pub fn is_secret(kind: &str) -> bool {
+    kinds::named(kind).is_some_and(|kind| diff::is_sensitive(kinds::kind_of(&kind), "data"))
+}
+
 /// Kubernetes behind the provider's verbs. Nothing is sent before the first call.
 pub struct Kubernetes {
     tokens: Arc<dyn Tokens>,

@@ -30,6 +30,21 @@ pub fn by_shape(request: &Preview) -> Previewed {
     Previewed { differences: with_unknown(differences, told.unknown), ..Previewed::default() }
 }
 
+/// The same where there is an API server, and it was not asked.
+pub fn unasked(request: &Preview, why: &str) -> Previewed {
+    let mut told = match &request.live {
+        // Of what is gone only a digest is left, and how it is reckoned only the cluster's way in tells.
+        Some(live) if is_finished(live) => Previewed::default(),
+        _ => by_shape(request),
+    };
+    let told_of = request.live.is_none() || !told.differences.is_empty();
+    match told_of {
+        true => told.unchecked = Some(why.to_owned()),
+        false => told.notes.push(format!("not compared by the cluster: {why}")),
+    }
+    told
+}
+
 fn line(kind: &str, one: diff::Difference) -> Difference {
     Difference {
         sensitive: diff::is_sensitive(kind, &one.path),

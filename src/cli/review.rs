@@ -1,0 +1,281 @@
+//! Plans for a review: what one read is kept in a file (`--record`), and made again from it where there are no
+//! credentials (`--replay`); or made against a world in which nothing is (`--offline`).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::args::ReviewArgs;
+use super::private_file;
+use super::session::Session;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::engine::{Action, Change, History, Plan, Reason, World, estimate};
+use crate::event::Events;
+use crate::providers;
+use crate::providers::recording::{NOT_RECORDED, Planned, Recorded, Recorder, Replay};
+use crate::report::{PlanDocument, Screen, plan_text};
+use crate::resource::Provider;
+use crate::secret::{SHORTEST, Secrets};
+
+/// `"runner_record": 1`. A file of another version is refused.
+const VERSION: u64 = 1;
+
+/// What a plan rests on.
+pub enum Review {
+    /// The world as it is.
+    Live,
+    Record {
+        recorder: Arc<Recorder>,
+        file: PathBuf,
+    },
+    Replay {
+        replay: Arc<Replay>,
+        history: History,
+        told: String,
+    },
+    Offline,
+}
+
+/// A recording as a file.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    runner_record: u64,
+    /// Of all the rest, so that a file that was cut off or edited is not taken for what it was. It is no signature.
+    digest: String,
+    runner: String,
+    at: Timestamp,
+    stack: String,
+    playbook: String,
+    /// What earlier runs took, for the estimate.
+    history: History,
+    recorded: Recorded,
+}
+
+type Opened = (Review, Arc<dyn Provider>);
+
+impl Review {
+    pub fn open(
+        args: &ReviewArgs,
+        stack: &str,
+        secrets: &Secrets,
+        connect: impl FnOnce() -> Result<Arc<dyn Provider>, Box<Diagnostic>>,
+    ) -> Result<Opened, Diagnostics> {
+        if let Some(file) = &args.replay {
+            let document = load(file, stack).map_err(|wrong| vec![*wrong])?;
+            let told = format!(
+                "Planned from the recording {} of {}; nothing was looked at since.",
+                file.display(),
+                document.at.strftime("%Y-%m-%d %H:%M UTC")
+            );
+            let replay = Arc::new(Replay::new(document.recorded));
+            replay.stand_ins().iter().for_each(|(name, value)| secrets.learn(name, value));
+            return Ok((Review::Replay { replay: replay.clone(), history: document.history, told }, replay));
+        }
+        if args.offline {
+            return Ok((Review::Offline, providers::nowhere()));
+        }
+        let provider = connect().map_err(|wrong| vec![*wrong])?;
+        Ok(match &args.record {
+            None => (Review::Live, provider),
+            Some(file) => {
+                let recorder = Arc::new(Recorder::new(provider));
+                (Review::Record { recorder: recorder.clone(), file: file.clone() }, recorder)
+            }
+        })
+    }
+}
+
+impl Session {
+    /// Says what the plan will rest on, if not on what is.
+    pub async fn about_to_plan(&self) {
+        match &self.review {
+            Review::Live => {}
+            // What is shown and what is kept must leave the same out.
+            Review::Record { .. } => self.world().learn_secrets().await,
+            Review::Replay { told, .. } => self.report.note(told),
+            Review::Offline => self.report.note("Planned against an empty world (--offline): nothing was looked at."),
+        }
+    }
+
+    /// What a plan says besides the changes: how long it may take, and where it rests on nothing that was read.
+    pub fn complete(&self, plan: &mut Plan) {
+        let read;
+        let history = match &self.review {
+            Review::Replay { replay, history, .. } => {
+                annotate(plan, replay);
+                self.warn_of_gaps(replay);
+                history
+            }
+            Review::Offline => &History::default(),
+            Review::Live | Review::Record { .. } => {
+                read = self.history();
+                &read
+            }
+        };
+        plan.estimate = estimate::estimate(plan, history);
+    }
+
+    fn warn_of_gaps(&self, replay: &Replay) {
+        let regions = replay.unknown_regions();
+        if !regions.is_empty() {
+            let name = |region: Option<String>| region.unwrap_or_else(|| "the inventory's".into());
+            let names: Vec<String> = regions.into_iter().map(name).collect();
+            let told = Diagnostic::warning("the recording does not tell all that the stack owns");
+            let told = told.because(format!("not looked through when it was made: {}", names.join(", ")));
+            self.warn(&[told.hint("what is no longer declared there is not in this plan")]);
+        }
+    }
+
+    /// A plan that failed has read something all the same: a replay fails for the same answer.
+    pub fn keep_what_was_read(&self) {
+        if let Review::Record { recorder, file } = &self.review
+            && let Err(wrong) = self.write(file, recorder.recorded(&self.secrets, None), self.history())
+        {
+            self.warn(&[*wrong]);
+        }
+    }
+
+    /// Keeps what a plan rests on, once it has been shown that the same plan comes of it.
+    pub async fn keep(
+        &self,
+        plan: &Plan,
+        again: impl AsyncFnOnce(Arc<World>) -> Result<Plan, Diagnostics>,
+    ) -> Result<(), Box<Diagnostic>> {
+        let Review::Record { recorder, file } = &self.review else { return Ok(()) };
+        let short = |(name, value): (String, Arc<str>)| (value.len() < SHORTEST).then(|| format!("`{name}`"));
+        let short: Vec<String> = self.secrets.learned().into_iter().filter_map(short).collect();
+        if !short.is_empty() {
+            let cannot = cannot_write(file, format!("too short to be kept out of it: {}", short.join(", ")));
+            return Err(Box::new(cannot.hint(format!("a secret has at least {SHORTEST} characters"))));
+        }
+        let planned: Vec<Planned> = plan.changes.iter().map(planned).collect();
+        let recorded = recorder.recorded(&self.secrets, Some(&planned));
+        // As it will be read: through the file's own form.
+        let json = serde_json::to_vec(&recorded).map_err(|error| Box::new(cannot_write(file, error.to_string())))?;
+        let read: Recorded =
+            serde_json::from_slice(&json).map_err(|error| Box::new(cannot_write(file, error.to_string())))?;
+        let replay = Arc::new(Replay::new(read));
+        let secrets = Secrets::default();
+        secrets.name(self.inventory.secrets.clone());
+        replay.stand_ins().iter().for_each(|(name, value)| secrets.learn(name, value));
+        let world = World::new(replay.clone(), &self.inventory.name, Events::default()).with_secrets(secrets.clone());
+        let mut from_it = again(Arc::new(world)).await.map_err(|mut wrong| {
+            let first = wrong.drain(..).next().map(|wrong| wrong.summary).unwrap_or_default();
+            Box::new(cannot_write(file, format!("no plan comes of it: {}", self.secrets.mask(&first))))
+        })?;
+        from_it.estimate.clone_from(&plan.estimate);
+        if let Some(line) = difference(&drawn(plan, &self.secrets), &drawn(&from_it, &secrets)) {
+            let told = cannot_write(file, "another plan would come of it".into());
+            return Err(Box::new(told.because(format!("the first line that differs: {line}"))));
+        }
+        self.write(file, recorded, self.history())
+    }
+
+    fn write(&self, file: &Path, recorded: Recorded, history: History) -> Result<(), Box<Diagnostic>> {
+        let count = recorded.entries.len();
+        let document = Document {
+            runner_record: VERSION,
+            digest: BLANK.into(),
+            runner: env!("CARGO_PKG_VERSION").into(),
+            at: Timestamp::now(),
+            stack: self.inventory.name.clone(),
+            playbook: self.playbook.display().to_string(),
+            history,
+            recorded,
+        };
+        let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string());
+        let text = text.map_err(|error| Box::new(cannot_write(file, error)))? + "\n";
+        let text = text.replacen(BLANK, &digest(&text), 1);
+        if let Some(name) = self.secrets.within(&text).first() {
+            return Err(Box::new(cannot_write(file, format!("the secret `{name}` would be in it"))));
+        }
+        private_file::write(file, text.as_bytes()).map_err(|error| Box::new(cannot_write(file, error.to_string())))?;
+        self.report.note(&format!("Recorded in {}: {count} answers, and no secret.", file.display()));
+        Ok(())
+    }
+}
+
+/// In the place of the digest, while it is reckoned.
+const BLANK: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn cannot_write(file: &Path, cause: String) -> Diagnostic {
+    Diagnostic::error(format!("nothing was recorded in {}", file.display())).because(cause)
+}
+
+/// A whole recording of this stack, or why it is none.
+fn load(file: &Path, stack: &str) -> Result<Document, Box<Diagnostic>> {
+    let cannot = |cause: String| {
+        let told = Diagnostic::error(format!("cannot plan from the recording {}", file.display()));
+        Box::new(told.because(cause).hint("record anew: --dry-run --record FILE"))
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| cannot(error.to_string()))?;
+    let json: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|error| cannot(format!("it is no recording, or only a part of one: {error}")))?;
+    match json["runner_record"].as_u64() {
+        None => return Err(cannot("it is no recording".into())),
+        Some(VERSION) => {}
+        Some(version) if version > VERSION => {
+            return Err(cannot(format!("it has version {version}, of a newer runner; this one reads {VERSION}")));
+        }
+        Some(version) => return Err(cannot(format!("it has version {version}; this runner reads {VERSION}"))),
+    }
+    let told = json["digest"].as_str().unwrap_or_default();
+    if told.len() != BLANK.len() || digest(&text.replacen(told, BLANK, 1)) != *told {
+        return Err(cannot("it was changed after it was made".into()));
+    }
+    let document: Document = serde_json::from_value(json).map_err(|error| cannot(error.to_string()))?;
+    if document.stack != stack {
+        return Err(cannot(format!("it is of stack `{}`, and this is stack `{stack}`", document.stack)));
+    }
+    Ok(document)
+}
+
+fn planned(change: &Change) -> Planned {
+    Planned {
+        address: Some(change.address.clone()),
+        kind: change.address.kind.clone(),
+        id: change.live.as_ref().map(|live| live.id.clone()),
+        // What is not declared is nobody's text.
+        inputs: match change.action {
+            Action::Delete | Action::Orphan => Default::default(),
+            _ => change.inputs.clone(),
+        },
+        ignored: change.options.ignore.clone(),
+        hidden: change.fields.iter().filter(|field| field.sensitive).map(|field| field.path.clone()).collect(),
+    }
+}
+
+/// Says of what is to be made whether anybody looked if it is there already.
+fn annotate(plan: &mut Plan, replay: &Replay) {
+    for change in plan.changes.iter_mut().filter(|change| change.action == Action::Create) {
+        let said = matches!(change.reason, Some(Reason::Unchecked { .. }));
+        if !said && replay.overlooked(&change.address, change.options.region.as_deref(), &change.inputs) {
+            change.notes.push(NOT_RECORDED.to_owned());
+        }
+    }
+}
+
+/// All that is ever shown of a plan, without secrets.
+fn drawn(plan: &Plan, secrets: &Secrets) -> String {
+    let json = serde_json::to_string_pretty(&PlanDocument::from(plan)).unwrap_or_default();
+    let text = plan_text::draw(plan, &Screen::plain(), true);
+    format!("{}\n{}", secrets.mask(&text), secrets.mask(&json))
+}
+
+fn difference(one: &str, other: &str) -> Option<String> {
+    if one == other {
+        return None;
+    }
+    let differing = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+    Some(
+        differing
+            .map_or_else(|| "one is longer".to_owned(), |(one, other)| format!("{} / {}", one.trim(), other.trim())),
+    )
+}
