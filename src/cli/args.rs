@@ -28,6 +28,7 @@ pub struct Cli {
 const AFTER: &str = "\
 Examples:
   runner playbooks/prod.rhai --sandbox        try it: an embedded cloud, no credentials, no network
+  runner check playbooks/prod.rhai            what is wrong with it, without running anything
   runner playbooks/prod.rhai --dry-run        what would change, for a review; touches nothing
   runner playbooks/prod.rhai                  plan, ask, apply
   runner playbooks/prod.rhai -i staging       the same playbook with inventory/staging.toml
@@ -42,6 +43,8 @@ Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending (with --detaile
 pub enum Command {
     /// Plan the removal of all that the stack owns, ask, delete
     Destroy(DestroyArgs),
+    /// Everything that can be known to be wrong with playbooks without running them: needs no credentials and no network
+    Check(CheckArgs),
     /// What the playbook's outputs are now, for people and for scripts; reads, and changes nothing
     Output(OutputArgs),
     /// What a template gives with an inventory, as text; reads and changes nothing else
@@ -72,6 +75,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, value_delimiter = ',', conflicts_with = "phase")]
     pub prune: Option<Vec<Address>>,
 
+    /// With --dry-run: plan again on every save of a file that the plan was made from, until Ctrl-C
+    #[arg(long, requires = "dry_run", conflicts_with = "detailed_exitcode")]
+    pub watch: bool,
+
     /// With --dry-run: exit with 2 if there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -88,6 +95,25 @@ pub struct DestroyArgs {
     /// Stop after the plan; makes no change
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The Rhai files to check, each with all that it imports
+    #[arg(value_name = "PLAYBOOK", required = true)]
+    pub playbooks: Vec<PathBuf>,
+
+    /// The inventories to check them with (repeat it, or separate names by commas) [default: the playbook's name]
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    pub inventory: Vec<String>,
+
+    /// Override an inventory value: --set network.zones='["a"]'
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// How findings are written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 #[derive(Debug, Args)]

@@ -26,12 +26,16 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
     {
         return session.refuse(&[*wrong]);
     }
-    let plan = match plan(session).await {
+    let mut plan = match plan(session).await {
         Ok(plan) => plan,
         Err(wrong) => return session.refuse(&wrong),
     };
+    session.judge(&mut plan);
     session.planned(&plan);
     session.report.plan(&plan);
+    if let Some(code) = session.denied(&plan) {
+        return code;
+    }
     if plan.is_empty() || args.dry_run {
         return exit::DONE;
     }

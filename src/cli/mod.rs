@@ -1,14 +1,17 @@
 //! The commands: one file each. What they say goes through `report`, what they do through `script` and `engine`.
 
 mod args;
+mod check;
 mod destroy;
 mod doc;
 mod output;
+mod policies;
 mod record;
 mod render;
 mod run;
 mod session;
 mod signals;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -39,6 +42,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     match cli.command {
         None => run::run(cli.run),
         Some(Command::Destroy(args)) => destroy::run(args),
+        Some(Command::Check(args)) => check::run(args),
         Some(Command::Output(args)) => output::run(args),
         Some(Command::Render(args)) => render::run(args),
         Some(Command::Doc(args)) => doc::run(args),

@@ -11,6 +11,9 @@ use crate::report::{Answer, Format};
 use crate::resource::{Evaluation, Reference, Stop, Value};
 
 pub fn run(args: RunArgs) -> u8 {
+    if args.watch {
+        return super::session::on_runtime(super::watch::watch(&args));
+    }
     super::session::on_runtime(async {
         let mut session = match Session::open(&args.stack, "run", args.dry_run) {
             Ok(session) => session,
@@ -22,7 +25,7 @@ pub fn run(args: RunArgs) -> u8 {
 }
 
 /// A stage ends where the script has to see what only an apply can tell; most playbooks have one.
-async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
+pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
     let mut before: Vec<Stop> = vec![];
     loop {
         if !args.dry_run
@@ -30,10 +33,11 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         {
             return session.refuse(&[*wrong]);
         }
-        let (evaluation, plan) = match plan(session, args).await {
+        let (evaluation, mut plan) = match plan(session, args).await {
             Ok(planned) => planned,
             Err(wrong) => return session.refuse(&wrong),
         };
+        session.judge(&mut plan);
         session.planned(&plan);
         let outside = plan.stop.as_ref().filter(|stop| is_outside(&evaluation, stop, &args.phase));
         // All that this run may do is done; what else the script has to say is for other phases.
@@ -47,6 +51,9 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             return session.refuse(&[again(stop)]);
         }
         session.report.plan(&plan);
+        if let Some(code) = session.denied(&plan) {
+            return code;
+        }
         if args.dry_run {
             ends_at(session, outside);
             let pending = !plan.is_empty() || !last;

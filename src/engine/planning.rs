@@ -61,7 +61,8 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         }
         false => vec![],
     };
-    let mut plan = Plan { stack: forecast.world.stack.clone(), outputs, changes, stop: evaluation.stop.clone() };
+    let mut plan =
+        Plan { stack: forecast.world.stack.clone(), outputs, changes, stop: evaluation.stop.clone(), policies: vec![] };
     order::complete(&forecast.world, &mut plan)?;
     Ok(plan)
 }
@@ -89,7 +90,7 @@ pub async fn plan_destroy(forecast: &Forecast, evaluation: &Evaluation, wish: &W
         changes.push(change);
     }
     refuse_protected(&changes)?;
-    let mut plan = Plan { stack: world.stack.clone(), changes, outputs: vec![], stop: None };
+    let mut plan = Plan { stack: world.stack.clone(), changes, outputs: vec![], stop: None, policies: vec![] };
     order::complete(world, &mut plan)?;
     Ok(plan)
 }

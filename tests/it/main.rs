@@ -3,6 +3,7 @@
 mod argocd;
 mod aws;
 mod aws_client;
+mod check;
 mod cli;
 mod cli_aws;
 mod cli_output;
@@ -21,6 +22,7 @@ mod engine_scale;
 mod k8s;
 mod moto;
 mod platform;
+mod policies;
 mod project;
 mod script;
 mod secrets;
