@@ -4,9 +4,12 @@
 //! at one gives [`Rendered::Sees`] instead, and no text. [`guard`] finds the places where a value is looked at, by
 //! syntax; [`unknown`] is the value that refuses to be. [`mistake`] turns the engine's errors into diagnostics.
 
+mod asked;
+mod check;
 mod expr;
 mod filters;
 mod guard;
+mod known;
 mod mistake;
 mod trace;
 mod tree;

@@ -28,6 +28,7 @@ pub struct Cli {
 const AFTER: &str = "\
 Examples:
   runner playbooks/prod.rhai --sandbox        try it: an embedded cloud, no credentials, no network
+  runner check playbooks/prod.rhai            what is wrong with it, without running anything
   runner playbooks/prod.rhai --dry-run        what would change, for a review; touches nothing
   runner playbooks/prod.rhai --dry-run --replay main.json   the same without credentials, by what --record kept
   runner playbooks/prod.rhai                  plan, ask, apply
@@ -49,6 +50,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Apply a saved plan exactly as it was shown, or refuse it if anything has moved since
     Apply(ApplyFileArgs),
+    /// Everything that can be known to be wrong with playbooks without running them: needs no credentials and no network
+    Check(CheckArgs),
     /// What the playbook's outputs are now, for people and for scripts; reads, and changes nothing
     Output(OutputArgs),
     /// What a template gives with an inventory, as text; reads and changes nothing else
@@ -84,6 +87,10 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub plan_out: PlanOut,
+
+    /// With --dry-run: plan again on every save of a file that the plan was made from, until Ctrl-C
+    #[arg(long, requires = "dry_run", conflicts_with = "detailed_exitcode")]
+    pub watch: bool,
 
     /// With --dry-run: exit with 2 if there are changes
     #[arg(long)]
@@ -161,6 +168,25 @@ pub struct ReviewArgs {
     /// With --dry-run: plan as if nothing existed yet, with no network and no credentials
     #[arg(long, requires = "dry_run", conflicts_with_all = ["sandbox", "yes"])]
     pub offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The Rhai files to check, each with all that it imports
+    #[arg(value_name = "PLAYBOOK", required = true)]
+    pub playbooks: Vec<PathBuf>,
+
+    /// The inventories to check them with (repeat it, or separate names by commas) [default: the playbook's name]
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    pub inventory: Vec<String>,
+
+    /// Override an inventory value: --set network.zones='["a"]'
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// How findings are written
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 #[derive(Debug, Args)]

@@ -38,18 +38,22 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
         }
     };
     session.complete(&mut plan);
+    session.judge(&mut plan);
     session.planned(&plan);
     session.report.plan(&plan);
+    let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
+    if let Err(wrong) = session.keep(&plan, again).await {
+        session.warn(&[*wrong]);
+        return exit::FAILED;
+    }
+    if let Some(code) = session.denied(&plan) {
+        return code;
+    }
     if let Some(path) = &args.plan_out.plan_out {
         let made = Made { forecast: &forecast, evaluation: &evaluation, plan: &plan, wish: &wish, destroy: true };
         if let Err(wrong) = saving::save(session, &args.stack.sets, made, path).await {
             return session.refuse(&[*wrong]);
         }
-    }
-    let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
-    if let Err(wrong) = session.keep(&plan, again).await {
-        session.warn(&[*wrong]);
-        return exit::FAILED;
     }
     if plan.is_empty() || args.dry_run {
         return exit::DONE;

@@ -2,12 +2,14 @@
 
 mod apply;
 mod args;
+mod check;
 mod destroy;
 mod doc;
 mod history;
 mod output;
 mod plan_file;
 mod private_file;
+mod policies;
 mod record;
 mod render;
 mod review;
@@ -16,6 +18,7 @@ mod saving;
 mod session;
 mod show;
 mod signals;
+mod watch;
 
 use std::ffi::OsString;
 
@@ -48,6 +51,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Some(Command::Destroy(args)) => destroy::run(args),
         Some(Command::Show(args)) => show::run(&args),
         Some(Command::Apply(args)) => apply::run(&args),
+        Some(Command::Check(args)) => check::run(args),
         Some(Command::Output(args)) => output::run(args),
         Some(Command::Render(args)) => render::run(args),
         Some(Command::Doc(args)) => doc::run(args),

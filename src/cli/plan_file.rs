@@ -1,14 +1,14 @@
 //! The file of a saved plan: written whole or not at all, for its owner only, and read only if nobody touched it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::private_file;
 use crate::diagnostic::Diagnostic;
 use crate::digest::{Salt, sha256};
 use crate::engine::{self, Saved};

@@ -12,6 +12,9 @@ use crate::report::{Answer, Format};
 use crate::resource::{Evaluation, Reference, Stop, Value};
 
 pub fn run(args: RunArgs) -> u8 {
+    if args.watch {
+        return super::session::on_runtime(super::watch::watch(&args));
+    }
     super::session::on_runtime(async {
         let mut session = match Session::open_for(&args.stack, "run", args.dry_run, &args.review) {
             Ok(session) => session,
@@ -23,7 +26,7 @@ pub fn run(args: RunArgs) -> u8 {
 }
 
 /// A stage ends where the script has to see what only an apply can tell; most playbooks have one.
-async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
+pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
     let mut before: Vec<Stop> = vec![];
     loop {
         if !args.dry_run
@@ -46,6 +49,7 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             }
         };
         session.complete(&mut plan);
+        session.judge(&mut plan);
         session.planned(&plan);
         let outside = plan.stop.as_ref().filter(|stop| is_outside(&evaluation, stop, &args.phase));
         // All that this run may do is done; what else the script has to say is for other phases.
@@ -60,6 +64,16 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         }
         session.report.plan(&plan);
         if args.dry_run {
+            let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
+            if let Err(wrong) = session.keep(&plan, again).await {
+                session.warn(&[*wrong]);
+                return exit::FAILED;
+            }
+        }
+        if let Some(code) = session.denied(&plan) {
+            return code;
+        }
+        if args.dry_run {
             ends_at(session, outside);
             if let Some(path) = &args.plan_out.plan_out {
                 let made =
@@ -67,11 +81,6 @@ async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
                 if let Err(wrong) = saving::save(session, &args.stack.sets, made, path).await {
                     return session.refuse(&[*wrong]);
                 }
-            }
-            let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
-            if let Err(wrong) = session.keep(&plan, again).await {
-                session.warn(&[*wrong]);
-                return exit::FAILED;
             }
             let pending = !plan.is_empty() || !last;
             return if pending && args.detailed_exitcode { exit::CHANGES_PENDING } else { exit::DONE };

@@ -192,12 +192,7 @@ impl Session {
         let sources = self.report.sources.clone();
         let templates = Templates::new(self.root.join("templates"), sources.clone());
         let (playbook, root) = (self.playbook.clone(), self.root.clone());
-        let inventory = script::Inventory {
-            name: self.inventory.name.clone(),
-            value: self.inventory.value(),
-            files: self.inventory.files.clone(),
-            secrets: self.inventory.secrets.keys().cloned().collect(),
-        };
+        let inventory = for_script(&self.inventory);
         let provider = self.provider.clone();
         let evaluation = tokio::task::spawn_blocking(move || {
             let oracle: Arc<dyn Oracle> = forecast;
@@ -223,6 +218,25 @@ impl Session {
     /// What earlier runs took.
     pub(super) fn history(&self) -> History {
         history::read(&self.root.join(".runner/runs"), &self.inventory.name, self.sandbox.is_some())
+    }
+
+    /// Hears the policies: what they say becomes part of the plan.
+    pub fn judge(&self, plan: &mut Plan) {
+        let kinds = |name: &str| self.provider.kind(name).map(|kind| (*kind).clone());
+        super::policies::judge(plan, &self.playbook, &self.root, &kinds, &self.report.sources);
+    }
+
+    /// Tells what policies said of a plan; the exit code if it may not be applied.
+    pub fn denied(&self, plan: &Plan) -> Option<u8> {
+        self.warn(&super::policies::diagnostics(plan));
+        if !plan.is_denied() {
+            return None;
+        }
+        if self.applied {
+            self.report.summary(&self.tally);
+        }
+        self.report.note("Nothing was changed: a policy forbids it.");
+        Some(super::exit::FAILED)
     }
 
     pub fn planned(&self, plan: &Plan) {
@@ -311,6 +325,16 @@ impl Session {
     /// The secrets that would be shown in a text.
     pub fn secrets_in(&self, text: &str) -> BTreeSet<String> {
         self.secrets.within(text)
+    }
+}
+
+/// The inventory as a script has it.
+pub(super) fn for_script(inventory: &Inventory) -> script::Inventory {
+    script::Inventory {
+        name: inventory.name.clone(),
+        value: inventory.value(),
+        files: inventory.files.clone(),
+        secrets: inventory.secrets.keys().cloned().collect(),
     }
 }
 
@@ -417,7 +441,7 @@ fn tell(report: &Report, events: &Events, wrong: &[Diagnostic]) {
 }
 
 /// The folder that holds `inventory/`, from the playbook's folder upwards; without one, the playbook's own.
-fn project_root(playbook: &Path) -> Result<PathBuf, Diagnostics> {
+pub(super) fn project_root(playbook: &Path) -> Result<PathBuf, Diagnostics> {
     let cannot = |error: std::io::Error| {
         vec![
             Diagnostic::error(format!("cannot read the playbook {}", playbook.display()))

@@ -28,7 +28,7 @@ pub use apply::{Outcome, apply};
 pub use estimate::{Estimate, History};
 pub use forecast::Forecast;
 pub use outputs::{Pending, Present};
-pub use plan::{Action, Change, Counts, FieldChange, Hold, Plan, PlannedOutput, Reason, Use};
+pub use plan::{Action, Change, Counts, FieldChange, Hold, Plan, PlannedOutput, Reason, Remark, Use};
 pub use planning::{Wish, plan, plan_destroy};
 pub use refresh::World;
 pub use saved::{Reread, Saved};

@@ -20,6 +20,26 @@ pub struct Plan {
     /// How long it may take, once somebody has reckoned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
+    /// What policies said of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Remark>,
+}
+
+/// What one policy said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Remark {
+    /// True: the plan may not be applied. False: it is a warning.
+    pub denies: bool,
+    pub text: String,
+    /// Of what; `None`: of the plan as a whole.
+    pub address: Option<Address>,
+    /// Where in the policy it is said.
+    pub site: Site,
+    /// Where the resource is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Site>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// One resource and what happens to it.
@@ -173,6 +193,11 @@ impl Plan {
             } += 1;
         }
         counts
+    }
+
+    /// True if a policy forbids to apply it.
+    pub fn is_denied(&self) -> bool {
+        self.policies.iter().any(|remark| remark.denies)
     }
 
     /// True if applying it would change nothing.

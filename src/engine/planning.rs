@@ -63,7 +63,7 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         false => vec![],
     };
     let (stack, stop) = (forecast.world.stack.clone(), evaluation.stop.clone());
-    let mut plan = Plan { stack, outputs, changes, stop, estimate: None };
+    let mut plan = Plan { stack, outputs, changes, stop, estimate: None, policies: vec![] };
     order::complete(&forecast.world, &mut plan)?;
     Ok(plan)
 }
@@ -91,7 +91,8 @@ pub async fn plan_destroy(forecast: &Forecast, evaluation: &Evaluation, wish: &W
         changes.push(change);
     }
     refuse_protected(&changes)?;
-    let mut plan = Plan { stack: world.stack.clone(), changes, outputs: vec![], stop: None, estimate: None };
+    let mut plan =
+        Plan { stack: world.stack.clone(), changes, outputs: vec![], stop: None, estimate: None, policies: vec![] };
     order::complete(world, &mut plan)?;
     Ok(plan)
 }

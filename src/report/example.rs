@@ -107,6 +107,7 @@ pub fn plan() -> Plan {
             value: Value::text(vec!["https://".into(), reference("aws::lb.main", "dns_name"), "/x".into()]),
         }],
         estimate: None,
+        policies: vec![],
         stop: Some(Stop {
             references: vec![Reference::new(address("aws::eks_cluster.prod"), "endpoint")],
             site: Site::new("playbooks/prod.rhai", 41, 8),

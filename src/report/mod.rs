@@ -108,6 +108,16 @@ impl Report {
         }
     }
 
+    /// All that a check found, as one document.
+    pub fn findings(&self, diagnostics: &[Diagnostic]) {
+        #[derive(Serialize)]
+        struct Findings<'a> {
+            format: u32,
+            diagnostics: &'a [Diagnostic],
+        }
+        self.document(&Findings { format: plan_json::FORMAT, diagnostics });
+    }
+
     /// A line for a person, beside the matter: "saved the plan to …".
     pub fn note(&self, text: &str) {
         self.stderr.put(format!("{text}\n"));

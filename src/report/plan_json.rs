@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::plan_value::SENSITIVE;
 use crate::diagnostic::Site;
-use crate::engine::{Action, Change, Counts, Estimate, FieldChange, Plan, Reason};
+use crate::engine::{Action, Change, Counts, Estimate, FieldChange, Plan, Reason, Remark};
 use crate::resource::Value;
 
 /// `"format": 1`. Fields may be added within a version; none is renamed or removed.
@@ -27,6 +27,9 @@ pub struct PlanDocument {
     /// How long it may take; only if there is something to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
+    /// What policies said of it; one that `denies` forbids to apply it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyDocument>,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,6 +74,17 @@ pub struct OutputDocument {
 }
 
 #[derive(Debug, Serialize)]
+pub struct PolicyDocument {
+    pub denies: bool,
+    pub text: String,
+    /// Of which change; null: of the plan as a whole.
+    pub address: Option<String>,
+    /// Where in the policy it is said.
+    pub site: Site,
+    pub hint: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
 pub struct StopDocument {
     pub references: Vec<String>,
     pub site: Site,
@@ -100,7 +114,18 @@ impl From<&Plan> for PlanDocument {
                 because: stop.because.clone(),
             }),
             estimate: plan.estimate.clone(),
+            policies: plan.policies.iter().map(policy).collect(),
         }
+    }
+}
+
+fn policy(remark: &Remark) -> PolicyDocument {
+    PolicyDocument {
+        denies: remark.denies,
+        text: remark.text.clone(),
+        address: remark.address.as_ref().map(ToString::to_string),
+        site: remark.site.clone(),
+        hint: remark.hint.clone(),
     }
 }
 

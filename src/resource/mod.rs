@@ -9,6 +9,7 @@ pub mod oracle;
 pub mod preview;
 pub mod provider;
 pub mod schema;
+pub mod shape;
 pub mod value;
 
 pub use address::Address;

@@ -195,6 +195,9 @@ fn enum_words(schema: &Json) -> Option<Vec<String>> {
     schema["oneOf"].as_array().and_then(|list| words(list, &|one| one["const"].as_str().map(str::to_owned)))
 }
 
+/// What is said of a field that is missing.
+pub const REQUIRED: &str = "is required";
+
 /// Checks what an author wrote against the fields of a kind. `type_of` gives the type of a reference, if it has one.
 pub fn check(fields: &[Field], inputs: &Map, type_of: &dyn Fn(&Reference) -> Option<Type>) -> Vec<Mistake> {
     let mut mistakes = vec![];
@@ -230,7 +233,7 @@ fn check_object(
     for field in fields.iter().filter(|field| field.required && !map.contains_key(&field.name)) {
         found.push(Mistake {
             path: inner(&field.name),
-            what: "is required".into(),
+            what: REQUIRED.into(),
             hint: field
                 .doc
                 .split("\n\n")

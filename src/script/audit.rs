@@ -109,7 +109,7 @@ impl Bench {
             return Found::Error("does not compile".into());
         };
         let program = match self.rewriting {
-            true => join(vec![File::new("x".into(), ast)], Default::default()).ast,
+            true => join(vec![File::new("x".into(), ast, false)], Default::default()).ast,
             false => ast,
         };
         let mut scope = self.scope.clone();

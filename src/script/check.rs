@@ -16,22 +16,22 @@ use crate::diagnostic::{Diagnostic, Diagnostics, closest};
 const SPECIAL: [&str; 8] = ["Fn", "call", "curry", "is_def_var", "is_def_fn", "type_of", "is_shared", "eval"];
 
 /// Our own functions without a namespace.
-const OWN: [(&str, usize); 7] =
+pub(super) const OWN: [(&str, usize); 7] =
     [("phase", 2), ("output", 2), ("inventory", 0), ("template", 1), ("template", 2), ("is_known", 1), ("secret", 1)];
 
 /// Names with the numbers of arguments they take.
 type Known = BTreeMap<String, BTreeSet<usize>>;
 
-pub(super) fn check(files: &[File], lines: &Lines, script: &Script) -> Diagnostics {
+pub(super) fn check(files: &[File], lines: &Lines, script: &Script, words: &[(&str, usize)]) -> Diagnostics {
     let mut natives = Known::new();
-    let own = OWN.iter().map(|(name, count)| (name.to_string(), *count));
+    let own = words.iter().map(|(name, count)| (name.to_string(), *count));
     for (name, count) in standard::functions().iter().cloned().chain(own) {
         natives.entry(name).or_default().insert(count);
     }
     let known = Checker { files, lines, natives, qualified: qualified(script), members: members(files) };
     let mut found = vec![];
-    for (index, file) in files.iter().enumerate() {
-        known.file(index, file, &mut found);
+    for file in files {
+        known.file(file, &mut found);
     }
     found.sort_by_key(|(position, _)| (position.line(), position.position()));
     found.into_iter().map(|(_, diagnostic)| diagnostic).collect()
@@ -98,13 +98,12 @@ struct Checker<'a> {
 type Found = Vec<(Position, Diagnostic)>;
 
 impl Checker<'_> {
-    fn file(&self, index: usize, file: &File, found: &mut Found) {
-        let is_module = index + 1 < self.files.len();
+    fn file(&self, file: &File, found: &mut Found) {
         let mut tell = |position: Position, diagnostic: Diagnostic| {
             found.push((position, diagnostic.at(&self.lines.site(position), "")));
         };
         for statement in file.ast.statements() {
-            self.top(statement, is_module, &mut tell);
+            self.top(statement, file.is_module, &mut tell);
         }
         for (name, count) in file.functions.keys() {
             let function = &file.functions[&(name.clone(), *count)];
@@ -198,6 +197,9 @@ impl Checker<'_> {
 
     fn qualified_call(&self, file: &File, space: &str, name: &str, count: usize) -> Option<Diagnostic> {
         let full = format!("{space}::{name}");
+        if file.broken.contains(space) {
+            return None;
+        }
         if let Some(index) = file.imports.get(space) {
             let module = &self.files[*index];
             if module.exports(name, count) {
@@ -216,11 +218,16 @@ impl Checker<'_> {
         match self.qualified.get(&full) {
             Some(arities) if arities.contains(&count) => None,
             Some(arities) => Some(arity(&full, count, arities)),
+            None if !self.is_space(space) => Some(no_space(space, file, &self.qualified)),
             None => {
                 let near = closest(&full, self.qualified.keys().map(String::as_str));
                 Some(unknown(&full, near.map(str::to_owned), "kind or lookup"))
             }
         }
+    }
+
+    fn is_space(&self, space: &str) -> bool {
+        self.qualified.keys().any(|name| name.split_once("::").is_some_and(|(known, _)| known == space))
     }
 
     /// A method may be a standard function, a function of the file, or a closure that a map holds.
@@ -240,10 +247,14 @@ impl Checker<'_> {
     }
 
     fn constant(&self, file: &File, space: &str, name: &str) -> Option<Diagnostic> {
+        if file.broken.contains(space) {
+            return None;
+        }
         let from = match space {
             "global" => file,
             alias => match file.imports.get(alias) {
                 Some(index) => &self.files[*index],
+                None if !self.is_space(space) => return Some(no_space(space, file, &self.qualified)),
                 None => return Some(unknown(&format!("{space}::{name}"), None, "constant")),
             },
         };
@@ -253,6 +264,16 @@ impl Checker<'_> {
         let near = closest(name, from.constants.iter().map(String::as_str)).map(|near| format!("{space}::{near}"));
         Some(unknown(&format!("{space}::{name}"), near, "constant"))
     }
+}
+
+fn no_space(space: &str, file: &File, qualified: &Known) -> Diagnostic {
+    let providers = qualified.keys().filter_map(|name| name.split_once("::")).map(|(space, _)| space);
+    let known = file.imports.keys().map(String::as_str).chain(providers);
+    let hint = match closest(space, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("a module is imported with `import \"path\" as {space};`"),
+    };
+    Diagnostic::error(format!("there is no module or provider `{space}`")).hint(hint)
 }
 
 fn arities(file: &File, name: &str) -> BTreeSet<usize> {

@@ -16,7 +16,7 @@ use crate::resource::schema::{self, Mistake};
 use crate::resource::{Address, Map, Options, Value};
 
 /// Where the text of a call may come from: its inputs of these names.
-const SOURCES: [&str; 3] = ["yaml", "file", "url"];
+pub(super) const SOURCES: [&str; 3] = ["yaml", "file", "url"];
 
 pub(super) fn functions(module: &mut Module, name: &str, compound: &Compound, world: &Arc<World>) {
     let mut doc = format!("{}\n\n# Inputs\n\n", compound.doc);

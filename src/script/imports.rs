@@ -23,7 +23,8 @@ struct Loader<'a> {
     /// The playbook's folder, which no import leaves.
     folder: PathBuf,
     root: PathBuf,
-    loaded: HashMap<PathBuf, usize>,
+    /// `None`: it was tried, and it is broken.
+    loaded: HashMap<PathBuf, Option<usize>>,
     /// Files being loaded, outermost first.
     open: Vec<(PathBuf, Arc<str>)>,
     result: Loaded,
@@ -39,14 +40,25 @@ struct Import {
 }
 
 pub(super) fn load(engine: &Engine, script: &Script) -> Result<Loaded, Diagnostics> {
-    let entry = script.playbook.canonicalize().map_err(|error| vec![unreadable(script.playbook, &error)])?;
+    let (loaded, mistakes) = load_what_can_be(engine, script);
+    if mistakes.is_empty() { Ok(loaded) } else { Err(mistakes) }
+}
+
+/// The files that can be read and understood, and all that is wrong with the others.
+pub(super) fn load_what_can_be(engine: &Engine, script: &Script) -> (Loaded, Diagnostics) {
+    let nothing = || Loaded { files: vec![], lines: Lines::default() };
+    let entry = match script.playbook.canonicalize() {
+        Ok(entry) => entry,
+        Err(error) => return (nothing(), vec![unreadable(script.playbook, &error)]),
+    };
     let folder = entry.parent().unwrap_or(Path::new("/")).to_owned();
     let root = script.root.canonicalize().unwrap_or_else(|_| folder.clone());
-    let result = Loaded { files: vec![], lines: Lines::default() };
     let (loaded, open, mistakes) = (HashMap::new(), vec![], vec![]);
-    let mut loader = Loader { engine, script, folder, root, loaded, open, result, mistakes };
-    loader.file(&entry).map_err(|diagnostic| vec![*diagnostic])?;
-    if loader.mistakes.is_empty() { Ok(loader.result) } else { Err(loader.mistakes) }
+    let mut loader = Loader { engine, script, folder, root, loaded, open, result: nothing(), mistakes };
+    if let Err(diagnostic) = loader.file(&entry) {
+        loader.mistakes.push(*diagnostic);
+    }
+    (loader.result, loader.mistakes)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
@@ -68,12 +80,14 @@ impl Loader<'_> {
             Ok(ast) => ast,
             Err(parse) => {
                 self.mistakes.push(error::of_parsing(&parse, &self.result.lines, &text));
+                self.loaded.insert(path.to_owned(), None);
+                self.named_in(path, shown, &text);
                 return Ok(None);
             }
         };
         self.open.push((path.to_owned(), shown.clone()));
         let imports = imports(&ast);
-        let mut file = File::new(shown, ast);
+        let mut file = File::new(shown, ast, self.open.len() > 1);
         file.private = text.split(PRIVATE).skip(1).map(first_word).collect();
         for import in imports {
             self.import(&mut file, path, &import);
@@ -81,18 +95,35 @@ impl Loader<'_> {
         self.open.pop();
         self.result.files.push(file);
         let index = self.result.files.len() - 1;
-        self.loaded.insert(path.to_owned(), index);
+        self.loaded.insert(path.to_owned(), Some(index));
         Ok(Some(index))
+    }
+
+    /// Loads what a broken file imports, as far as its lines tell, so that the mistakes of those are told too.
+    fn named_in(&mut self, path: &Path, shown: Arc<str>, text: &str) {
+        self.open.push((path.to_owned(), shown));
+        for line in text.lines() {
+            let name = line.strip_prefix("import \"").and_then(|rest| rest.split_once('"')).map(|(name, _)| name);
+            let Some(name) = name else { continue };
+            let import = Import { path: Some(name.to_owned()), alias: String::new(), position: Position::NONE };
+            if let Ok(module) = self.resolve(path, &import)
+                && !self.loaded.contains_key(&module)
+            {
+                // What is wrong with the import itself is told once the file can be read.
+                let _ = self.file(&module);
+            }
+        }
+        self.open.pop();
     }
 
     fn import(&mut self, file: &mut File, importer: &Path, import: &Import) {
         let site = self.result.lines.site(import.position);
         let found = self.resolve(importer, import).and_then(|path| match self.loaded.get(&path) {
-            Some(index) => Ok(Some(*index)),
+            Some(index) => Ok(*index),
             None => self.file(&path),
         });
         match found {
-            Ok(None) => {}
+            Ok(None) => drop(file.broken.insert(import.alias.clone())),
             Ok(Some(_)) if import.alias.is_empty() => {}
             Ok(Some(index)) => match file.imports.insert(import.alias.clone(), index) {
                 Some(other) if other != index => self.mistakes.push(
@@ -102,7 +133,10 @@ impl Loader<'_> {
                 ),
                 _ => {}
             },
-            Err(diagnostic) => self.mistakes.push(diagnostic.at(&site, "imported here")),
+            Err(diagnostic) => {
+                file.broken.insert(import.alias.clone());
+                self.mistakes.push(diagnostic.at(&site, "imported here"));
+            }
         }
     }
 

@@ -13,14 +13,18 @@
 //! | `seen`, `standard` | what the program calls: operators and functions that know references |
 //! | `register`, `options`, `compounds` | kinds, lookups, and what declares several resources, as functions |
 //! | `check`, `error` | what can be wrong, before and while running |
+//! | `analyse/` | what can be known to be wrong without running: `runner check` |
+//! | `policy` | scripts that look at a plan and may deny it |
 //! | `world`, `value` | what an evaluation gathers, and its values |
 
+mod analyse;
 mod check;
 mod compounds;
 mod error;
 mod imports;
 mod lines;
 mod options;
+pub mod policy;
 mod program;
 mod register;
 mod rewrite;
@@ -37,6 +41,7 @@ mod audit;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use analyse::{Check, Checked, analyse};
 pub use run::{definitions, evaluate};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};

@@ -25,10 +25,13 @@ pub(super) struct File {
     pub constants: BTreeSet<String>,
     /// Names of functions that other files may not call.
     pub private: BTreeSet<String>,
+    /// Aliases of modules that could not be loaded.
+    pub broken: BTreeSet<String>,
+    pub is_module: bool,
 }
 
 impl File {
-    pub fn new(shown: Arc<str>, ast: AST) -> Self {
+    pub fn new(shown: Arc<str>, ast: AST, is_module: bool) -> Self {
         let functions = ast
             .shared_lib()
             .iter_script_fn_info()
@@ -36,7 +39,8 @@ impl File {
             .map(|(_, _, name, count, function)| ((name.to_owned(), count), function.clone()))
             .collect();
         let constants = ast.statements().iter().filter_map(constant).collect();
-        File { shown, ast, functions, imports: HashMap::new(), constants, private: BTreeSet::new() }
+        let (private, broken) = (BTreeSet::new(), BTreeSet::new());
+        File { shown, ast, functions, imports: HashMap::new(), constants, private, broken, is_module }
     }
 
     pub fn has(&self, name: &str, arguments: usize) -> bool {
@@ -58,6 +62,9 @@ fn constant(statement: &Stmt) -> Option<String> {
 /// What is evaluated, and what is needed to talk about it.
 pub(super) struct Program {
     pub ast: AST,
+    /// The playbook among the files, and its own functions with how many parameters they take.
+    pub entry: usize,
+    pub functions: Vec<(String, usize)>,
     pub lines: Lines,
     pub paths: HashMap<Position, Path>,
     /// Variables that hold the inventory as a whole, by their names.
@@ -65,9 +72,11 @@ pub(super) struct Program {
 }
 
 /// Loads and checks everything the playbook needs; all that is wrong with it is told at once.
-pub(super) fn load(engine: &Engine, script: &Script) -> Result<Program, Diagnostics> {
+///
+/// `words` are the functions without a namespace that it may call, beside the standard ones.
+pub(super) fn load(engine: &Engine, script: &Script, words: &[(&str, usize)]) -> Result<Program, Diagnostics> {
     let loaded = imports::load(engine, script)?;
-    let mistakes = check::check(&loaded.files, &loaded.lines, script);
+    let mistakes = check::check(&loaded.files, &loaded.lines, script, words);
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
@@ -93,11 +102,13 @@ pub(super) fn join(files: Vec<File>, lines: Lines) -> Program {
             statements.extend(own);
         }
     }
+    let functions = files.last().map(|file| file.functions.keys().cloned().collect()).unwrap_or_default();
+    let entry = files.len().saturating_sub(1);
     let inventories = files.iter().flat_map(|file| check::holding_inventory(&file.ast)).collect();
-    Program { ast: AST::new(statements, module), lines, paths, inventories }
+    Program { ast: AST::new(statements, module), entry, functions, lines, paths, inventories }
 }
 
-fn closures(ast: &AST) -> HashMap<rhai::ImmutableString, Arc<ScriptFuncDef>> {
+pub(super) fn closures(ast: &AST) -> HashMap<rhai::ImmutableString, Arc<ScriptFuncDef>> {
     let all = ast.shared_lib().iter_script_fn_info();
     all.filter(|(.., name, _, _)| name.starts_with("anon$"))
         .map(|(.., function)| (function.name.clone(), function.clone()))

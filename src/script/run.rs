@@ -8,7 +8,7 @@ use rhai::{Engine, EvalAltResult, OptimizationLevel, Scope, Token};
 
 use super::program::{self, Program};
 use super::world::{End, State, World};
-use super::{Limits, Script, error, register, seen, standard};
+use super::{Limits, Script, check, error, register, seen, standard};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
@@ -25,17 +25,20 @@ const EXPRESSION_DEPTH: usize = 256;
 ///
 /// The script runs on a thread of its own, so a caller on an async runtime should not wait for it there.
 pub fn evaluate(script: &Script) -> Result<Evaluation, Diagnostics> {
+    on_a_thread(|| run(script)).unwrap_or_else(|failed| Err(vec![failed]))
+}
+
+/// A thread with a stack for what is nested deeply; an error if it could not be had, or did not end well.
+pub(super) fn on_a_thread<T: Send>(run: impl FnOnce() -> T + Send) -> Result<T, Diagnostic> {
     std::thread::scope(|scope| {
-        let run = || catch_unwind(AssertUnwindSafe(|| run(script)));
+        let run = || catch_unwind(AssertUnwindSafe(run));
         let thread = std::thread::Builder::new().name("script".into()).stack_size(STACK);
         let outcome = thread.spawn_scoped(scope, run).map(|handle| handle.join());
         match outcome {
-            Ok(Ok(Ok(outcome))) => outcome,
-            Ok(_) => Err(vec![
-                Diagnostic::error("the script interpreter failed")
-                    .hint("this is a mistake in runner: please report it"),
-            ]),
-            Err(error) => Err(vec![Diagnostic::error("cannot start the script").because(error.to_string())]),
+            Ok(Ok(Ok(outcome))) => Ok(outcome),
+            Ok(_) => Err(Diagnostic::error("the script interpreter failed")
+                .hint("this is a mistake in runner: please report it")),
+            Err(error) => Err(Diagnostic::error("cannot start the script").because(error.to_string())),
         }
     })
 }
@@ -43,7 +46,7 @@ pub fn evaluate(script: &Script) -> Result<Evaluation, Diagnostics> {
 fn run(script: &Script) -> Result<Evaluation, Diagnostics> {
     // Compiling needs to know the providers' names, running what stands behind them; the lines are known in between.
     let blank = World::new(script, Default::default());
-    let program = program::load(&engine(script, &blank), script)?;
+    let program = program::load(&engine(script, &blank), script, &check::OWN)?;
     let world = World::new(script, program.lines.clone());
     let engine = engine(script, &world);
     let result = engine.run_ast_with_scope(&mut Scope::new(), &program.ast);
@@ -101,7 +104,7 @@ pub(super) fn engine(script: &Script, world: &Arc<World>) -> Engine {
     engine
 }
 
-fn confine(engine: &mut Engine, limits: &Limits) {
+pub(super) fn confine(engine: &mut Engine, limits: &Limits) {
     // The optimiser takes constants apart on its own terms: with it, some assignments panic and some errors vanish.
     engine.set_optimization_level(OptimizationLevel::None);
     // Otherwise an arithmetic error does not say where it is.

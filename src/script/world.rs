@@ -289,6 +289,15 @@ fn fill(value: &Dynamic, known: &HashMap<Reference, Value>) -> Dynamic {
     }
 }
 
+impl World {
+    /// Ready to run once more, after an end; what was gathered stays.
+    pub fn renew(&self) {
+        self.state().end = None;
+        self.ended.store(false, Ordering::Relaxed);
+        self.operations.store(0, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 impl World {
     /// As if nothing had run yet.

@@ -37,7 +37,7 @@ pub fn diagnostic(error: &Error, templates: &Templates, name: &str, vars: &Map) 
 }
 
 /// The names that a typo can be meant for.
-fn known(kind: ErrorKind) -> std::str::SplitWhitespace<'static> {
+pub fn known(kind: ErrorKind) -> std::str::SplitWhitespace<'static> {
     let names = match kind {
         ErrorKind::UnknownFilter => {
             "abs attr b64decode b64encode batch bool capitalize chain count default dictsort escape first float format groupby indent int \

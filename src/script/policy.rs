@@ -1,0 +1,165 @@
+//! Policies: scripts that look at a plan and may deny it. They declare nothing and read nothing but the plan.
+//!
+//! What is not known before the apply is a reference here too: a policy that looks at one cannot tell, and that denies.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use rhai::{CallFnOptions, Dynamic, Engine, NativeCallContext, Position, Scope};
+
+use super::program::{self, Program};
+use super::rewrite::mangled;
+use super::value::to_dynamic;
+use super::world::{End, World};
+use super::{Script, error, run, seen, standard};
+use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
+use crate::resource::{Kind, Map, Value};
+
+/// The functions of a policy beside the standard ones.
+const WORDS: [(&str, usize); 3] = [("deny", 1), ("warn", 1), ("is_known", 1)];
+
+/// One file of policies.
+pub struct Policy<'a> {
+    pub file: &'a Path,
+    /// What the paths in sites are relative to.
+    pub root: &'a Path,
+    pub sources: &'a Sources,
+    pub kinds: &'a [Arc<Kind>],
+}
+
+/// What a policy said, or that it could not tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    pub denies: bool,
+    pub text: String,
+    pub hint: Option<String>,
+    /// Of which change, by its place among them; `None`: of the plan.
+    pub change: Option<usize>,
+    pub site: Site,
+}
+
+type Heard = Arc<Mutex<Vec<(bool, String, Site)>>>;
+
+/// Calls `change` of the policy with each change, and `plan` with the whole plan.
+pub fn judge(policy: &Policy, changes: &[Map], plan: &Map) -> Vec<Said> {
+    let denied = |told: Diagnostic| {
+        let site = told.places.first().map_or_else(|| Site::new("", 0, 0), |place| place.site.clone());
+        vec![Said { denies: true, text: broken(&told), hint: told.hint, change: None, site }]
+    };
+    run::on_a_thread(|| match load(policy) {
+        Ok(mut court) => court.hold(changes, plan),
+        Err(wrong) => wrong.into_iter().flat_map(denied).collect(),
+    })
+    .unwrap_or_else(denied)
+}
+
+/// What is wrong with a policy before there is any plan.
+pub fn check(policy: &Policy) -> Diagnostics {
+    run::on_a_thread(|| load(policy).err().unwrap_or_default()).unwrap_or_else(|failed| vec![failed])
+}
+
+fn broken(told: &Diagnostic) -> String {
+    let causes: String = told.causes.iter().map(|cause| format!(": {cause}")).collect();
+    format!("the policy failed: {}{causes}", told.summary)
+}
+
+struct Court {
+    engine: Engine,
+    world: Arc<World>,
+    program: Program,
+    heard: Heard,
+}
+
+fn load(policy: &Policy) -> Result<Court, Diagnostics> {
+    let script = Script { playbook: policy.file, root: policy.root, sources: policy.sources, ..Script::nothing() };
+    let heard = Heard::default();
+    let blank = World::new(&script, Default::default());
+    let program = program::load(&engine(&script, &blank, &heard), &script, &WORDS)?;
+    let known = |name: &str| program.functions.iter().any(|(known, count)| known == name && *count == 1);
+    if !known("change") && !known("plan") {
+        let told = Diagnostic::error("a policy defines `fn change(c)` or `fn plan(p)`, and this file has neither");
+        let shown = program.lines.site(Position::new(1, 1));
+        return Err(vec![told.at(&Site::new(shown.file, 0, 0), "")]);
+    }
+    let world = World::new(&Script { kinds: policy.kinds, ..script }, program.lines.clone());
+    let engine = engine(&Script::nothing(), &world, &heard);
+    Ok(Court { engine, world, program, heard })
+}
+
+fn engine(script: &Script, world: &Arc<World>, heard: &Heard) -> Engine {
+    let mut engine = Engine::new();
+    run::confine(&mut engine, &script.limits);
+    seen::register(&mut engine, world);
+    standard::register(&mut engine, world);
+    for (word, denies) in [("deny", true), ("warn", false)] {
+        let (w, h) = (world.clone(), heard.clone());
+        engine.register_fn(word, move |ctx: NativeCallContext, text: Dynamic| {
+            let text = super::value::shown(&text);
+            h.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((denies, text, w.site(&ctx)));
+        });
+    }
+    let w = world.clone();
+    engine.on_progress(move |_| w.progress());
+    engine
+}
+
+impl Court {
+    fn hold(&mut self, changes: &[Map], plan: &Map) -> Vec<Said> {
+        let mut scope = Scope::new();
+        let begun = self.engine.run_ast_with_scope(&mut scope, &self.program.ast).map(drop);
+        let mut said = self.said(begun, None);
+        if said.iter().any(|said| said.denies) {
+            return said;
+        }
+        let has = |court: &Self, name: &str| court.program.functions.iter().any(|(known, n)| known == name && *n == 1);
+        if has(self, "change") {
+            for (index, change) in changes.iter().enumerate() {
+                let result = self.call("change", change);
+                said.extend(self.said(result, Some(index)));
+            }
+        }
+        if has(self, "plan") {
+            let result = self.call("plan", plan);
+            said.extend(self.said(result, None));
+        }
+        said
+    }
+
+    fn call(&self, name: &str, given: &Map) -> Result<(), Box<rhai::EvalAltResult>> {
+        self.world.renew();
+        let name = mangled(self.program.entry, name);
+        let options = CallFnOptions::new().eval_ast(false).rewind_scope(true);
+        let given = (to_dynamic(&Value::Map(given.clone())),);
+        let ast = &self.program.ast;
+        self.engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), ast, name, given).map(drop)
+    }
+
+    /// What was said since it was last asked, and how it ended.
+    fn said(&self, result: Result<(), Box<rhai::EvalAltResult>>, change: Option<usize>) -> Vec<Said> {
+        let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        let mut said: Vec<Said> =
+            heard.into_iter().map(|(denies, text, site)| Said { denies, text, hint: None, change, site }).collect();
+        let end = self.world.state().end.take();
+        let told = match (end, result) {
+            (Some(End::Stop(stop)), _) => {
+                let names: Vec<String> = stop.references.iter().map(|reference| format!("`{reference}`")).collect();
+                let what = match stop.references.iter().any(|reference| reference.secret_name().is_some()) {
+                    true => "which no policy may see",
+                    false => "which is only known after the apply",
+                };
+                let text = format!("the policy cannot tell: it looks at {}, {what}", names.join(", "));
+                let hint = "ask `is_known(…)` first, and say what shall hold if it is not".to_owned();
+                said.push(Said { denies: true, text, hint: Some(hint), change, site: stop.site });
+                return said;
+            }
+            (Some(End::Failed(told)), _) => told,
+            (Some(End::Mistaken), _) | (None, Ok(())) => return said,
+            (None, Err(error)) => {
+                error::of_running(*error, &self.program, &self.world.inventory, &super::Limits::default())
+            }
+        };
+        let site = told.places.first().map_or_else(|| Site::new("", 0, 0), |place| place.site.clone());
+        said.push(Said { denies: true, text: broken(&told), hint: told.hint.clone(), change, site });
+        said
+    }
+}

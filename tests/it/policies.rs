@@ -1,0 +1,177 @@
+//! Policies: what may not be applied is not.
+
+use crate::project::Project;
+
+const POLICY: &str = r#"
+fn change(c) {
+    if c.kind == "aws::vpc" && c.inputs.cidr_block == "10.66.0.0/16" {
+        deny(`${c.address}: that range is taken`);
+    }
+    if c.action == "delete" && c.reason != "destroyed" {
+        warn("something goes");
+    }
+}
+"#;
+
+fn project(policy: &str) -> Project {
+    Project::new("cidr = \"10.66.0.0/16\"\n")
+        .file("playbooks/policies/own.rhai", policy)
+        .file("playbooks/prod.rhai", "let env = inventory();\naws::vpc(\"main\", #{ cidr_block: env.cidr });\n")
+}
+
+#[test]
+fn what_is_denied_is_shown_and_not_applied() {
+    let project = project(POLICY);
+    for args in ["--dry-run", "--yes", ""] {
+        let said = project.run(&format!("playbooks/prod.rhai --sandbox {args}")).code(1);
+        assert!(said.out.contains("+ aws::vpc.main"), "the plan is shown: {}", said.out);
+        assert!(said.err.contains("denied: aws::vpc.main: aws::vpc.main: that range is taken"), "{}", said.err);
+        assert!(
+            said.err.contains("playbooks/policies/own.rhai:4:9") && said.err.contains("playbooks/prod.rhai:2:"),
+            "{}",
+            said.err
+        );
+        assert!(!said.err.contains("no terminal to ask on"), "nobody is asked: {}", said.err);
+    }
+    assert!(!project.path(".runner/sandbox.json").exists());
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run --format json").code(1);
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(json["policies"][0]["denies"], true, "{}", said.out);
+    assert_eq!(json["policies"][0]["address"], "aws::vpc.main");
+    project.run("playbooks/prod.rhai --sandbox --yes --set cidr=10.0.0.0/16").code(0);
+}
+
+#[test]
+fn a_warning_lets_it_go_on() {
+    let project = project(POLICY);
+    project.run("playbooks/prod.rhai --sandbox --yes --set cidr=10.0.0.0/16").code(0);
+    project.write("playbooks/prod.rhai", "print(1);\n");
+    let said = project.run("playbooks/prod.rhai --sandbox --yes --prune").code(0);
+    assert!(said.err.contains("warning: aws::vpc.main: something goes"), "{}", said.err);
+}
+
+#[test]
+fn a_destroy_is_judged_too() {
+    let project = project("fn change(c) { if c.reason == \"destroyed\" { deny(\"never\"); } }\n");
+    project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    let said = project.run("destroy playbooks/prod.rhai --sandbox --yes").code(1);
+    assert!(said.err.contains("denied: aws::vpc.main: never"), "{}", said.err);
+    assert!(project.read(".runner/sandbox.json").contains("10.66.0.0/16"));
+}
+
+#[test]
+fn an_unknown_never_takes_a_branch_of_a_policy() {
+    let playbook = "let ip = aws::eip(\"a\", #{ domain: \"vpc\" });\n\
+                    aws::vpc(\"main\", #{ cidr_block: \"10.0.0.0/16\", tags: #{ Ip: ip.public_ip } });\n";
+    let seeing =
+        "fn change(c) {\n    if c.kind == \"aws::vpc\" && c.inputs.tags.Ip == \"1.2.3.4\" { deny(\"no\"); }\n}\n";
+    let project = project(seeing).file("playbooks/prod.rhai", playbook);
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run").code(1);
+    assert!(said.err.contains("cannot tell") && said.err.contains("aws::eip.a.public_ip"), "{}", said.err);
+    assert!(said.err.contains("own.rhai:2:"), "{}", said.err);
+    project.write(
+        "playbooks/policies/own.rhai",
+        "fn change(c) {\n    if c.kind == \"aws::vpc\" && is_known(c.inputs.tags.Ip) && c.inputs.tags.Ip == \"x\" { deny(\"no\"); }\n}\n",
+    );
+    project.run("playbooks/prod.rhai --sandbox --dry-run").code(0);
+}
+
+#[test]
+fn a_policy_that_fails_denies() {
+    for (policy, told) in [
+        ("fn change(c) { c.nosuch }\n", "this map has no `nosuch`"),
+        ("fn change(c) { loop { } }\n", "operations"),
+        ("fn change(c) { denny(\"x\"); }\n", "there is no function `denny`"),
+        ("fn change(c) { aws::vpc(\"x\", #{}); }\n", "there is no module or provider `aws`"),
+        ("fn change(c) { let e = inventory(); }\n", "there is no function `inventory`"),
+        ("fn change(c) { let e = secret(\"x\"); }\n", "there is no function `secret`"),
+        ("fn chnage(c) { }\n", "neither"),
+        ("fn change(c) { ", "is missing"),
+        ("fn plan(p) { throw \"no\"; }\n", "no"),
+    ] {
+        let said = project(policy).run("playbooks/prod.rhai --sandbox --yes").code(1);
+        assert!(said.err.contains("denied: ") && said.err.contains(told), "{policy}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_policy_sees_the_plan_as_a_whole() {
+    let project = project(
+        "fn plan(p) { if p.counts.create > 0 && p.stack == \"prod\" { deny(`${p.changes.len()} in all`); } }\n",
+    );
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run").code(1);
+    assert!(said.err.contains("denied: 1 in all"), "{}", said.err);
+}
+
+#[test]
+fn secrets_are_not_shown_to_policies() {
+    let policy =
+        "fn change(c) { if c.kind == \"aws::ssm_parameter\" && c.inputs.value == \"x\" { deny(\"seen\"); } }\n";
+    let project = Project::new("[secrets]\nkey = { env = \"KEY\" }\n")
+        .env("KEY", "NOTAREALKEY")
+        .file("playbooks/policies/own.rhai", policy)
+        .file(
+            "playbooks/prod.rhai",
+            "aws::ssm_parameter(\"/a\", #{ type: \"SecureString\", value: secret(\"key\") });\n",
+        );
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run");
+    assert!(
+        !said.err.contains("NOTAREALKEY") && !said.err.contains("denied: aws::ssm_parameter./a: seen"),
+        "{}",
+        said.err
+    );
+}
+
+/// What ships, with something that the shipped policies forbid.
+#[test]
+fn the_shipped_policies_forbid_what_they_say() {
+    for (file, from, to, told) in [
+        (
+            "playbooks/phases/vpn.rhai",
+            "protocol: \"udp\", from_port: vpn.port, to_port: vpn.port",
+            "protocol: \"tcp\", from_port: 20, to_port: 30",
+            "port 22 is open to the world",
+        ),
+        ("playbooks/phases/edge.rhai", "[80, 443]", "[80, 3389]", "port 3389 is open to the world"),
+        (
+            "playbooks/phases/vpn.rhai",
+            "volume_type: \"gp3\", encrypted: true",
+            "volume_type: \"gp3\"",
+            "the host's root disk is not encrypted",
+        ),
+        (
+            "playbooks/phases/database.rhai",
+            "encrypted: true,\n        attachment",
+            "attachment",
+            "the volume is not encrypted",
+        ),
+        (
+            "playbooks/phases/nodes.rhai",
+            "encrypted: true, delete_on",
+            "delete_on",
+            "a disk of the launch template is not encrypted",
+        ),
+        ("inventory/prod.toml", "Environment = \"prod\"", "Team = \"a\"", "it has no tag `Environment`"),
+    ] {
+        let project = Project::shipped().env("HTTPS_PROXY", "http://127.0.0.1:9");
+        project.edit(file, from, to);
+        let said = project.run("playbooks/prod.rhai --sandbox --dry-run").code(1);
+        assert!(said.err.contains(told), "{file}: {told}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_database_is_not_dropped_by_an_edit() {
+    let project = Project::shipped().env("HTTPS_PROXY", "http://127.0.0.1:9");
+    let with = "--set database.rds.enabled=true --set platform.enabled=false";
+    project.run(&format!("playbooks/prod.rhai -i staging --sandbox --yes {with}")).code(0);
+    let without = "playbooks/prod.rhai -i staging --sandbox --yes --prune --set platform.enabled=false";
+    let said = project.run(without).code(1);
+    assert!(
+        said.err.contains("denied: aws::db_instance.staging: a database is neither deleted nor replaced"),
+        "{}",
+        said.err
+    );
+    // To destroy the stack is to ask for just that.
+    project.run(&format!("destroy playbooks/prod.rhai -i staging --sandbox --yes {with}")).code(0);
+}
