@@ -11,6 +11,8 @@ use std::sync::{Arc, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Where the value of a secret is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +119,29 @@ impl Secrets {
             }
         }
         masked
+    }
+
+    /// Data with every text in it masked.
+    pub fn mask_data<'a, T: Clone + Serialize + DeserializeOwned>(&self, data: &'a T) -> Cow<'a, T> {
+        if self.is_empty() {
+            return Cow::Borrowed(data);
+        }
+        let Ok(mut json) = serde_json::to_value(data) else { return Cow::Borrowed(data) };
+        self.mask_json(&mut json);
+        serde_json::from_value(json).map_or(Cow::Borrowed(data), Cow::Owned)
+    }
+
+    pub fn mask_json(&self, json: &mut serde_json::Value) {
+        match json {
+            serde_json::Value::String(text) => {
+                if let Cow::Owned(masked) = self.mask(text) {
+                    *text = masked;
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.mask_json(item)),
+            serde_json::Value::Object(map) => map.values_mut().for_each(|item| self.mask_json(item)),
+            _ => {}
+        }
     }
 
     /// The names of the known secrets in a text, in any form that is masked.

@@ -49,15 +49,30 @@ impl Session {
         let sources = Sources::default();
         let format = match (args.format, read_only) {
             (Format::Text, _) => report::Format::Text,
+            (Format::Markdown, _) => report::Format::Markdown,
             (Format::Json, true) => report::Format::Json,
             (Format::Json, false) => report::Format::JsonLines,
         };
         let started = Instant::now();
         let secrets = Secrets::default();
-        let report = Arc::new(Report::of_process(format, args.verbose > 0, sources, &secrets));
+        let mut report = Report::of_process(format, args.verbose > 0, sources, &secrets);
+        if let Some(file) = &args.report {
+            match report::html::Page::at(file, &secrets, report.stderr.clone()) {
+                Ok(page) => report.page = Some(page),
+                Err(wrong) => {
+                    report.diagnostic(&wrong);
+                    report.no_document(&[*wrong]);
+                    return Err(super::exit::FAILED);
+                }
+            }
+        }
+        let report = Arc::new(report);
         let (events, record, tally) = (Events::masking(secrets.clone()), Record::default(), Tally::default());
         events.add(report.reader());
         events.add(tally.clone());
+        if let Some(page) = &report.page {
+            events.add(page.clone());
+        }
         if !read_only {
             events.add(record.clone());
         }

@@ -18,6 +18,7 @@ mod engine_crash;
 mod engine_faults;
 mod engine_holds;
 mod engine_scale;
+mod forms;
 mod k8s;
 mod moto;
 mod platform;
