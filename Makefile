@@ -18,9 +18,10 @@ check:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-# The reference is generated from the kinds; a test compares.
+# The reference is generated from the kinds, the schema of a plan from its types; tests compare.
 docs:
 	cargo run --quiet -- doc --markdown > docs/reference.md
+	cargo run --quiet -- doc --schema > docs/plan.schema.json
 
 # The platform with Argo CD's own manifest, from the web or from runner's cache, in place of the one that stands in for it.
 test-upstream:

@@ -160,22 +160,9 @@ impl Events {
 
     fn masked(&self, event: Event) -> Event {
         let mut json = serde_json::to_value(&event).expect("an event is plain data");
-        mask(&mut json, &self.secrets);
+        self.secrets.mask_json(&mut json);
         serde_json::from_value(json).unwrap_or_else(|_| Event::Told {
             diagnostic: Box::new(Diagnostic::warning("something happened that cannot be told without a secret")),
         })
-    }
-}
-
-fn mask(json: &mut serde_json::Value, secrets: &Secrets) {
-    match json {
-        serde_json::Value::String(text) => {
-            if let std::borrow::Cow::Owned(masked) = secrets.mask(text) {
-                *text = masked;
-            }
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask(item, secrets)),
-        serde_json::Value::Object(map) => map.values_mut().for_each(|item| mask(item, secrets)),
-        _ => {}
     }
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Where the value of a secret is.
@@ -122,6 +123,29 @@ impl Secrets {
         match state.masks.is_empty() || !masked.contains(CUT) {
             true => masked,
             false => without_beginnings(masked, &state.masks),
+        }
+    }
+
+    /// Data with every text in it masked.
+    pub fn mask_data<'a, T: Clone + Serialize + DeserializeOwned>(&self, data: &'a T) -> Cow<'a, T> {
+        if self.is_empty() {
+            return Cow::Borrowed(data);
+        }
+        let Ok(mut json) = serde_json::to_value(data) else { return Cow::Borrowed(data) };
+        self.mask_json(&mut json);
+        serde_json::from_value(json).map_or(Cow::Borrowed(data), Cow::Owned)
+    }
+
+    pub fn mask_json(&self, json: &mut serde_json::Value) {
+        match json {
+            serde_json::Value::String(text) => {
+                if let Cow::Owned(masked) = self.mask(text) {
+                    *text = masked;
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.mask_json(item)),
+            serde_json::Value::Object(map) => map.values_mut().for_each(|item| self.mask_json(item)),
+            _ => {}
         }
     }
 

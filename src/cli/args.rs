@@ -31,6 +31,7 @@ Examples:
   runner check playbooks/prod.rhai            what is wrong with it, without running anything
   runner playbooks/prod.rhai --dry-run        what would change, for a review; touches nothing
   runner playbooks/prod.rhai --dry-run --replay main.json   the same without credentials, by what --record kept
+  runner playbooks/prod.rhai --dry-run --format markdown    the same as a comment for a pull request
   runner playbooks/prod.rhai                  plan, ask, apply
   runner playbooks/prod.rhai -i staging       the same playbook with inventory/staging.toml
   runner output playbooks/prod.rhai vpc_id    one output as it is now, bare, for $(...); without a name all of them
@@ -190,6 +191,7 @@ pub struct CheckArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("report", |report| report.hide(true)))]
 pub struct OutputArgs {
     #[command(flatten)]
     pub stack: StackArgs,
@@ -221,6 +223,10 @@ pub struct StackArgs {
     /// How plans and results are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+
+    /// Also write the plan, and how applying it went, as a page for a browser: one file, complete in itself
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
 
     /// Say more: also what is unchanged
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -274,12 +280,18 @@ pub struct DocArgs {
     /// Definitions for editors with a Rhai language server: save them as a .d.rhai file
     #[arg(long, conflicts_with_all = ["name", "markdown"])]
     pub definitions: bool,
+
+    /// The JSON Schema of what a dry run gives with --format json
+    #[arg(long, conflicts_with_all = ["name", "markdown", "definitions"])]
+    pub schema: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people
     Text,
+    /// For a comment on a pull request: a plan that folds, within GitHub's limit of 65,536 characters
+    Markdown,
     /// One JSON document per plan, or for the outputs; with an apply, one event a line
     Json,
 }

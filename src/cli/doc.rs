@@ -4,7 +4,7 @@ use super::args::DocArgs;
 use super::exit;
 use crate::diagnostic::{Diagnostic, Sources, closest};
 use crate::providers;
-use crate::report::{Format, Report, reference};
+use crate::report::{Format, Report, plan_json, reference};
 use crate::script;
 use crate::secret::Secrets;
 
@@ -13,6 +13,10 @@ pub fn run(args: DocArgs) -> u8 {
     let (kinds, lookups) = (providers::kinds(), providers::lookups());
     if args.definitions {
         report.stdout.put(script::definitions(&kinds, &lookups, &providers::compounds()));
+        return exit::DONE;
+    }
+    if args.schema {
+        report.stdout.put(plan_json::schema());
         return exit::DONE;
     }
     let compounds = providers::compounds();

@@ -22,7 +22,7 @@ mod watch;
 
 use std::ffi::OsString;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 pub use args::{Cli, Command};
 
@@ -46,6 +46,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
             return code;
         }
     };
+    if let Some(wrong) = misfit(&cli) {
+        let _ = Cli::command().error(clap::error::ErrorKind::ArgumentConflict, wrong).print();
+        return exit::USAGE;
+    }
     match cli.command {
         None => run::run(cli.run),
         Some(Command::Destroy(args)) => destroy::run(args),
@@ -56,4 +60,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Some(Command::Render(args)) => render::run(args),
         Some(Command::Doc(args)) => doc::run(args),
     }
+}
+
+/// What the arguments mean together, where clap cannot tell.
+fn misfit(cli: &Cli) -> Option<&'static str> {
+    let (stack, plans_only) = match &cli.command {
+        None => (&cli.run.stack, cli.run.dry_run),
+        Some(Command::Destroy(args)) => (&args.stack, args.dry_run),
+        Some(Command::Output(args)) if args.stack.report.is_some() => return Some("--report is for a plan or a run"),
+        Some(Command::Output(args)) => (&args.stack, false),
+        _ => return None,
+    };
+    (stack.format == args::Format::Markdown && !plans_only)
+        .then_some("--format markdown is for a plan that is only looked at: it goes with --dry-run")
 }

@@ -62,7 +62,14 @@ impl Session {
             Some(name) => name.clone(),
             None => playbook.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        let start = Start { format: args.format, verbose: args.verbose, command, read_only, sandbox: args.sandbox.is_some() };
+        let start = Start {
+            format: args.format,
+            verbose: args.verbose,
+            command,
+            read_only,
+            sandbox: args.sandbox.is_some(),
+            page: args.report.as_deref(),
+        };
         Self::begin(start, &playbook, &name, |sources, secrets| {
             Self::prepare(args, review, &playbook, &name, read_only, sources, secrets)
         })
@@ -70,7 +77,7 @@ impl Session {
 
     /// The same for a plan that was saved: all that it needs is in its file.
     pub fn of_plan(file: &PlanFile, format: Format, verbose: u8, read_only: bool) -> Result<Session, u8> {
-        let start = Start { format, verbose, command: "apply", read_only, sandbox: file.sandbox.is_some() };
+        let start = Start { format, verbose, command: "apply", read_only, sandbox: file.sandbox.is_some(), page: None };
         Self::begin(start, Path::new(&file.playbook), &file.stack, |sources, secrets| {
             let root = file.root();
             for name in file.files.keys() {
@@ -101,15 +108,30 @@ impl Session {
         let sources = Sources::default();
         let format = match (start.format, read_only) {
             (Format::Text, _) => report::Format::Text,
+            (Format::Markdown, _) => report::Format::Markdown,
             (Format::Json, true) => report::Format::Json,
             (Format::Json, false) => report::Format::JsonLines,
         };
         let started = Instant::now();
         let secrets = Secrets::default();
-        let report = Arc::new(Report::of_process(format, start.verbose > 0, sources, &secrets));
+        let mut report = Report::of_process(format, start.verbose > 0, sources, &secrets);
+        if let Some(file) = start.page {
+            match report::html::Page::at(file, &secrets, report.stderr.clone()) {
+                Ok(page) => report.page = Some(page),
+                Err(wrong) => {
+                    report.diagnostic(&wrong);
+                    report.no_document(&[*wrong]);
+                    return Err(super::exit::FAILED);
+                }
+            }
+        }
+        let report = Arc::new(report);
         let (events, record, tally) = (Events::masking(secrets.clone()), Record::default(), Tally::default());
         events.add(report.reader());
         events.add(tally.clone());
+        if let Some(page) = &report.page {
+            events.add(page.clone());
+        }
         if !read_only {
             events.add(record.clone());
         }
@@ -427,6 +449,8 @@ struct Start<'a> {
     command: &'a str,
     read_only: bool,
     sandbox: bool,
+    /// Where a page is to be written.
+    page: Option<&'a Path>,
 }
 
 /// The sandbox's file below the project.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::join_all;
 
 use super::diff;
+use super::origins;
 use super::plan::{Action, Change, FieldChange, Reason};
 use super::planning::Wish;
 use super::refresh::{Listing, Range, World, cannot_read};
@@ -206,7 +207,11 @@ impl Forecast {
             }
             _ => (action, reason),
         };
+        let planned =
+            |from: &Reference| self.known_change(&from.address).is_some_and(|c| origins::is_planned(&c, from));
+        let predicted = origins::predicted(&declaration.inputs, &fields, planned);
         let change = Arc::new(Change {
+            predicted,
             address: declaration.address.clone(),
             action,
             reason,

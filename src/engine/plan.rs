@@ -1,12 +1,14 @@
 //! The plan: every change and the order between them, as plain data with no script in it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::estimate::Estimate;
 use crate::diagnostic::Site;
-use crate::resource::{Address, Live, Map, Options, Stop, Value};
+use crate::resource::{Address, Live, Map, Options, Reference, Stop, Value};
 
 /// What would be done to bring the stack to what its playbook declares.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,9 +66,12 @@ pub struct Change {
     /// Worth telling, and no change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// By the path of a field: what its value was filled in from that is itself only planned.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub predicted: BTreeMap<String, Vec<Reference>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     None,
@@ -79,7 +84,7 @@ pub enum Action {
 }
 
 /// Why, where the fields alone do not say it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Option `adopt`: it exists and becomes the stack's.
@@ -169,7 +174,7 @@ pub enum Hold {
 }
 
 /// How many of each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     pub create: usize,
     pub update: usize,

@@ -295,6 +295,7 @@ fn undeclared(world: &World, live: &Live, wish: &Wish) -> Change {
         needs: vec![],
         uses: vec![],
         notes: note.into_iter().collect(),
+        predicted: Default::default(),
         address: owner.address,
     }
 }

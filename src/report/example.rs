@@ -28,6 +28,7 @@ pub fn change(name: &str, action: Action, fields: Vec<FieldChange>) -> Change {
         needs: vec![],
         uses: vec![],
         notes: vec![],
+        predicted: Default::default(),
     }
 }
 

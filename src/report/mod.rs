@@ -5,8 +5,11 @@
 
 pub mod board;
 pub mod diagnostics;
+pub mod html;
+mod plan_diff;
 pub mod plan_estimate;
 pub mod plan_json;
+pub mod plan_markdown;
 pub mod plan_text;
 pub mod plan_value;
 pub mod progress;
@@ -14,6 +17,8 @@ pub mod reference;
 pub mod screen;
 pub mod sink;
 pub mod summary;
+mod why;
+pub mod yaml;
 
 #[cfg(test)]
 mod example;
@@ -40,6 +45,8 @@ use crate::secret::Secrets;
 pub enum Format {
     /// A person.
     Text,
+    /// A review of a change: a comment below a pull request.
+    Markdown,
     /// A program that wants one document: a plan, or outputs.
     Json,
     /// A program that follows a run: one line per event, the plan among them.
@@ -64,6 +71,8 @@ pub struct Report {
     pub sources: Sources,
     /// Where answers come from; `None` if stdin is not a terminal.
     pub stdin: Option<Mutex<Box<dyn BufRead + Send>>>,
+    /// `--report FILE`
+    pub page: Option<html::Page>,
 }
 
 impl Report {
@@ -73,22 +82,31 @@ impl Report {
         let stdin = terminal.then(|| Mutex::new(Box::new(std::io::BufReader::new(std::io::stdin())) as Box<_>));
         let look = Look::detect(verbose);
         let (stdout, stderr) = (Sink::stdout().masking(secrets.clone()), Sink::stderr().masking(secrets.clone()));
-        Report { format, stdout, stderr, look, sources, stdin }
+        Report { format, stdout, stderr, look, sources, stdin, page: None }
     }
 
     /// Streams of a test, with nobody watching.
     pub fn buffered(format: Format, sources: Sources) -> (Self, Buffer, Buffer) {
         let (out, err) = (Buffer::default(), Buffer::default());
         let (stdout, stderr) = (Sink::new(out.clone()), Sink::new(err.clone()));
-        (Report { format, stdout, stderr, look: Look::plain(), sources, stdin: None }, out, err)
+        (Report { format, stdout, stderr, look: Look::plain(), sources, stdin: None, page: None }, out, err)
     }
 
     pub fn plan(&self, plan: &Plan) {
+        if let Some(page) = &self.page {
+            page.plan(plan);
+        }
         match self.format {
             Format::Text => self.stdout.put(plan_text::draw(plan, &self.look.out, self.look.verbose)),
+            Format::Markdown => self.stdout.put(plan_markdown::draw(&self.masked(plan), plan_markdown::BUDGET)),
             Format::Json => self.document(&PlanDocument::from(plan)),
             Format::JsonLines => self.json_line("plan", &PlanDocument::from(plan)),
         }
+    }
+
+    /// Without any secret that is known: where lines are cut, half of one would not be recognised.
+    fn masked<'a>(&self, plan: &'a Plan) -> std::borrow::Cow<'a, Plan> {
+        self.stdout.secrets().mask_data(plan)
     }
 
     /// For a command without events; where there are some, `Event::Told` says it to all who read them.
@@ -98,13 +116,11 @@ impl Report {
 
     /// The document of a command that was to give one and cannot; people have been told.
     pub fn no_document(&self, diagnostics: &[Diagnostic]) {
-        #[derive(Serialize)]
-        struct Refusal<'a> {
-            format: u32,
-            diagnostics: &'a [Diagnostic],
-        }
-        if self.format == Format::Json {
-            self.document(&Refusal { format: plan_json::FORMAT, diagnostics });
+        match self.format {
+            Format::Json => self
+                .document(&plan_json::RefusalDocument { format: plan_json::FORMAT, diagnostics: diagnostics.to_vec() }),
+            Format::Markdown => self.stdout.put(plan_markdown::refusal(diagnostics)),
+            Format::Text | Format::JsonLines => {}
         }
     }
 
@@ -168,7 +184,7 @@ impl Report {
             outputs.iter().map(|(name, value)| (name.clone(), plan_json::shown(value))).collect()
         };
         match self.format {
-            Format::Text => self.stdout.put(summary::outputs(outputs, &self.look.out)),
+            Format::Text | Format::Markdown => self.stdout.put(summary::outputs(outputs, &self.look.out)),
             Format::Json => self.document(&json()),
             Format::JsonLines => self.json_line("outputs", &serde_json::json!({ "outputs": json() })),
         }
@@ -177,7 +193,7 @@ impl Report {
     /// One value for a script: a text as it is, all else as JSON on one line.
     pub fn value(&self, value: &Value) {
         match self.format {
-            Format::Text => self.stdout.put(format!("{value}\n")),
+            Format::Text | Format::Markdown => self.stdout.put(format!("{value}\n")),
             Format::Json | Format::JsonLines => self.document(&plan_json::shown(value)),
         }
     }

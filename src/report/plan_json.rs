@@ -1,19 +1,46 @@
 //! The plan as one JSON document for programs, with a version of its own: it changes when this file says so.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::plan_value::SENSITIVE;
-use crate::diagnostic::Site;
+use super::why::{Knowledge, Why};
+use crate::diagnostic::{Diagnostic, Site};
 use crate::engine::{Action, Change, Counts, Estimate, FieldChange, Plan, Reason, Remark};
-use crate::resource::Value;
+use crate::resource::{Address, Value};
 
 /// `"format": 1`. Fields may be added within a version; none is renamed or removed.
 pub const FORMAT: u32 = 1;
 
-/// `runner … --format json`.
-#[derive(Debug, Serialize)]
+/// What `runner PLAYBOOK --dry-run --format json` gives: a plan, or why there is none. Fields may be added within a
+/// format; none is renamed or removed, and a reader has to pass over those that it does not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Document {
+    Plan(PlanDocument),
+    Refusal(RefusalDocument),
+}
+
+/// There is no plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusalDocument {
+    pub format: u32,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The schema of [`Document`], with a newline at its end.
+pub fn schema() -> String {
+    let mut schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Document>();
+    schema.insert("title".to_owned(), "A plan of runner".into());
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}
+
+/// All that would be done, and between what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanDocument {
+    /// 1
     pub format: u32,
     pub stack: String,
     pub counts: Counts,
@@ -22,17 +49,17 @@ pub struct PlanDocument {
     pub changes: Vec<ChangeDocument>,
     pub outputs: Vec<OutputDocument>,
     /// Only if the plan is a first stage.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopDocument>,
     /// How long it may take; only if there is something to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
     /// What policies said of it; one that `denies` forbids to apply it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyDocument>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeDocument {
     pub address: String,
     pub kind: String,
@@ -42,23 +69,51 @@ pub struct ChangeDocument {
     pub reason: Option<Reason>,
     /// The provider's id of what exists now.
     pub id: Option<String>,
+    /// Where it is declared.
     pub site: Option<Site>,
+    /// The phases that it stands in, outermost first.
     pub phase: Vec<String>,
+    /// What must exist before it, by address.
     pub needs: Vec<String>,
+    /// What its present form uses, by address: it goes before that does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<String>,
+    /// The changes upstream that make it an update or a replacement.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because: Vec<LinkDocument>,
+    /// For a delete or a replacement: what goes, or has to be changed, with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub takes_down: Vec<LinkDocument>,
+    /// What differs; for a create all that is set, for a delete all that is lost.
     pub fields: Vec<FieldDocument>,
     /// Worth telling, and no change.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// Another change of the plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LinkDocument {
+    pub address: String,
+    pub action: Action,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldDocument {
+    /// `tags.Name`; in an object of Kubernetes `spec.containers[web].image`.
     pub path: String,
     pub before: Json,
     /// An unknown inside reads `{"$unknown": "aws::vpc.main.id"}`, an unknown part of a text `${aws::vpc.main.id}`.
     pub after: Json,
     /// False if something in `after` is only known after the apply.
     pub known: bool,
+    /// `known`; `predicted`: what another change of the plan will make it; `unknown`: only the apply tells.
+    #[serde(default)]
+    pub knowledge: Knowledge,
+    /// What a predicted or an unknown value rests on: `aws::vpc.main.id`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rests_on: Vec<String>,
+    /// It is for this that the resource has to be made anew.
     pub forces_replace: bool,
     /// True: the resource is stopped for it, and started again.
     pub restarts: bool,
@@ -66,14 +121,14 @@ pub struct FieldDocument {
     pub sensitive: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputDocument {
     pub name: String,
     pub value: Json,
     pub known: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyDocument {
     pub denies: bool,
     pub text: String,
@@ -84,7 +139,7 @@ pub struct PolicyDocument {
     pub hint: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StopDocument {
     pub references: Vec<String>,
     pub site: Site,
@@ -93,12 +148,13 @@ pub struct StopDocument {
 
 impl From<&Plan> for PlanDocument {
     fn from(plan: &Plan) -> Self {
+        let why = Why::of(plan);
         PlanDocument {
             format: FORMAT,
             stack: plan.stack.clone(),
             counts: plan.counts(),
             empty: plan.is_empty(),
-            changes: plan.changes.iter().map(change).collect(),
+            changes: plan.changes.iter().map(|one| change(one, &why)).collect(),
             outputs: plan
                 .outputs
                 .iter()
@@ -129,7 +185,9 @@ fn policy(remark: &Remark) -> PolicyDocument {
     }
 }
 
-fn change(change: &Change) -> ChangeDocument {
+fn change(change: &Change, why: &Why) -> ChangeDocument {
+    let link = |(address, action): (&Address, Action)| LinkDocument { address: address.to_string(), action };
+
     ChangeDocument {
         address: change.address.to_string(),
         kind: change.address.kind.to_string(),
@@ -140,12 +198,16 @@ fn change(change: &Change) -> ChangeDocument {
         site: change.site.clone(),
         phase: change.phase.iter().map(ToString::to_string).collect(),
         needs: change.needs.iter().map(ToString::to_string).collect(),
-        fields: change.fields.iter().map(field).collect(),
+        uses: why.uses(change).into_iter().map(ToString::to_string).collect(),
+        because: why.because(change).into_iter().map(link).collect(),
+        takes_down: why.takes_down(change).into_iter().map(|other| link((&other.address, other.action))).collect(),
+        fields: change.fields.iter().map(|one| field(change, one)).collect(),
         notes: change.notes.clone(),
     }
 }
 
-fn field(field: &FieldChange) -> FieldDocument {
+fn field(change: &Change, field: &FieldChange) -> FieldDocument {
+    let (knowledge, rests_on) = Why::knowledge(change, field);
     let side = |value: &Option<Value>| match value {
         None => Json::Null,
         Some(_) if field.sensitive => Json::from(SENSITIVE),
@@ -156,6 +218,8 @@ fn field(field: &FieldChange) -> FieldDocument {
         before: side(&field.before),
         after: side(&field.after),
         known: field.after.as_ref().is_none_or(Value::is_known),
+        knowledge,
+        rests_on: rests_on.iter().map(ToString::to_string).collect(),
         forces_replace: field.forces_replace,
         restarts: field.restarts,
         sensitive: field.sensitive,

@@ -5,12 +5,15 @@ use std::fmt::Write;
 use super::plan_estimate;
 use super::plan_value::{self as value, Delta, SENSITIVE};
 use super::screen::{Ink, Screen, count};
+use super::why::{self, Knowledge, Why};
+use super::yaml::{self, Mark};
 use crate::engine::{Action, Change, FieldChange, Plan, Reason};
 use crate::resource::{ReplaceOrder, Value};
 
 /// The whole plan as text, with a newline at its end.
 pub fn draw(plan: &Plan, screen: &Screen, verbose: bool) -> String {
-    let mut page = Page { ink: Ink(screen.colour), width: screen.width.clamp(60, 140), verbose, text: String::new() };
+    let (ink, width) = (Ink(screen.colour), screen.width.clamp(60, 140));
+    let mut page = Page { ink, width, verbose, why: Why::of(plan), text: String::new() };
     let of = |actions: &[Action]| -> Vec<&Change> {
         plan.changes.iter().filter(|change| actions.contains(&change.action)).collect()
     };
@@ -31,6 +34,7 @@ pub fn draw(plan: &Plan, screen: &Screen, verbose: bool) -> String {
     }
     page.outputs(plan);
     page.stop(plan);
+    page.parts(plan);
     page.estimate(plan);
     page.total(plan);
     page.text
@@ -40,14 +44,18 @@ pub fn draw(plan: &Plan, screen: &Screen, verbose: bool) -> String {
 const MANY: usize = 300;
 const SOME: usize = 20;
 
-struct Page {
+/// A plan with no more changes than this can be counted by eye.
+const FEW: usize = 8;
+
+struct Page<'a> {
     ink: Ink,
     width: usize,
     verbose: bool,
+    why: Why<'a>,
     text: String,
 }
 
-impl Page {
+impl Page<'_> {
     fn line(&mut self, line: impl AsRef<str>) {
         self.text.push_str(line.as_ref().trim_end());
         self.text.push('\n');
@@ -83,7 +91,8 @@ impl Page {
         let head = head(change);
         let room = width.saturating_sub(head.chars().count());
         let mut notes: Vec<String> = vec![];
-        notes.extend(change.reason.as_ref().map(|reason| self.ink.yellow(why(reason))));
+        notes.extend(change.reason.as_ref().map(|reason| self.ink.yellow(why::reason(reason))));
+        notes.extend(why::because(&self.why.because(change)).map(|because| self.ink.yellow(because)));
         if let Some(site) = &change.site {
             let place = if site.line == 0 { site.file.to_string() } else { format!("{}:{}", site.file, site.line) };
             notes.push(self.ink.dim(place));
@@ -101,31 +110,56 @@ impl Page {
     /// The lines below a change; none where its name says it all.
     fn fields(&self, change: &Change) -> Vec<String> {
         let quiet = matches!(change.action, Action::Delete | Action::Orphan | Action::None);
+        // Where everything goes nothing goes because of something else.
+        let taken = if change.reason == Some(Reason::Destroyed) { vec![] } else { self.why.takes_down(change) };
+        let taken = why::taken(&taken).into_iter().map(|line| self.ink.alarm(line));
         let notes = change.notes.iter().map(|note| self.ink.yellow(format!("! {note}")));
         if quiet && !self.verbose {
             // Why something is left alone.
-            return if change.action == Action::Orphan { notes.collect() } else { vec![] };
+            let notes: Vec<String> = notes.filter(|_| change.action == Action::Orphan).collect();
+            return taken.chain(notes).collect();
         }
         let widest = change.fields.iter().map(|field| field.path.chars().count()).max().unwrap_or(0);
         let single = matches!(change.action, Action::Create) || quiet;
-        let draw = |field: &FieldChange| self.field(field, widest.min(28), single);
+        let draw = |field: &FieldChange| self.field(change, field, widest.min(28), single);
         let mut lines: Vec<String> = match change.fields.as_slice() {
+            all if single && yaml::is_object(change) => self.object(all),
             many if single && !self.verbose && many.len() > MANY => {
                 let rest = self.ink.dim(format!("… and {} more fields (--verbose)", many.len() - SOME));
                 many[..SOME].iter().flat_map(draw).chain([rest]).collect()
             }
             all => all.iter().flat_map(draw).collect(),
         };
+        lines.extend(taken);
         lines.extend(notes);
         lines
     }
 
-    fn field(&self, field: &FieldChange, widest: usize, single: bool) -> Vec<String> {
+    /// An object that is made, or is lost, as the YAML that it is.
+    fn object(&self, fields: &[FieldChange]) -> Vec<String> {
+        let shown = if !self.verbose && fields.len() > MANY { &fields[..SOME] } else { fields };
+        let lines = yaml::lines(shown).into_iter().map(|line| match line.mark {
+            Mark::Same => self.ink.dim(line.text),
+            Mark::Added | Mark::Removed | Mark::Note => self.shade(&line.text),
+        });
+        let rest = fields.len() - shown.len();
+        let rest = (rest > 0).then(|| self.ink.dim(format!("# … and {rest} more fields (--verbose)")));
+        lines.chain(rest).collect()
+    }
+
+    fn field(&self, change: &Change, field: &FieldChange, widest: usize, single: bool) -> Vec<String> {
         let name = format!("{}:{:pad$}", field.path, "", pad = widest.saturating_sub(field.path.chars().count()));
         let forces = match (field.forces_replace, field.restarts) {
             (true, _) => format!("  {}", self.ink.alarm("# forces replacement")),
             (false, true) => format!("  {}", self.ink.alarm("# stops and starts it")),
             (false, false) => String::new(),
+        };
+        let from = match Why::knowledge(change, field) {
+            (Knowledge::Predicted, from) if !single || self.verbose => {
+                let from: Vec<String> = from.iter().map(ToString::to_string).collect();
+                format!("  {}", self.ink.dim(format!("# as planned: {}", from.join(", "))))
+            }
+            _ => String::new(),
         };
         let sign = match (single, &field.before, &field.after) {
             (true, ..) => String::new(),
@@ -140,7 +174,7 @@ impl Page {
             (_, Some(only)) | (Some(only), None) => value::block(only, room),
             (None, None) => (String::new(), vec![]),
         };
-        let mut lines = vec![format!("{sign}{name} {}{forces}", self.shade(&first)).trim_end().to_owned()];
+        let mut lines = vec![format!("{sign}{name} {}{forces}{from}", self.shade(&first)).trim_end().to_owned()];
         lines.extend(rest.into_iter().map(|line| format!("    {}", self.shade(&line))));
         lines
     }
@@ -215,6 +249,58 @@ impl Page {
         }
     }
 
+    /// How many of each kind and in each phase, where that cannot be seen at a glance.
+    fn parts(&mut self, plan: &Plan) {
+        let doing = [
+            (Action::Delete, "delete"),
+            (Action::Replace, "replace"),
+            (Action::Update, "update"),
+            (Action::Create, "create"),
+        ];
+        let changing = || plan.changes.iter().filter(|change| doing.iter().any(|(action, _)| *action == change.action));
+        if changing().count() <= FEW {
+            return;
+        }
+        for (action, verb) in doing {
+            let kinds = why::per_kind(changing().filter(|change| change.action == action));
+            self.part(verb, &kinds);
+        }
+        let mut phases: Vec<&[_]> = vec![];
+        for change in changing() {
+            if !phases.contains(&change.phase.as_slice()) {
+                phases.push(&change.phase);
+            }
+        }
+        if phases.iter().any(|phase| !phase.is_empty()) {
+            let told = phases.iter().map(|phase| {
+                let numbers = doing.iter().filter_map(|(action, verb)| {
+                    let number = changing().filter(|c| c.phase == *phase && c.action == *action).count();
+                    (number > 0).then(|| format!("{verb} {number}"))
+                });
+                let name = if phase.is_empty() { "(no phase)".to_owned() } else { phase.join(" › ") };
+                format!("{name}: {}", numbers.collect::<Vec<_>>().join(" "))
+            });
+            self.part("phases", &told.collect::<Vec<_>>().join(", "));
+        }
+        self.line("");
+    }
+
+    /// `  create   12 aws::subnet, …`, on as many lines as it takes.
+    fn part(&mut self, name: &str, text: &str) {
+        let mut line = String::new();
+        let mut head = name;
+        for part in text.split_inclusive(", ") {
+            if !line.is_empty() && line.chars().count() + part.trim_end().chars().count() > self.width - 12 {
+                self.line(format!("  {}{line}", self.ink.dim(format!("{head:<9}"))));
+                (line, head) = (String::new(), "");
+            }
+            line.push_str(part);
+        }
+        if !line.is_empty() {
+            self.line(format!("  {}{line}", self.ink.dim(format!("{head:<9}"))));
+        }
+    }
+
     fn total(&mut self, plan: &Plan) {
         let counts = plan.counts();
         let only_owned = plan.changes.iter().filter(|c| c.action == Action::None && c.reason.is_some()).count();
@@ -267,21 +353,6 @@ fn head(change: &Change) -> String {
     match change.live.as_ref().filter(|live| change.action != Action::None && !said(&live.id)) {
         Some(live) => format!("{sign} {}  {}", change.address, live.id),
         None => format!("{sign} {}", change.address),
-    }
-}
-
-fn why(reason: &Reason) -> String {
-    match reason {
-        Reason::Adopted { id } => format!("adopted {id}"),
-        Reason::Renamed { from } => format!("renamed from {from}"),
-        Reason::Deposed => "left over from a replacement".to_owned(),
-        Reason::NotDeclared => "no longer declared".to_owned(),
-        Reason::Destroyed => "stack is destroyed".to_owned(),
-        Reason::Protection { on: true } => "will be protected".to_owned(),
-        Reason::Protection { on: false } => "will no longer be protected".to_owned(),
-        Reason::Failed { status } => format!("is {status} on the provider's side"),
-        Reason::Unfinished { status } => format!("not ready yet: {status}"),
-        Reason::Unchecked { because } => format!("not validated yet: {because}"),
     }
 }
 

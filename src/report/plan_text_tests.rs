@@ -25,7 +25,7 @@ fn a_plan_shows_what_is_destroyed_first() {
     Updates 1 resource:
 
       network
-        ~ aws::route_table.private  rtb-1  renamed from aws::route_table.internal  playbooks/phases/network.rhai:12
+        ~ aws::route_table.private  rtb-1  renamed from aws::route_table.internal  because aws::nat_gateway.main is replaced  playbooks/phases/network.rhai:12
             ~ tags.Team:  "a" -> "b"
             + tags.Cost:  "1"
             ~ subnet_ids:

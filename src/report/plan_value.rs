@@ -104,7 +104,7 @@ pub fn text_of(value: &Value) -> String {
     }
 }
 
-fn clean(line: &str) -> String {
+pub fn clean(line: &str) -> String {
     line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 

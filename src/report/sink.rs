@@ -24,6 +24,10 @@ impl Sink {
         Sink { secrets, ..self }
     }
 
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     pub fn stdout() -> Self {
         Sink::new(io::stdout())
     }

@@ -21,6 +21,7 @@ mod engine_faults;
 mod engine_holds;
 mod engine_scale;
 mod estimate;
+mod forms;
 mod k8s;
 mod moto;
 mod platform;

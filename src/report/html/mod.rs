@@ -1,0 +1,244 @@
+//! A plan, and the run that applied it, as one page: `--report FILE.html`.
+//!
+//! The page needs no network and no other file. All that an author or a provider wrote is data in it, and its script
+//! puts it on the page as text only; a policy in the page forbids it to fetch anything.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+use super::plan_diff;
+use super::plan_json::{ChangeDocument, OutputDocument, PlanDocument, StopDocument};
+use super::plan_value as value;
+use super::sink::Sink;
+use super::why::{self, Why};
+use crate::diagnostic::Diagnostic;
+use crate::engine::{Change, Counts, Plan};
+use crate::event::{Event, Reader, Stamped};
+use crate::secret::Secrets;
+
+const PAGE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("style.css");
+const SCRIPTS: [&str; 4] =
+    [include_str!("page.js"), include_str!("graph.js"), include_str!("timeline.js"), include_str!("start.js")];
+
+/// How many fields of one change are shown.
+const FIELDS: usize = 400;
+/// How much of one line.
+const WIDE: usize = 4000;
+
+/// A page that is written with every plan, so that it can be looked at before the answer, and at the end of the run.
+#[derive(Clone)]
+pub struct Page {
+    file: PathBuf,
+    state: Arc<Mutex<State>>,
+    secrets: Secrets,
+    stderr: Sink,
+}
+
+#[derive(Default)]
+struct State {
+    plans: Vec<PlanData>,
+    events: Vec<Stamped>,
+}
+
+/// What the page's script reads.
+#[derive(Serialize)]
+struct Data<'a> {
+    version: &'static str,
+    plans: &'a [PlanData],
+    events: &'a [Stamped],
+}
+
+#[derive(Serialize)]
+struct PlanData {
+    stack: String,
+    counts: Counts,
+    empty: bool,
+    changes: Vec<ChangeData>,
+    outputs: Vec<OutputData>,
+    stop: Option<StopDocument>,
+}
+
+#[derive(Serialize)]
+struct ChangeData {
+    #[serde(flatten)]
+    document: ChangeDocument,
+    /// Reason and cause in words.
+    why: Vec<String>,
+    /// Sign and text of each line of the difference.
+    lines: Vec<(char, String)>,
+}
+
+#[derive(Serialize)]
+struct OutputData {
+    name: String,
+    value: String,
+    known: bool,
+}
+
+impl Page {
+    /// A page that is going to be at this place; it must be possible to write there.
+    pub fn at(file: &Path, secrets: &Secrets, stderr: Sink) -> Result<Self, Box<Diagnostic>> {
+        let page = Page { file: file.to_owned(), state: Arc::default(), secrets: secrets.clone(), stderr };
+        page.try_place().map_err(|error| {
+            let told = Diagnostic::error(format!("cannot write the report {}", file.display()));
+            Box::new(
+                told.because(error.to_string()).hint("`--report` takes the path of a file in a folder that exists"),
+            )
+        })?;
+        Ok(page)
+    }
+
+    fn try_place(&self) -> io::Result<()> {
+        if self.file.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        fs::write(self.draft(), "")?;
+        fs::remove_file(self.draft())
+    }
+
+    /// Beside the page, so that it appears as a whole or not at all.
+    fn draft(&self) -> PathBuf {
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.file.with_file_name(format!(".{name}.{}.draft", std::process::id()))
+    }
+
+    /// Adds a plan; a later one is a later stage of the same run.
+    pub fn plan(&self, plan: &Plan) {
+        let data = PlanData::from(&*self.secrets.mask_data(plan));
+        self.state.lock().expect("no holder panics").plans.push(data);
+        self.write();
+    }
+
+    fn write(&self) {
+        let state = self.state.lock().expect("no holder panics");
+        let text = draw(
+            &Data { version: env!("CARGO_PKG_VERSION"), plans: &state.plans, events: &state.events },
+            &self.secrets,
+        );
+        let draft = self.draft();
+        if let Err(error) = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &self.file)) {
+            let _ = fs::remove_file(&draft);
+            self.stderr.put(format!("warning: failed to write the report {}: {error}\n", self.file.display()));
+        }
+    }
+}
+
+/// The events of the run, as they come; the last one writes the page.
+impl Reader for Page {
+    fn read(&mut self, event: &Stamped) {
+        let last = matches!(event.event, Event::RunFinished { .. });
+        if !matches!(event.event, Event::Listed { .. } | Event::Waiting { .. }) {
+            self.state.lock().expect("no holder panics").events.push(event.clone());
+        }
+        if last {
+            self.write();
+        }
+    }
+}
+
+fn draw(data: &Data, secrets: &Secrets) -> String {
+    let mut json = serde_json::to_value(data).unwrap_or_default();
+    secrets.mask_json(&mut json);
+    // In data of a page nothing may look like a tag or an entity.
+    let json = json.to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
+    let json = json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
+    let parts = [("/*style*/", STYLE.to_owned()), ("/*script*/", SCRIPTS.join("\n")), ("/*data*/", json)];
+    let mut page = String::new();
+    let mut rest = PAGE;
+    // Each place once, and nothing that was put in is looked through again.
+    while let Some((at, (place, text))) =
+        parts.iter().filter_map(|part| Some((rest.find(part.0)?, part))).min_by_key(|(at, _)| *at)
+    {
+        page.push_str(&rest[..at]);
+        page.push_str(text);
+        rest = &rest[at + place.len()..];
+    }
+    page + rest
+}
+
+impl From<&Plan> for PlanData {
+    fn from(plan: &Plan) -> Self {
+        let why = Why::of(plan);
+        let PlanDocument { stack, counts, empty, changes, outputs, stop, .. } = PlanDocument::from(plan);
+        let changes = plan.changes.iter().zip(changes).map(|(change, document)| of_change(change, document, &why));
+        let output = |(planned, document): (_, OutputDocument)| OutputData {
+            name: document.name,
+            value: said(planned),
+            known: document.known,
+        };
+        let values = plan.outputs.iter().map(|output| &output.value);
+        PlanData {
+            stack,
+            counts,
+            empty,
+            changes: changes.collect(),
+            outputs: values.zip(outputs).map(output).collect(),
+            stop,
+        }
+    }
+}
+
+fn of_change(change: &Change, mut document: ChangeDocument, why: &Why) -> ChangeData {
+    let lines = plan_diff::lines(change, FIELDS).into_iter().map(|line| (line.sign(), cut(line.text)));
+    let reason = change.reason.as_ref().map(why::reason);
+    let words = reason.into_iter().chain(why::because(&why.because(change))).collect();
+    // The lines tell it; twice would double the page.
+    document.fields.clear();
+    document.notes.clear();
+    ChangeData { document, why: words, lines: lines.collect() }
+}
+
+fn said(value: &crate::resource::Value) -> String {
+    let (first, rest) = value::block(value, 100);
+    cut(std::iter::once(first).chain(rest).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n"))
+}
+
+fn cut(text: String) -> String {
+    match text.char_indices().nth(WIDE) {
+        Some((at, _)) => format!("{}… ({} more characters)", &text[..at], text[at..].chars().count()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example;
+    use super::*;
+
+    #[test]
+    fn the_data_cannot_end_the_script_that_holds_it() {
+        let mut plan = example::plan();
+        plan.stack = "</script><img src=x onerror=alert(1)>&lt;/*script*/\u{2028}".into();
+        let plans = [PlanData::from(&plan)];
+        let page = draw(&Data { version: "0", plans: &plans, events: &[] }, &Secrets::default());
+        assert_eq!(page.matches("</script>").count(), 2);
+        assert!(!page.contains("<img"));
+        let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+        let data: serde_json::Value = serde_json::from_str(data).unwrap();
+        assert_eq!(data["plans"][0]["stack"], plan.stack);
+        // Neither what is sensitive nor a place that is left open.
+        assert!(!page.contains("hunter2") && !page.contains("/*style*/") && !page.contains("/*data*/"));
+    }
+
+    #[test]
+    fn a_known_secret_is_not_in_the_page() {
+        let secrets = Secrets::default();
+        secrets.learn("password", "NOTAREAL-correct-horse");
+        let mut plan = example::plan();
+        let long = format!("{}NOTAREAL-correct-horse", "x".repeat(WIDE - 5));
+        plan.changes[0].fields.push(example::field("note", None, Some(long.into())));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("report.html");
+        let page = Page::at(&file, &secrets, Sink::new(Vec::new())).unwrap();
+        page.plan(&plan);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains("(secr") && !text.contains("NOTAREAL"), "{}", text.len());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
+        assert!(Page::at(folder.path(), &secrets, Sink::new(Vec::new())).is_err());
+    }
+}

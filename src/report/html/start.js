@@ -1,0 +1,20 @@
+header();
+findings();
+danger();
+list();
+addTab("changes", `Changes (${changes.length})`);
+if (changes.length) addTab("graph", "Graph");
+timeline();
+outputs();
+choices("phase", "All phases", changes.map((change) => change.phaseName));
+choices("kind", "All kinds", changes.map((change) => change.kind).sort());
+$("search").addEventListener("input", () => { wanted.text = $("search").value.trim().toLowerCase(); update(); });
+$("open").addEventListener("click", () => {
+  const open = $("open").textContent === "Open all";
+  changes.filter(matches).forEach((change) => { change.node.open = open; });
+  $("open").textContent = open ? "Close all" : "Open all";
+});
+update();
+tab(["graph", "timeline"].includes(location.hash.slice(1)) && $(`tab-${location.hash.slice(1)}`).childElementCount + changes.length ? location.hash.slice(1) : "changes");
+if (/^#change-\d+$/.test(location.hash) && changes[location.hash.slice(8)]) show(changes[location.hash.slice(8)]);
+window.addEventListener("resize", () => { if (!$("tab-graph").hidden) drawGraph(); });
