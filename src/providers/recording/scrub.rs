@@ -152,7 +152,7 @@ impl<'a> Scrub<'a> {
         let for_urls = run.contains(['-', '_']);
         let with = if for_urls { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
         // In a URL it is mostly left out.
-        let padded = run.ends_with('=') || !for_urls && run.len() % 4 == 0;
+        let padded = run.ends_with('=') || !for_urls && run.len().is_multiple_of(4);
         let decoded = String::from_utf8(engine(with, true).decode(run).ok()?).ok()?;
         let clean = self.text(&decoded, depth + 1);
         (clean != decoded).then(|| engine(with, padded).encode(clean))
