@@ -4,6 +4,7 @@ mod argocd;
 mod aws;
 mod aws_client;
 mod check;
+mod ci;
 mod cli;
 mod cli_aws;
 mod cli_output;

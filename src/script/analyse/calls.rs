@@ -227,7 +227,7 @@ impl Walk<'_> {
                 })
                 .collect();
             let certain = !table.open && table.entries.values().all(|entry| !entry.maybe);
-            if (sources.is_empty() && certain) || (sources.len() > 1 && certain) {
+            if certain && sources.len() != 1 {
                 let what = match sources.as_slice() {
                     [] => "none is given".to_owned(),
                     all => format!("{} are given", all.join(" and ")),

@@ -77,7 +77,9 @@ impl Walk<'_> {
         if let [Stmt::Share(_), Stmt::Expr(expr)] = block.statements() {
             return self.expr(expr);
         }
-        self.block(block).value
+        let flow = self.block(block);
+        self.left |= flow.ends;
+        flow.value
     }
 
     fn interpolated(&mut self, parts: &[Expr]) -> Shape {
@@ -103,6 +105,8 @@ impl Walk<'_> {
                 shape = walk.expr(item);
                 super::walk::Flow::on(Shape::Any)
             });
+            // Nobody knows whether it comes to one behind another.
+            self.left &= all;
             // What stands behind it is looked at all the same.
             match shape.as_bool() {
                 _ if decided => {}
