@@ -69,7 +69,7 @@ impl Walk<'_> {
                             ),
                         };
                         let at = call.args.first().map_or(position, |argument| argument.start_position());
-                        if self.dead == 0 || hint.starts_with("did") {
+                        if !self.is_lenient() || hint.starts_with("did") {
                             self.tell_at(at, told.hint(hint));
                         }
                     }

@@ -79,6 +79,8 @@ pub(super) struct Walk<'a> {
     pub left: bool,
     /// In a branch that is not taken with this inventory.
     pub dead: usize,
+    /// In a `try`, which may catch what is wrong.
+    pub tried: usize,
     /// In a branch of which nobody knows.
     pub uncertain: usize,
     budget: usize,
@@ -105,6 +107,7 @@ pub(super) fn walk(check: &Check, loaded: &Loaded, reads: &Reads) -> (Diagnostic
         found: BTreeMap::new(),
         left: false,
         dead: 0,
+        tried: 0,
         uncertain: 0,
         budget: BUDGET,
     };
@@ -146,6 +149,11 @@ impl Walk<'_> {
             }
         }
         self.dead -= 1;
+    }
+
+    /// What is missing here need not be a mistake.
+    pub fn is_lenient(&self) -> bool {
+        self.dead > 0 || self.tried > 0
     }
 
     pub fn step(&mut self) -> bool {
@@ -411,7 +419,10 @@ impl Walk<'_> {
                 self.widen(flow.body.statements());
                 self.one_of(2, |walk, way| {
                     if way == 0 {
-                        return walk.block(&flow.body);
+                        walk.tried += 1;
+                        let flow = walk.block(&flow.body);
+                        walk.tried -= 1;
+                        return flow;
                     }
                     let depth = walk.frame().scope.len();
                     if let Expr::Variable(name, ..) = &flow.expr {
