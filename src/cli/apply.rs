@@ -120,7 +120,8 @@ async fn ready(
 /// There is no stack yet that could tell it.
 fn unread(format: Format, wrong: Box<Diagnostic>) -> u8 {
     let format = match format {
-        Format::Text => report::Format::Text,
+        // Markdown is refused before.
+        Format::Text | Format::Markdown => report::Format::Text,
         Format::Json => report::Format::JsonLines,
     };
     let (secrets, events) = (Secrets::default(), Events::default());

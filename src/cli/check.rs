@@ -18,7 +18,8 @@ use crate::template::Templates;
 pub fn run(args: CheckArgs) -> u8 {
     let sources = Sources::default();
     let format = match args.format {
-        Format::Text => report::Format::Text,
+        // Markdown is refused before.
+        Format::Text | Format::Markdown => report::Format::Text,
         Format::Json => report::Format::Json,
     };
     let report = Report::of_process(format, false, sources.clone(), &Secrets::default());

@@ -64,13 +64,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// What the arguments mean together, where clap cannot tell.
 fn misfit(cli: &Cli) -> Option<&'static str> {
-    let (stack, plans_only) = match &cli.command {
-        None => (&cli.run.stack, cli.run.dry_run),
-        Some(Command::Destroy(args)) => (&args.stack, args.dry_run),
+    let (format, plans_only) = match &cli.command {
+        None => (cli.run.stack.format, cli.run.dry_run),
+        Some(Command::Destroy(args)) => (args.stack.format, args.dry_run),
         Some(Command::Output(args)) if args.stack.report.is_some() => return Some("--report is for a plan or a run"),
-        Some(Command::Output(args)) => (&args.stack, false),
+        Some(Command::Output(args)) => (args.stack.format, false),
+        Some(Command::Apply(args)) => (args.show.format, false),
+        Some(Command::Check(args)) => (args.format, false),
         _ => return None,
     };
-    (stack.format == args::Format::Markdown && !plans_only)
-        .then_some("--format markdown is for a plan that is only looked at: it goes with --dry-run")
+    (format == args::Format::Markdown && !plans_only)
+        .then_some("--format markdown is for a plan that is only looked at: it goes with --dry-run, or with `show`")
 }

@@ -10,6 +10,7 @@ use crate::secret::Secrets;
 pub fn run(args: &ShowArgs) -> u8 {
     let format = match args.format {
         Format::Text => report::Format::Text,
+        Format::Markdown => report::Format::Markdown,
         Format::Json => report::Format::Json,
     };
     let report = Report::of_process(format, args.verbose > 0, Sources::default(), &Secrets::default());

@@ -167,11 +167,12 @@ mod tests {
             needs: needs.iter().map(|need| need.parse().unwrap()).collect(),
             uses: vec![],
             notes: vec![],
+            predicted: Default::default(),
         }
     }
 
     fn plan(changes: Vec<Change>) -> Plan {
-        Plan { stack: "prod".into(), changes, outputs: vec![], stop: None, estimate: None }
+        Plan { stack: "prod".into(), changes, outputs: vec![], stop: None, estimate: None, policies: vec![] }
     }
 
     /// A network with two subnets, a slow cluster on one of them, and what is on the cluster.

@@ -196,6 +196,7 @@ mod tests {
             needs: vec![],
             uses: vec![],
             notes: vec![],
+            predicted: Default::default(),
         }
     }
 

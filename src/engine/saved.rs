@@ -117,7 +117,7 @@ impl Saved {
                 }
             }
         }
-        let nothing = Plan { stack: self.plan.stack.clone(), changes: vec![], outputs: vec![], stop: None };
+        let nothing = Plan { changes: vec![], outputs: vec![], stop: None, policies: vec![], ..self.plan.clone() };
         let now = self.taken(forecast, &evaluation, fresh.as_ref().unwrap_or(&nothing), salt);
         let mut moved = self.moved(&now, fresh.is_some());
         let Some(fresh) = fresh else { return Ok(Reread::Moved(moved.into_values().collect(), wrong)) };

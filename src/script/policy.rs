@@ -73,8 +73,9 @@ struct Court {
 fn load(policy: &Policy) -> Result<Court, Diagnostics> {
     let script = Script { playbook: policy.file, root: policy.root, sources: policy.sources, ..Script::nothing() };
     let heard = Heard::default();
-    let blank = World::new(&script, Default::default());
-    let program = program::load(&engine(&script, &blank, &heard), &script, &WORDS)?;
+    let mut bare = Engine::new_raw();
+    run::confine(&mut bare, &script.limits);
+    let program = program::load(&bare, &script, &WORDS)?;
     let known = |name: &str| program.functions.iter().any(|(known, count)| known == name && *count == 1);
     if !known("change") && !known("plan") {
         let told = Diagnostic::error("a policy defines `fn change(c)` or `fn plan(p)`, and this file has neither");

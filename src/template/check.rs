@@ -145,7 +145,7 @@ impl<'w, 'a> Walk<'w, 'a> {
                 self.all(&s.body);
                 self.set(&s.target, Shape::Text);
             }
-            Stmt::FromImport(i) => self.from_import(i),
+            Stmt::FromImport(i) => self.take_macros(i),
             Stmt::Import(i) => {
                 if let (Some(name), Expr::Var(alias)) = (self.expr(&i.expr).as_text(), &i.name) {
                     for (macro_name, of) in self.macros_of(name) {
@@ -204,7 +204,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         t.children.iter().filter_map(is_macro).collect()
     }
 
-    fn from_import(&mut self, i: &'w minijinja::machinery::ast::FromImport<'a>) {
+    fn take_macros(&mut self, i: &'w minijinja::machinery::ast::FromImport<'a>) {
         let shape = self.expr(&i.expr);
         let there = shape.as_text().map(|name| self.macros_of(name)).unwrap_or_default();
         self.set_in(shape.as_text());

@@ -325,6 +325,107 @@ print(all.x);
     assert!(said.err.starts_with("Nothing is wrong"), "{}", said.err);
 }
 
+/// Much of what the language can do, and nothing wrong.
+const SOUND: &str = r#"
+const ZONES = ["x", "y"];
+const PORTS = #{ http: 80 };
+let env = inventory();
+let tools = #{ twice: |x| x * 2, n: 1 };
+print(tools.twice(3));
+let counter = 0;
+let bump = || { counter += 1; counter };
+bump.call();
+if counter == 0 { print(env.nothere); }
+for (z, i) in global::ZONES { print(`${z} ${i}`); }
+print(global::PORTS.http);
+let total = 0;
+for (name, i) in env.hosts.keys() { total += i; let h = env.hosts[name]; if "port" in h { print(h.port); } else { print(h.ip); } }
+for h in env.hosts.values() { print(h.ip); print(h.get("port") ?? 80); }
+let s = switch env.on { true => "yes", false => "no" };
+print(s);
+let m = #{};
+m.a = 1; m["b"] = 2; m.c = #{}; m.c.d = 3;
+print(m.a + m.b + m.c.d);
+let l = [1, 2, 3];
+l.push(4); l.insert(0, 9); l[0] = 3;
+print(l[4]);
+let l2 = l.filter(|x| x > 1).map(|x| x + 1);
+print(l2[0]);
+let r = l.reduce(|sum, x| (sum ?? 0) + x);
+let copy = m; copy.remove("a"); copy.e = 1; print(copy.e);
+m.clear();
+let nested = [#{ k: 1 }, #{ k: 2, o: 3 }];
+for n in nested { if "o" in n { print(n.o); } print(n.k); }
+let found = nested.find(|n| n.k == 2);
+print(found.o);
+fn fact(n) { if n < 2 { 1 } else { n * fact(n - 1) } }
+print(fact(5));
+fn pick(map, key) { if key in map { map[key] } else { () } }
+print(pick(#{ a: 1 }, "b"));
+fn fail(text) { throw text; }
+fn checked(env) { if env.on { return 1; } fail("x"); env.never }
+checked(env);
+let v = if env.on { 1 } else { env.offonly };
+let x = try_it(env);
+fn try_it(env) { let got = (); try { got = env.maybe_not; } catch (e) { got = 5; } got }
+let i = 0;
+loop { i += 1; if i > 3 { break; } }
+while i > 0 { i -= 1; if i == 2 { continue; } }
+do { i += 1; } while i < 3;
+let vpcs = env.list.map(|n| aws::vpc(n, #{ cidr_block: "10.0.0.0/16" }));
+for v in vpcs { print(v.id); }
+let by = #{};
+for n in env.list { by[n] = aws::eip(n, #{ domain: "vpc" }); }
+print(by.a.public_ip);
+let subs = #{};
+for n in 0..3 { subs[`s${n}`] = n; }
+print(subs.s1);
+let o = #{ tags: #{ A: "b" } };
+aws::vpc("o", #{ cidr_block: "10.0.0.0/16" } + o, #{ after: [vpcs[0], by.a], timeout: "5m" });
+aws::security_group("g", #{ name: "g", description: "d", vpc_id: vpcs[0].id, ingress: [80, 443].map(|p| #{ protocol: "tcp", from_port: p, to_port: p, cidr_blocks: ["0.0.0.0/0"] }) + [#{ protocol: "-1", cidr_blocks: env.ranges }] });
+let t = env.t; print(t.x + env.empty.len()); t.z = 5; print(t.z); print(t.deep.y);
+let f = Fn("fact"); print(f.call(3));
+let q = env.t.deep; print(q.y.len());
+print(type_of(env.list));
+let u = "abc"; u.pop(); print(u[0]);
+let parts = "a,b".split(","); print(parts[1]);
+let rng = 1..5; for k in rng { print(k); }
+switch i { 3 if env.on => print("x"), 4..9 => print("y"), _ => print("z") }
+let both = env.list + ["c"]; print(both[2]);
+let z = env.list; z += "d"; print(z[2]);
+let ident = aws::caller(); print(ident.account_id);
+let mm = #{ a: 1 } + if env.on { #{ b: 2 } } else { #{} }; print(mm.b);
+let acc = #{}; [1,2].for_each(|k| { acc[`k${k}`] = k; }); print(acc.k1);
+let sorted = env.list; sorted.sort(); print(sorted[0]);
+let opts = #{ protect: env.on }; if env.on { opts.after = [by.b]; } aws::eip("withopts", #{ domain: "vpc" }, opts);
+let all_ids = vpcs.map(|v| v.id); output("ids", all_ids); print(all_ids[0]);
+fn mk(env, name) { aws::eip(name, #{ domain: "vpc" }) } for n in ["p", "q"] { mk(env, n); }
+"#;
+
+const SOUND_INVENTORY: &str = r#"
+list = ["a", "b"]
+empty = []
+ranges = ["10.0.0.0/8"]
+on = true
+[t]
+x = 1
+[t.deep]
+y = "s"
+[hosts.one]
+ip = "10.0.0.1"
+[hosts.two]
+ip = "10.0.0.2"
+port = 5
+"#;
+
+#[test]
+fn what_runs_is_not_found_fault_with() {
+    let project = Project::new(SOUND_INVENTORY).file("playbooks/prod.rhai", SOUND);
+    project.run("playbooks/prod.rhai --sandbox --dry-run").code(0);
+    let said = check(&project, "playbooks/prod.rhai").code(0);
+    assert!(said.err.starts_with("Nothing is wrong"), "{}", said.err);
+}
+
 #[test]
 fn nothing_is_rendered_read_or_asked() {
     // No credentials, and proxies that lead nowhere; a template whose rendering fails, and a lookup that would ask.

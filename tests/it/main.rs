@@ -5,6 +5,7 @@ mod aws;
 mod aws_client;
 mod canary;
 mod check;
+mod ci;
 mod cli;
 mod cli_aws;
 mod cli_output;

@@ -69,7 +69,7 @@ impl Walk<'_> {
                             ),
                         };
                         let at = call.args.first().map_or(position, |argument| argument.start_position());
-                        if self.dead == 0 || hint.starts_with("did") {
+                        if !self.is_lenient() || hint.starts_with("did") {
                             self.tell_at(at, told.hint(hint));
                         }
                     }
@@ -227,7 +227,7 @@ impl Walk<'_> {
                 })
                 .collect();
             let certain = !table.open && table.entries.values().all(|entry| !entry.maybe);
-            if (sources.is_empty() && certain) || (sources.len() > 1 && certain) {
+            if certain && sources.len() != 1 {
                 let what = match sources.as_slice() {
                     [] => "none is given".to_owned(),
                     all => format!("{} are given", all.join(" and ")),

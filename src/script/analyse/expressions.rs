@@ -77,7 +77,9 @@ impl Walk<'_> {
         if let [Stmt::Share(_), Stmt::Expr(expr)] = block.statements() {
             return self.expr(expr);
         }
-        self.block(block).value
+        let flow = self.block(block);
+        self.left |= flow.ends;
+        flow.value
     }
 
     fn interpolated(&mut self, parts: &[Expr]) -> Shape {
@@ -103,6 +105,8 @@ impl Walk<'_> {
                 shape = walk.expr(item);
                 super::walk::Flow::on(Shape::Any)
             });
+            // Nobody knows whether it comes to one behind another.
+            self.left &= all;
             // What stands behind it is looked at all the same.
             match shape.as_bool() {
                 _ if decided => {}
@@ -135,7 +139,6 @@ impl Walk<'_> {
         steps: &mut Vec<Step>,
         variable: Option<&str>,
     ) -> Shape {
-        let careful = flags.contains(ASTFlags::NEGATED);
         let (link, next) = match rhs {
             Expr::Index(inner, more, at) if !flags.contains(ASTFlags::BREAK) => {
                 (&inner.lhs, Some((&inner.rhs, true, *more, *at)))
@@ -145,20 +148,18 @@ impl Walk<'_> {
             }
             last => (last, None),
         };
-        let found = self.link(&shape, link, indexing, careful, position, steps, variable);
+        let found = self.link(&shape, link, indexing, position, steps, variable);
         match next {
             Some((rhs, indexing, flags, at)) => self.follow(found, rhs, indexing, flags, at, steps, variable),
             None => found,
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one step of the walk above")]
     fn link(
         &mut self,
         shape: &Shape,
         link: &Expr,
         indexing: bool,
-        careful: bool,
         dot: Position,
         steps: &mut Vec<Step>,
         variable: Option<&str>,
@@ -167,7 +168,7 @@ impl Walk<'_> {
             Expr::Property(property, position) if !indexing => {
                 let position = super::or(*position, dot);
                 steps.push(Step::Key(property.2.to_string(), position));
-                self.property(shape, &property.2, careful, position)
+                self.property(shape, &property.2, position)
             }
             Expr::MethodCall(call, position) if !indexing => {
                 let (found, changed) = self.method_of(shape, call, *position);
@@ -182,7 +183,7 @@ impl Walk<'_> {
                 match self.expr(index) {
                     Shape::Known(Value::String(key)) => {
                         steps.push(Step::Key(key.clone(), at));
-                        self.property(shape, &key, careful, at)
+                        self.property(shape, &key, at)
                     }
                     Shape::Known(Value::Int(index)) => {
                         steps.push(Step::At(index));
@@ -217,7 +218,7 @@ impl Walk<'_> {
                 if let Some(item) = usize::try_from(at).ok().and_then(|at| items.get(at)) {
                     return item.clone();
                 }
-                if self.dead == 0 {
+                if !self.is_lenient() {
                     let text = format!("there is no item {index} in a list of {}", items.len());
                     self.tell_at(position, Diagnostic::error(text));
                 }
@@ -230,7 +231,7 @@ impl Walk<'_> {
         }
     }
 
-    pub fn property(&mut self, shape: &Shape, name: &str, careful: bool, position: Position) -> Shape {
+    pub fn property(&mut self, shape: &Shape, name: &str, position: Position) -> Shape {
         match shape {
             Shape::Map(table) => match table.entries.get(name) {
                 Some(entry) => {
@@ -238,7 +239,7 @@ impl Walk<'_> {
                     entry.shape.clone()
                 }
                 None => {
-                    if !table.open && !careful {
+                    if !table.open {
                         let known: Vec<&str> = table.entries.keys().map(String::as_str).collect();
                         self.missing(name, table.path.as_deref(), &known, position);
                     }
@@ -293,7 +294,7 @@ impl Walk<'_> {
     fn missing(&mut self, name: &str, path: Option<&str>, known: &[&str], position: Position) {
         let near = closest(name, known.iter().copied());
         let (Some(path), Some(inventory)) = (path, &self.check.inventory) else {
-            if self.dead == 0 {
+            if !self.is_lenient() {
                 let near = near.map(|near| format!("did you mean `{near}`?"));
                 self.tell_at(position, Diagnostic::error(format!("this map has no `{name}`")).maybe_hint(near));
             }
@@ -307,7 +308,7 @@ impl Walk<'_> {
             None => format!("define it in {file} (or a file it extends: {})", more.join(", ")),
         };
         // Where this inventory does not lead, what it lacks is no mistake, unless it looks like one.
-        match (self.dead > 0, near) {
+        match (self.is_lenient(), near) {
             (false, _) => self.tell_at(position, Diagnostic::error(text).hint(hint)),
             (true, Some(_)) => {
                 let told = Diagnostic::warning(text).because("nothing reads it with this inventory");

@@ -75,8 +75,12 @@ pub(super) struct Walk<'a> {
     pub inventory: Shape,
     visited: BTreeSet<(usize, String, usize)>,
     found: BTreeMap<(Site, String), Diagnostic>,
+    /// The expression under way leaves what it stands in.
+    pub left: bool,
     /// In a branch that is not taken with this inventory.
     pub dead: usize,
+    /// In a `try`, which may catch what is wrong.
+    pub tried: usize,
     /// In a branch of which nobody knows.
     pub uncertain: usize,
     budget: usize,
@@ -101,7 +105,9 @@ pub(super) fn walk(check: &Check, loaded: &Loaded, reads: &Reads) -> (Diagnostic
         inventory,
         visited: BTreeSet::new(),
         found: BTreeMap::new(),
+        left: false,
         dead: 0,
+        tried: 0,
         uncertain: 0,
         budget: BUDGET,
     };
@@ -143,6 +149,11 @@ impl Walk<'_> {
             }
         }
         self.dead -= 1;
+    }
+
+    /// What is missing here need not be a mistake.
+    pub fn is_lenient(&self) -> bool {
+        self.dead > 0 || self.tried > 0
     }
 
     pub fn step(&mut self) -> bool {
@@ -194,7 +205,10 @@ impl Walk<'_> {
                 value
             }
             // It always throws.
-            None => Shape::Any,
+            None => {
+                self.left = !self.frames.is_empty();
+                Shape::Any
+            }
         }
     }
 
@@ -282,24 +296,24 @@ impl Walk<'_> {
         if !dead {
             return run(self);
         }
-        let before = self.state.clone();
+        let (before, left) = (self.state.clone(), self.left);
         self.dead += 1;
         let flow = run(self);
         self.dead -= 1;
-        self.state = before;
+        (self.state, self.left) = (before, left);
         flow
     }
 
     /// Walks ways of which one is taken, nobody knows which.
-    pub fn one_of(&mut self, ways: Vec<&mut dyn FnMut(&mut Self) -> Flow>) -> Flow {
+    pub fn one_of(&mut self, ways: usize, mut run: impl FnMut(&mut Self, usize) -> Flow) -> Flow {
         let before = self.state.clone();
         let mut all: Vec<(Shape, State)> = vec![];
-        for way in ways {
+        for way in 0..ways {
             self.state = before.clone();
             self.uncertain += 1;
-            let flow = way(self);
+            let flow = run(self, way);
             self.uncertain -= 1;
-            if !flow.ends {
+            if !flow.ends && !std::mem::take(&mut self.left) {
                 all.push((flow.value, std::mem::take(&mut self.state)));
             }
         }
@@ -332,6 +346,7 @@ impl Walk<'_> {
                 continue;
             }
             last = self.statement(statement);
+            last.ends |= std::mem::take(&mut self.left);
             if last.ends {
                 ended = Some(self.state.clone());
             }
@@ -369,21 +384,20 @@ impl Walk<'_> {
                         let other = self.dead(taken, |walk| walk.block(&flow.branch));
                         if taken { one } else { other }
                     }
-                    None => self.one_of(vec![&mut |walk| walk.block(&flow.body), &mut |walk| walk.block(&flow.branch)]),
+                    None => self.one_of(2, |walk, way| walk.block(if way == 0 { &flow.body } else { &flow.branch })),
                 }
             }
             Stmt::Switch(switch, _) => {
                 self.expr(&switch.0);
                 let cases = &switch.1.expressions;
-                let mut ways: Vec<Box<dyn FnMut(&mut Self) -> Flow>> = vec![Box::new(|_| nothing())];
-                for case in cases {
-                    ways.push(Box::new(|walk| {
+                // Or none of them.
+                let flow = self.one_of(cases.len() + 1, |walk, way| match cases.get(way) {
+                    Some(case) => {
                         walk.expr(&case.lhs);
                         Flow::on(walk.expr(&case.rhs))
-                    }));
-                }
-                let flow =
-                    self.one_of(ways.iter_mut().map(|way| &mut **way as &mut dyn FnMut(&mut Self) -> Flow).collect());
+                    }
+                    None => nothing(),
+                });
                 Flow { value: Shape::Any, ..flow }
             }
             Stmt::While(flow, _) | Stmt::Do(flow, ..) => {
@@ -403,7 +417,13 @@ impl Walk<'_> {
             }
             Stmt::TryCatch(flow, _) => {
                 self.widen(flow.body.statements());
-                self.one_of(vec![&mut |walk| walk.block(&flow.body), &mut |walk| {
+                self.one_of(2, |walk, way| {
+                    if way == 0 {
+                        walk.tried += 1;
+                        let flow = walk.block(&flow.body);
+                        walk.tried -= 1;
+                        return flow;
+                    }
                     let depth = walk.frame().scope.len();
                     if let Expr::Variable(name, ..) = &flow.expr {
                         walk.define(&name.1, Shape::Any);
@@ -411,7 +431,7 @@ impl Walk<'_> {
                     let flow = walk.block(&flow.branch);
                     walk.frame().scope.truncate(depth);
                     flow
-                }])
+                })
             }
             Stmt::Var(variable, flags, _) => {
                 let shape = self.expr(&variable.1);
