@@ -35,12 +35,9 @@
 //! - No create is repeated without looking first whether it took effect; no provider repeats one on its own.
 //! - Ownership is set in the call that creates.
 //! - What a provider must be asked to tell (a dry run of the API server) is asked while planning, and is a line of the plan.
-<<<<<<< HEAD
 //! - A recording is written only if the same plan comes of it, with no secret in it (`src/providers/recording/`).
-=======
 //! - A check runs nothing: no function of the script, no template, no provider.
 //! - What a policy denies is not applied, and a policy that cannot tell denies.
->>>>>>> c6-check
 //! - A secret is a reference in every script and plan; its value is filled in for a comparison and for a call, and what
 //!   leaves the process is searched for it.
 //!
