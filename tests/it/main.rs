@@ -3,6 +3,7 @@
 mod argocd;
 mod aws;
 mod aws_client;
+mod browser;
 mod cli;
 mod cli_aws;
 mod cli_output;
@@ -23,6 +24,7 @@ mod k8s;
 mod moto;
 mod platform;
 mod project;
+mod report;
 mod script;
 mod secrets;
 mod tidy;
