@@ -137,13 +137,6 @@ impl Browser {
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
         answer["result"]["value"].clone()
     }
-
-    /// A picture of the whole page, for a person to look at.
-    pub fn picture(&mut self, file: &Path) {
-        let taken = self.call("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": true }));
-        let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, taken["data"].as_str().unwrap());
-        std::fs::write(file, bytes.unwrap()).unwrap();
-    }
 }
 
 impl Drop for Browser {

@@ -238,7 +238,7 @@ function show(change) {
 
 function choices(id, all, names) {
   const options = [...new Set(names)];
-  $(id).append(el("option", { value: "*" }, `${all} (${options.length})`), options.map((name) => el("option", { value: name }, name || "(no phase)")));
+  $(id).append(el("option", { value: "*" }, `${all} (${options.length})`), ...options.map((name) => el("option", { value: name }, name || "(no phase)")));
   $(id).addEventListener("change", () => { wanted[id] = $(id).value; update(); });
 }
 
