@@ -6,6 +6,7 @@
 test:
 	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
 	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
+	RUNNER_CHROMIUM="$$(tests/chromium/setup.sh)" && export RUNNER_CHROMIUM && \
 	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-4}" cargo test
 
 # The whole platform in one run, against servers on this machine that speak like AWS, Kubernetes and Cloudflare.

@@ -274,7 +274,7 @@ impl Page<'_> {
                 Fold::Whole => changes.iter().for_each(|change| {
                     lines.push(self.line(change));
                     lines.extend(
-                        plan_diff::lines(change, MANY).iter().map(|line| format!("{}    {}", line.sign(), line.text)),
+                        plan_diff::lines(change, MANY).iter().map(|line| format!("{}     {}", line.sign(), line.text)),
                     );
                 }),
                 _ if action == Action::Replace => {}

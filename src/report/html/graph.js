@@ -100,6 +100,9 @@ function drawGraph() {
   home.replaceChildren(legend, frame);
   const nodes = edges();
   if (!nodes.length) { frame.append(el("p", { class: "empty" }, "Nothing changes.")); return; }
+  // On a small screen two beside each other.
+  const small = frame.clientWidth < 560;
+  NODE.width = small ? 160 : 208;
   const { tops, height, width } = place(nodes, frame.clientWidth || 800);
   const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "What rests on what" });
   tops.forEach((top, index) => picture.append(svg("text", { class: "layer", x: 8, y: top + 4 }, index === 0 ? "first" : `step ${index + 1}`)));
@@ -120,8 +123,8 @@ function drawGraph() {
       svg("title", {}, `${change.address}: ${WORDS[change.action]}`),
       svg("rect", { class: "box", width: NODE.width, height: NODE.height, rx: 5 }),
       svg("rect", { class: "stripe", width: 5, height: NODE.height, rx: 2 }),
-      svg("text", { class: "kind", x: 13, y: 14 }, `${SIGNS[change.action]} ${short(change.kind, 28)}`),
-      svg("text", { class: "title", x: 13, y: 30 }, short(change.name, 25)));
+      svg("text", { class: "kind", x: 13, y: 14 }, `${SIGNS[change.action]} ${short(change.kind, small ? 20 : 28)}`),
+      svg("text", { class: "title", x: 13, y: 30 }, short(change.name, small ? 19 : 25)));
     box.addEventListener("click", () => show(change));
     box.addEventListener("keydown", (event) => { if (event.key === "Enter") show(change); });
     box.addEventListener("mouseenter", () => light(node));

@@ -230,7 +230,7 @@ mod tests {
         let secrets = Secrets::default();
         secrets.learn("password", "NOTAREAL-correct-horse");
         let mut plan = example::plan();
-        let long = format!("{}NOTAREAL-correct-horse", "x".repeat(WIDE - 5));
+        let long = format!("{}NOTAREAL-correct-horse", "x".repeat(WIDE - 20));
         plan.changes[0].fields.push(example::field("note", None, Some(long.into())));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("report.html");

@@ -128,11 +128,14 @@ function danger() {
   const gone = changes.filter((change) => change.action === "delete" || change.action === "replace");
   if (!gone.length) return;
   const one = (change) => {
-    const taken = change.takes_down || [];
-    const names = taken.slice(0, 6).flatMap((other, index) => [index ? ", " : "", link(other.address)]);
+    const names = (title, taken) => (taken.length
+      ? [` ${title}: `, ...taken.slice(0, 6).flatMap((other, index) => [index ? ", " : "", link(other.address)]), taken.length > 6 ? ` and ${taken.length - 6} more` : ""]
+      : []);
+    const taken = change.reason === "destroyed" ? [] : change.takes_down || [];
     return el("li", {}, el("b", { class: `sign ${change.action}` }, `${change.action} `), link(change.address),
       change.id ? ` (${change.id})` : "", change.why.length ? ` ${change.why.join(", ")}` : "",
-      taken.length && change.reason !== "destroyed" ? [" takes down: ", ...names, taken.length > 6 ? ` and ${taken.length - 6} more` : ""] : "");
+      names("takes with it", taken.filter((other) => other.action !== "update")),
+      names("changed for it", taken.filter((other) => other.action === "update")));
   };
   $("danger").append(el("div", { class: "card danger" }, el("h2", {}, `Destroys ${gone.length} resource${gone.length > 1 ? "s" : ""}`), el("ul", {}, gone.map(one))));
 }
@@ -235,7 +238,7 @@ function show(change) {
 
 function choices(id, all, names) {
   const options = [...new Set(names)];
-  $(id).append(el("option", { value: "*" }, `${all} (${options.length})`), options.map((name) => el("option", { value: name }, name || "(no phase)")));
+  $(id).append(el("option", { value: "*" }, `${all} (${options.length})`), ...options.map((name) => el("option", { value: name }, name || "(no phase)")));
   $(id).addEventListener("change", () => { wanted[id] = $(id).value; update(); });
 }
 

@@ -2,7 +2,7 @@ header();
 findings();
 danger();
 list();
-addTab("changes", `Changes (${changes.length})`);
+addTab("changes", `Changes (${changes.filter((change) => change.action !== "none").length})`);
 if (changes.length) addTab("graph", "Graph");
 timeline();
 outputs();

@@ -53,7 +53,7 @@ function timeline() {
   const rows = el("div", { class: "bars" });
   const home = $("tab-timeline");
   home.append(
-    el("p", {}, `${all.length} operations in ${clock(total)}. The critical path has ${path.length} of them and ${clock(busy)} of work: nothing else would make the run shorter.`),
+    el("p", {}, `${all.length} operations in ${clock(total)}. The critical path: ${path.length} of them, one after the other, ${clock(busy)} of work. The run is as long as it is because of these.`),
     el("p", {}, el("label", {}, only, " only the critical path")), rows);
   all.sort((a, b) => a.start - b.start || a.end - b.end);
   for (const one of all) {
