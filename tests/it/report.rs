@@ -53,7 +53,7 @@ fn the_plan_of_what_ships_is_a_page_to_search_and_look_at() {
     search(&mut browser, "AWS::subnet.private eu-central-1b network.rhai:90");
     assert_eq!(hidden(&mut browser, "aws::subnet.private-eu-central-1b"), false);
     assert_eq!(hidden(&mut browser, "aws::subnet.private-eu-central-1a"), true);
-    search(&mut browser, "no such thing");
+    search(&mut browser, "nowhere-to-be-found");
     assert_eq!(number(&mut browser, SHOWN), 0);
     assert_eq!(browser.run("$('shown').textContent"), "0 of 145 resources shown");
     search(&mut browser, "");
