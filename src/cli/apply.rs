@@ -37,12 +37,17 @@ pub fn run(args: &ApplyFileArgs) -> u8 {
 }
 
 async fn apply(session: &mut Session, file: &PlanFile, args: &ApplyFileArgs) -> u8 {
-    let (plan, evaluation) = match ready(session, file, args).await {
+    let (mut plan, evaluation) = match ready(session, file, args).await {
         Ok(ready) => ready,
         Err(wrong) => return session.refuse(&wrong),
     };
+    // What forbids it may have come since it was saved.
+    session.judge(&mut plan);
     session.planned(&plan);
     session.report.plan(&file.plan.plan);
+    if let Some(code) = session.denied(&plan) {
+        return code;
+    }
     if plan.is_empty() {
         follow(session, file);
         return exit::DONE;
@@ -101,10 +106,7 @@ async fn ready(
         return Err(vec![told.hint("use the credentials and the region of the plan, or plan again with these")]);
     }
     match reread? {
-        Reread::Same(plan, evaluation) => {
-            may_apply(&plan)?;
-            Ok((*plan, *evaluation))
-        }
+        Reread::Same(plan, evaluation) => Ok((*plan, *evaluation)),
         Reread::Moved(moved, wrong) => {
             let summary = match moved.is_empty() {
                 true => "nothing was changed: the plan is stale, and could not be made now",
@@ -128,12 +130,6 @@ fn unread(format: Format, wrong: Box<Diagnostic>) -> u8 {
     events.add(Report::of_process(format, false, Sources::default(), &secrets).reader());
     events.emit(Event::Told { diagnostic: wrong });
     exit::FAILED
-}
-
-/// What has a say besides whoever applies it.
-fn may_apply(plan: &Plan) -> Result<(), Diagnostics> {
-    let _ = plan;
-    Ok(())
 }
 
 /// What was planned with one value is not applied with another.

@@ -90,7 +90,7 @@ pub struct RunArgs {
     pub plan_out: PlanOut,
 
     /// With --dry-run: plan again on every save of a file that the plan was made from, until Ctrl-C
-    #[arg(long, requires = "dry_run", conflicts_with = "detailed_exitcode")]
+    #[arg(long, requires = "dry_run", conflicts_with_all = ["detailed_exitcode", "plan_out", "record"])]
     pub watch: bool,
 
     /// With --dry-run: exit with 2 if there are changes
@@ -122,7 +122,7 @@ pub struct DestroyArgs {
 pub struct PlanOut {
     /// With --dry-run: save the plan to FILE, for its owner only, to be shown by `runner show FILE` and applied as it is
     /// by `runner apply FILE`
-    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    #[arg(long, value_name = "FILE", requires = "dry_run", conflicts_with_all = ["replay", "offline"])]
     pub plan_out: Option<PathBuf>,
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::args::{Format, ReviewArgs, StackArgs};
 use super::history;
 use super::plan_file::PlanFile;
+use super::ready::Ready;
 use super::record::Record;
 use super::review::Review;
 use super::signals::Signals;
@@ -18,7 +19,7 @@ use crate::engine::wait::Looks;
 use crate::engine::{self, Forecast, History, Outcome, Plan, Tools, World};
 use crate::event::{Event, Events};
 use crate::inventory::Inventory;
-use crate::providers::{self, Settings};
+
 use crate::report::{self, Report, Tally};
 use crate::resource::{Evaluation, Live, Map, Oracle, Provider};
 use crate::script::{self, Script};
@@ -257,7 +258,8 @@ impl Session {
         if self.applied {
             self.report.summary(&self.tally);
         }
-        self.report.note("Nothing was changed: a policy forbids it.");
+        let further = if self.applied { "further " } else { "" };
+        self.report.note(&format!("Nothing {further}was changed: a policy forbids it."));
         Some(super::exit::FAILED)
     }
 
@@ -360,15 +362,6 @@ pub(super) fn for_script(inventory: &Inventory) -> script::Inventory {
     }
 }
 
-/// Where what can be had again is kept: `$RUNNER_CACHE`, or where the machine keeps such things.
-fn cache() -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let own = variable("RUNNER_CACHE");
-    own.or_else(|| variable("XDG_CACHE_HOME").map(|caches| caches.join("runner")))
-        .or_else(|| variable("HOME").map(|home| home.join(".cache/runner")))
-        .unwrap_or_else(|| PathBuf::from(".runner/cache"))
-}
-
 /// The last event, whatever the exit.
 fn end(events: &Events, started: Instant, exit: u8) -> u8 {
     events.emit(Event::RunFinished { exit, seconds: started.elapsed().as_secs_f64() });
@@ -389,56 +382,6 @@ impl script::Files for Beside {
 
     fn read(&self, path: &str) -> Result<(String, Arc<str>), Box<Diagnostic>> {
         self.0.plain(path)
-    }
-}
-
-/// What has to be there before a session can begin.
-struct Ready {
-    inventory: Inventory,
-    provider: Arc<dyn Provider>,
-    review: Review,
-    root: PathBuf,
-    sandbox: Option<PathBuf>,
-    signals: Signals,
-}
-
-impl Ready {
-    fn of(
-        inventory: Inventory,
-        root: PathBuf,
-        sandbox: Option<PathBuf>,
-        review: &ReviewArgs,
-        read_only: bool,
-        secrets: &Secrets,
-    ) -> Result<Ready, Diagnostics> {
-        let aws = providers::aws::Settings {
-            region: inventory.aws.region.clone(),
-            account: inventory.aws.account.clone(),
-            profile: inventory.aws.profile.clone(),
-            read_only,
-        };
-        secrets.name(inventory.secrets.clone());
-        let cloudflare = inventory.cloudflare.clone();
-        let settings = Settings {
-            cloudflare: providers::cloudflare::Settings {
-                base_url: std::env::var("CLOUDFLARE_BASE_URL").ok().filter(|url| !url.is_empty()),
-                declared: cloudflare.is_some(),
-                // A zone may have records of several accounts' stacks.
-                owner: cloudflare.as_ref().and_then(|it| it.owner.clone()).or_else(|| aws.account.clone()),
-                zones: cloudflare.as_ref().map(|settings| settings.zones.clone()).unwrap_or_default(),
-                read_only,
-            },
-            cloudflare_token: cloudflare.and_then(|settings| settings.token),
-            sandbox: sandbox.clone(),
-            aws,
-            read_only,
-            files: cache().join("files"),
-        };
-        let (review, provider) =
-            Review::open(review, &inventory.name, secrets, || providers::connect(settings, secrets))?;
-        let signals = Signals::listen()
-            .map_err(|error| vec![Diagnostic::error("cannot listen for signals").because(error.to_string())])?;
-        Ok(Ready { inventory, provider, review, root, sandbox, signals })
     }
 }
 
