@@ -43,7 +43,7 @@ fn what_is_on_a_cluster_that_does_not_exist_yet_is_planned_in_full() {
         let line = said.out.lines().find(|line| line.contains(object));
         assert!(line.is_some_and(|line| line.contains(why) && line.contains('+')), "{}", said.out);
     }
-    said.tells(&["+ k8s::cluster.prod", "data.cluster:", "8 to create"]);
+    said.tells(&["+ k8s::cluster.prod", "cluster:", "8 to create"]);
 }
 
 #[test]

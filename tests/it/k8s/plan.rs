@@ -415,7 +415,7 @@ k8s::manifest("app", #{ cluster: cluster, yaml: template("app.yaml", #{ vpc: vpc
         let said = account.boto("ec2 = boto3.client('ec2', region_name='eu-central-1')\nprint([v['VpcId'] for v in ec2.describe_vpcs(Filters=[{'Name': 'tag:runner:stack', 'Values': ['*']}])['Vpcs']][0])");
         said.trim().to_owned()
     };
-    stack.plan_says(&["data.vpc", "(known after apply: aws::vpc.main.id)", "some of it is known after apply"]);
+    stack.plan_says(&["vpc:", "(known after apply: aws::vpc.main.id)", "some of it is known after apply"]);
     stack.apply("");
     let first = vpc();
     let path = "/api/v1/namespaces/NS/configmaps/settings";

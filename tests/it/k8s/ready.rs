@@ -121,14 +121,14 @@ metadata: { name: NS, labels: { pod-security.kubernetes.io/enforce: restricted }
     let yaml = format!("{labelled}{}---{other}", workload("Deployment", "", "progressDeadlineSeconds: 5"));
     let stack = stack(&yaml);
     let playbook =
-        stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"6s\" }");
+        stack.project.read("playbooks/main.rhai").replace("\"web.yaml\" }", "\"web.yaml\" }, #{ timeout: \"12s\" }");
     stack.project.write("playbooks/main.rhai", &playbook);
     let said = stack.run("--yes").code(1).errors(2);
     let failures: Vec<&str> = said.err.split("\nerror: ").filter(|part| part.contains("PodSecurity")).collect();
     let [deployment, stateful] = failures[..] else { panic!("{}", said.err) };
     assert!(deployment.contains("ProgressDeadlineExceeded"), "{}", said.err);
     assert!(deployment.contains("violates PodSecurity \"restricted:latest\": allowPrivilege"), "{}", said.err);
-    assert!(stateful.contains("is not ready after 6 s") && stateful.contains("FailedCreate"), "{}", said.err);
+    assert!(stateful.contains("is not ready after 12 s") && stateful.contains("FailedCreate"), "{}", said.err);
 }
 
 #[test]
