@@ -19,7 +19,7 @@ pub const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Document {
-    Plan(PlanDocument),
+    Plan(Box<PlanDocument>),
     Refusal(RefusalDocument),
 }
 
