@@ -92,7 +92,7 @@ async fn ready(
         return Err(vec![told.hint(again())]);
     }
     if !file.files.keys().any(|name| session.root.join(name).is_file()) {
-        session.report.note("The project's files are not here, so they were not compared with those of the plan.");
+        session.report.note("The project's files are not here: they were not compared with those of the plan, and its policies are not heard again.");
     }
     session.lock().map_err(|wrong| vec![*wrong])?;
     let forecast =

@@ -1,10 +1,11 @@
 //! Policies: the files `policies/*.rhai` beside a playbook, which see every plan before it is applied and may deny it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
+use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use crate::engine::{Change, FieldChange, Plan, Remark};
 use crate::providers;
 use crate::resource::{Kind, Map, Value};
@@ -13,11 +14,20 @@ use crate::script::policy::{self, Policy};
 /// Hears what the policies beside the playbook say of a plan, and writes it into the plan. Nothing may be applied of one
 /// that is [`Plan::is_denied`].
 pub fn judge(plan: &mut Plan, playbook: &Path, root: &Path, kinds: &dyn Fn(&str) -> Option<Kind>, sources: &Sources) {
-    let files = files(playbook);
-    if files.is_empty() {
-        plan.policies = vec![];
-        return;
-    }
+    let files = match files(playbook) {
+        Ok(files) if files.is_empty() => {
+            plan.policies = vec![];
+            return;
+        }
+        Ok(files) => files,
+        // What cannot be heard may forbid it.
+        Err(wrong) => {
+            let site = Site::new(wrong.folder.display().to_string(), 0, 0);
+            let text = format!("the policies cannot be read: {}", wrong.why);
+            plan.policies = vec![Remark { denies: true, text, address: None, site, change: None, hint: None }];
+            return;
+        }
+    };
     let changes: Vec<Map> = plan.changes.iter().map(|change| told(change, kinds)).collect();
     let sites: Vec<_> = plan.changes.iter().map(|change| (change.address.clone(), change.site.clone())).collect();
     let whole = Map::from([
@@ -42,7 +52,12 @@ pub fn judge(plan: &mut Plan, playbook: &Path, root: &Path, kinds: &dyn Fn(&str)
 
 /// What is wrong with the policies themselves.
 pub fn check(playbook: &Path, root: &Path, sources: &Sources) -> Diagnostics {
-    files(playbook).iter().flat_map(|file| policy::check(&Policy { file, root, sources, kinds: &[] })).collect()
+    match files(playbook) {
+        Ok(files) => files.iter().flat_map(|file| policy::check(&Policy { file, root, sources, kinds: &[] })).collect(),
+        Err(wrong) => {
+            vec![Diagnostic::error(format!("cannot read {}", wrong.folder.display())).because(wrong.why.to_string())]
+        }
+    }
 }
 
 /// What policies said, for people.
@@ -63,14 +78,30 @@ fn diagnostic(remark: &Remark) -> Diagnostic {
     told.at(&remark.site, label).maybe_hint(remark.hint.clone())
 }
 
-fn files(playbook: &Path) -> Vec<PathBuf> {
-    let folder = playbook.canonicalize().unwrap_or_else(|_| playbook.to_owned());
-    let folder = folder.parent().unwrap_or(Path::new(".")).join("policies");
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> =
-        entries.filter(|file| file.is_file() && file.extension().is_some_and(|end| end == "rhai")).collect();
+/// Why nobody knows what the policies are.
+struct Unread {
+    folder: PathBuf,
+    why: io::Error,
+}
+
+/// No folder, no policies; whatever else is wrong is no reason to do without them.
+fn files(playbook: &Path) -> Result<Vec<PathBuf>, Unread> {
+    let playbook = playbook.canonicalize().unwrap_or_else(|_| playbook.to_owned());
+    let folder = playbook.parent().unwrap_or(Path::new(".")).join("policies");
+    let unread = |why: io::Error| Unread { folder: folder.clone(), why };
+    let entries = match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        entries => entries.map_err(unread)?,
+    };
+    let mut files = vec![];
+    for entry in entries {
+        let file = entry.map_err(unread)?.path();
+        if file.extension().is_some_and(|end| end == "rhai") {
+            files.push(file);
+        }
+    }
     files.sort();
-    files
+    Ok(files)
 }
 
 /// A change as a policy sees it: `docs/policies.md`.

@@ -39,7 +39,7 @@ pub async fn save(session: &Session, sets: &[String], made: Made<'_>, path: &Pat
         digest: String::new(),
         runner: env!("CARGO_PKG_VERSION").to_owned(),
         saved: Timestamp::now(),
-        playbook: session.playbook.display().to_string(),
+        playbook: from_root(root, &session.playbook),
         stack: session.inventory.name.clone(),
         sets: sets.to_vec(),
         aws: session.inventory.aws.clone(),
@@ -76,4 +76,10 @@ fn told(root: &Path, file: &Path) -> PathBuf {
         true => file.to_owned(),
         false => std::path::absolute(file).unwrap_or_else(|_| file.to_owned()),
     }
+}
+
+/// The playbook by its path from the project's folder, wherever it was called from.
+fn from_root(root: &Path, playbook: &Path) -> String {
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    plan_file::below(&whole(root), &whole(playbook)).display().to_string()
 }

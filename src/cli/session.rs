@@ -79,8 +79,10 @@ impl Session {
     /// The same for a plan that was saved: all that it needs is in its file.
     pub fn of_plan(file: &PlanFile, format: Format, verbose: u8, read_only: bool) -> Result<Session, u8> {
         let start = Start { format, verbose, command: "apply", read_only, sandbox: file.sandbox.is_some(), page: None };
-        Self::begin(start, Path::new(&file.playbook), &file.stack, |sources, secrets| {
-            let root = file.root();
+        let root = file.root();
+        // Beside the playbook are the policies.
+        let playbook = if root == Path::new(".") { PathBuf::from(&file.playbook) } else { root.join(&file.playbook) };
+        Self::begin(start, &playbook, &file.stack, |sources, secrets| {
             for name in file.files.keys() {
                 if let Ok(text) = std::fs::read_to_string(root.join(name)) {
                     sources.add(name.as_str(), text);

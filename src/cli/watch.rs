@@ -64,7 +64,7 @@ pub async fn watch(args: &RunArgs) -> u8 {
 
 /// Plans once. The files it was made from; `None` if it did not come so far as to know them all.
 async fn planned(args: &RunArgs, root: &Path) -> Option<BTreeSet<PathBuf>> {
-    let mut session = Session::open(&args.stack, "run", true).ok()?;
+    let mut session = Session::open_for(&args.stack, "run", true, &args.review).ok()?;
     let exit = run::stages(&mut session, args).await;
     let read = session.report.sources.all().into_iter().map(|(file, _)| root.join(&*file)).collect();
     let exit = session.end(exit);

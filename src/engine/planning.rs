@@ -40,6 +40,10 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         .filter(|(declaration, _)| forecast.is_selected(declaration))
         .map(|(_, change)| (*change).clone())
         .collect();
+    // What is live may hold a secret that the playbook does not name any more.
+    if changes.iter().any(|change| change.fields.iter().any(|field| field.before.is_some())) {
+        forecast.world.learn_secrets().await;
+    }
     // A stage, or a part, cannot tell what is no longer declared.
     if evaluation.stop.is_none() && wish.phases.is_empty() {
         let declared: HashSet<(String, String)> =

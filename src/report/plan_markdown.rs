@@ -102,10 +102,14 @@ struct Page<'a> {
     step: Step,
 }
 
+/// More of them say nothing new.
+const REMARKS: usize = 20;
+
 impl Page<'_> {
     /// `names`: how many of what is destroyed are named, if not all.
     fn draw(&self, names: Option<usize>) -> String {
         let mut text = format!("### Plan for {}: {}\n", code(&self.plan.stack), self.total());
+        text.push_str(&self.policies());
         let destroyed = self.of(&[Action::Delete, Action::Replace]);
         if !destroyed.is_empty() {
             let whom = count(destroyed.len(), "resource");
@@ -132,6 +136,28 @@ impl Page<'_> {
             let because: String = because.collect();
             let names = names.join(", ");
             text.push_str(&format!("\n**The rest follows once** {names} {verb} known ({site}){because}.\n"));
+        }
+        text
+    }
+
+    /// What forbids it comes first, and is never folded away; then what is only to be minded.
+    fn policies(&self) -> String {
+        let mut text = String::new();
+        for (denies, head) in
+            [(true, "> [!CAUTION]\n> **Denied by policy:**\n"), (false, "> [!WARNING]\n> **Policies say:**\n")]
+        {
+            let said: Vec<_> = self.plan.policies.iter().filter(|remark| remark.denies == denies).collect();
+            if said.is_empty() {
+                continue;
+            }
+            text.push_str(&format!("\n{head}"));
+            for remark in said.iter().take(REMARKS) {
+                let of = remark.address.as_ref().map(|address| format!("{}: ", code(&address.to_string())));
+                text.push_str(&format!("> - {}{}\n", of.unwrap_or_default(), code(&remark.text)));
+            }
+            if said.len() > REMARKS {
+                text.push_str(&format!("> - and {} more\n", said.len() - REMARKS));
+            }
         }
         text
     }
