@@ -17,7 +17,7 @@
 //! | [`inventory`], [`template`] | what playbooks read beside themselves |
 //! | [`event`] | what happened, as facts; reports and records read one channel |
 //! | [`resource`] | the vocabulary: kind, address, value with references, declaration, live, provider |
-//! | [`diagnostic`], [`secret`], [`digest`] | what went wrong, where, and what to do; what is never shown, and what is only compared |
+//! | [`diagnostic`], [`secret`], [`digest`], [`private_file`] | what went wrong, where, and what to do; what is never shown, what is only compared, and what only its owner reads |
 //!
 //! `script` and `engine` stand side by side, do not know each other, and meet only in `resource`: the script asks an
 //! [`resource::Oracle`] for what it must see, and the engine's [`engine::Forecast`] is one.
@@ -55,6 +55,7 @@ pub mod digest;
 pub mod engine;
 pub mod event;
 pub mod inventory;
+pub mod private_file;
 pub mod providers;
 pub mod report;
 pub mod resource;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::args::{ApplyFileArgs, Format};
+use super::args::{ApplyFileArgs, Format, PlanOut};
 use super::exit;
 use super::plan_file::{PlanFile, stale};
 use super::run::{applied_outputs, asked};
@@ -26,7 +26,7 @@ pub fn run(args: &ApplyFileArgs) -> u8 {
             Ok(file) => file,
             Err(wrong) => return unread(args.show.format, wrong),
         };
-        let mut session = match Session::of_plan(&file, args.show.format, args.show.verbose, false) {
+        let mut session = match Session::of_plan(&file, &args.show, false) {
             Ok(session) => session,
             Err(code) => return code,
         };
@@ -45,7 +45,7 @@ async fn apply(session: &mut Session, file: &PlanFile, args: &ApplyFileArgs) -> 
     session.judge(&mut plan);
     session.planned(&plan);
     session.report.plan(&file.plan.plan);
-    if let Some(code) = session.denied(&plan) {
+    if let Some(code) = session.denied(&plan, &PlanOut::default()) {
         return code;
     }
     if plan.is_empty() {
@@ -56,10 +56,15 @@ async fn apply(session: &mut Session, file: &PlanFile, args: &ApplyFileArgs) -> 
         true => format!("Delete all of this, for good, from stack `{}`?", plan.stack),
         false => "Apply exactly this?".to_owned(),
     };
-    if !args.apply.yes
-        && let Some(code) = asked(session, &question)
-    {
-        return code;
+    if !args.apply.yes {
+        if let Some(code) = asked(session, &question) {
+            return code;
+        }
+        // The world did not wait for the answer.
+        match ready(session, file, args).await {
+            Ok((again, _)) => plan = again,
+            Err(wrong) => return session.refuse(&wrong),
+        }
     }
     let outcome = match session.apply(&plan, args.apply.parallelism).await {
         Ok(outcome) => outcome,
@@ -100,10 +105,13 @@ async fn ready(
     same_secrets(session, &forecast, file).await.map_err(|wrong| told_again(wrong, again()))?;
     let reread = file.plan.reread(&forecast, &file.salt).await;
     // Elsewhere all else is otherwise, too.
-    let elsewhere = elsewhere(&file.whereabouts, &session.provider.whereabouts());
+    let elsewhere = elsewhere(&file.whereabouts, &saving::whereabouts(session));
     if !elsewhere.is_empty() {
         let told = stale("nothing was changed: the plan was made elsewhere", elsewhere);
-        return Err(vec![told.hint("use the credentials and the region of the plan, or plan again with these")]);
+        return Err(vec![told.hint(match session.sandbox {
+            Some(_) => "apply it in the project that it was made in, or plan again in this one",
+            None => "use the credentials and the region of the plan, or plan again with these",
+        })]);
     }
     match reread? {
         Reread::Same(plan, evaluation) => Ok((*plan, *evaluation)),

@@ -94,7 +94,7 @@ pub struct RunArgs {
     pub watch: bool,
 
     /// With --dry-run: exit with 2 if there are changes
-    #[arg(long)]
+    #[arg(long, requires = "dry_run")]
     pub detailed_exitcode: bool,
 }
 
@@ -118,7 +118,7 @@ pub struct DestroyArgs {
 }
 
 /// A plan to be kept.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct PlanOut {
     /// With --dry-run: save the plan to FILE, for its owner only, to be shown by `runner show FILE` and applied as it is
     /// by `runner apply FILE`
@@ -135,6 +135,10 @@ pub struct ShowArgs {
     /// How the plan is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+
+    /// Also write the plan, and how applying it went, as a page for a browser: one file, complete in itself
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
 
     /// Say more: also what is unchanged
     #[arg(short, long, action = clap::ArgAction::Count)]

@@ -9,6 +9,7 @@ use super::saving::{self, Made};
 use super::session::Session;
 use crate::diagnostic::Diagnostics;
 use crate::engine::{self, Forecast, Plan, Wish, World};
+use crate::report::Format;
 use crate::resource::Evaluation;
 
 pub fn run(args: DestroyArgs) -> u8 {
@@ -33,20 +34,28 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
     let (forecast, evaluation, mut plan) = match plan(session, &wish, session.world(), true).await {
         Ok(planned) => planned,
         Err(wrong) => {
-            session.keep_what_was_read();
+            session.keep_what_was_read().await;
             return session.refuse(&wrong);
         }
     };
     session.complete(&mut plan);
     session.judge(&mut plan);
     session.planned(&plan);
+    if let Err(wrong) = engine::refuse_protected(&plan.changes) {
+        // A document is either a plan or a refusal; who reads the text may see what would go.
+        if session.report.format == Format::Text {
+            session.report.plan(&plan);
+        }
+        session.keep_what_was_read().await;
+        return session.refuse(&wrong);
+    }
     session.report.plan(&plan);
     let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
     if let Err(wrong) = session.keep(&plan, again).await {
         session.warn(&[*wrong]);
         return exit::FAILED;
     }
-    if let Some(code) = session.denied(&plan) {
+    if let Some(code) = session.denied(&plan, &args.plan_out) {
         return code;
     }
     if let Some(path) = &args.plan_out.plan_out {
@@ -86,6 +95,6 @@ async fn plan(
         true => session.evaluate(forecast.clone()).await?,
         false => session.script(forecast.clone(), Arc::new(|_, _| {})).await?,
     };
-    let plan = engine::plan_destroy(&forecast, &evaluation, wish).await?;
+    let plan = engine::foresee_destroy(&forecast, &evaluation, wish).await?;
     Ok((forecast, evaluation, plan))
 }

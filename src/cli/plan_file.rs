@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::private_file;
 use crate::diagnostic::Diagnostic;
 use crate::digest::{Salt, sha256};
 use crate::engine::{self, Saved};
 use crate::inventory::{Aws, Cloudflare};
+use crate::private_file;
 use crate::secret::{Secrets, Source};
 
 /// `"runner_plan": 1`. What reads a plan to apply it reads no other version than its own.
@@ -109,6 +109,12 @@ impl PlanFile {
                 .because(error.to_string())
                 .hint("runner PLAYBOOK --dry-run --plan-out FILE saves a plan")
         })?;
+        if path.extension().is_some_and(|end| end == "rhai") {
+            return Err(Box::new(
+                refuse(format!("{name} is a playbook, and `runner apply` takes a plan that was saved"))
+                    .hint(format!("runner {name} plans, asks and applies; --dry-run --plan-out FILE saves a plan")),
+            ));
+        }
         let damaged =
             || refuse(format!("{name} is not a whole saved plan")).hint("it was cut short or edited; plan again");
         let text = String::from_utf8(bytes).map_err(|_| damaged())?;

@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::args::ReviewArgs;
-use super::private_file;
 use super::session::Session;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{Action, Change, History, Plan, Reason, World, estimate};
 use crate::event::Events;
+use crate::private_file;
 use crate::providers;
 use crate::providers::recording::{NOT_RECORDED, Planned, Recorded, Recorder, Replay};
 use crate::report::{PlanDocument, Screen, plan_text};
 use crate::resource::Provider;
-use crate::secret::{SHORTEST, Secrets};
+use crate::secret::Secrets;
 
 /// `"runner_record": 1`. A file of another version is refused.
 const VERSION: u64 = 1;
@@ -130,12 +130,20 @@ impl Session {
     }
 
     /// A plan that failed has read something all the same: a replay fails for the same answer.
-    pub fn keep_what_was_read(&self) {
-        if let Review::Record { recorder, file } = &self.review
-            && let Err(wrong) = self.write(file, recorder.recorded(&self.secrets, None), self.history())
-        {
+    pub async fn keep_what_was_read(&self) {
+        let Review::Record { recorder, file } = &self.review else { return };
+        let written = match self.refuse_secrets_at_large(file).await {
+            Ok(()) => self.write(file, recorder.recorded(&self.secrets, None), self.history()),
+            Err(wrong) => Err(wrong),
+        };
+        if let Err(wrong) = written {
             self.warn(&[*wrong]);
         }
+    }
+
+    async fn refuse_secrets_at_large(&self, file: &Path) -> Result<(), Box<Diagnostic>> {
+        self.refuse_short_secrets(not_recorded(file))?;
+        self.refuse_unread_secrets(not_recorded(file)).await
     }
 
     /// Keeps what a plan rests on, once it has been shown that the same plan comes of it.
@@ -145,12 +153,7 @@ impl Session {
         again: impl AsyncFnOnce(Arc<World>) -> Result<Plan, Diagnostics>,
     ) -> Result<(), Box<Diagnostic>> {
         let Review::Record { recorder, file } = &self.review else { return Ok(()) };
-        let short = |(name, value): (String, Arc<str>)| (value.len() < SHORTEST).then(|| format!("`{name}`"));
-        let short: Vec<String> = self.secrets.learned().into_iter().filter_map(short).collect();
-        if !short.is_empty() {
-            let cannot = cannot_write(file, format!("too short to be kept out of it: {}", short.join(", ")));
-            return Err(Box::new(cannot.hint(format!("a secret has at least {SHORTEST} characters"))));
-        }
+        self.refuse_secrets_at_large(file).await?;
         let planned: Vec<Planned> = plan.changes.iter().map(planned).collect();
         let recorded = recorder.recorded(&self.secrets, Some(&planned));
         // As it will be read: through the file's own form.
@@ -205,8 +208,12 @@ fn digest(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+fn not_recorded(file: &Path) -> Diagnostic {
+    Diagnostic::error(format!("nothing was recorded in {}", file.display()))
+}
+
 fn cannot_write(file: &Path, cause: String) -> Diagnostic {
-    Diagnostic::error(format!("nothing was recorded in {}", file.display())).because(cause)
+    not_recorded(file).because(cause)
 }
 
 /// A whole recording of this stack, or why it is none.

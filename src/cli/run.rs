@@ -44,7 +44,7 @@ pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         let (forecast, evaluation, mut plan) = match plan(session, &wish, session.world(), true).await {
             Ok(planned) => planned,
             Err(wrong) => {
-                session.keep_what_was_read();
+                session.keep_what_was_read().await;
                 return session.refuse(&wrong);
             }
         };
@@ -70,7 +70,7 @@ pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
                 return exit::FAILED;
             }
         }
-        if let Some(code) = session.denied(&plan) {
+        if let Some(code) = session.denied(&plan, &args.plan_out) {
             return code;
         }
         if args.dry_run {

@@ -24,6 +24,7 @@ pub struct Made<'a> {
 }
 
 pub async fn save(session: &Session, sets: &[String], made: Made<'_>, path: &Path) -> Result<(), Box<Diagnostic>> {
+    session.refuse_short_secrets(Diagnostic::error(format!("the plan cannot be saved to {}", path.display())))?;
     let salt = Salt::new().ok_or_else(|| {
         Diagnostic::error("the plan cannot be saved").because("the system has no random numbers to give")
     })?;
@@ -45,7 +46,7 @@ pub async fn save(session: &Session, sets: &[String], made: Made<'_>, path: &Pat
         aws: session.inventory.aws.clone(),
         cloudflare: session.inventory.cloudflare.clone(),
         sandbox: session.sandbox.as_ref().map(|file| plan_file::below(root, &told(root, file))),
-        whereabouts: session.provider.whereabouts(),
+        whereabouts: whereabouts(session),
         files: plan_file::digests(root, &session.report.sources),
         secrets: session.inventory.secrets.iter().map(at).collect(),
         values: values(&session.secrets, &salt, needed).await,
@@ -56,6 +57,16 @@ pub async fn save(session: &Session, sets: &[String], made: Made<'_>, path: &Pat
     let path = path.display();
     session.report.note(&format!("Saved the plan to {path}: `runner show {path}`, `runner apply {path}`."));
     Ok(())
+}
+
+/// By what the outside is told from others: what the provider says, or the file of the sandbox.
+pub fn whereabouts(session: &Session) -> BTreeMap<String, String> {
+    let mut known = session.provider.whereabouts();
+    if let Some(file) = &session.sandbox {
+        let whole = file.canonicalize().or_else(|_| std::path::absolute(file)).unwrap_or_else(|_| file.clone());
+        known.insert("sandbox".to_owned(), whole.display().to_string());
+    }
+    known
 }
 
 /// A slow digest of each of these secrets, side by side.

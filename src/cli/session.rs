@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::{Format, ReviewArgs, StackArgs};
+use super::args::{Format, PlanOut, ReviewArgs, ShowArgs, StackArgs};
 use super::history;
 use super::plan_file::PlanFile;
 use super::ready::Ready;
@@ -77,8 +77,9 @@ impl Session {
     }
 
     /// The same for a plan that was saved: all that it needs is in its file.
-    pub fn of_plan(file: &PlanFile, format: Format, verbose: u8, read_only: bool) -> Result<Session, u8> {
-        let start = Start { format, verbose, command: "apply", read_only, sandbox: file.sandbox.is_some(), page: None };
+    pub fn of_plan(file: &PlanFile, how: &ShowArgs, read_only: bool) -> Result<Session, u8> {
+        let (sandbox, page) = (file.sandbox.is_some(), how.report.as_deref());
+        let start = Start { format: how.format, verbose: how.verbose, command: "apply", read_only, sandbox, page };
         let root = file.root();
         // Beside the playbook are the policies.
         let playbook = if root == Path::new(".") { PathBuf::from(&file.playbook) } else { root.join(&file.playbook) };
@@ -252,7 +253,7 @@ impl Session {
     }
 
     /// Tells what policies said of a plan; the exit code if it may not be applied.
-    pub fn denied(&self, plan: &Plan) -> Option<u8> {
+    pub fn denied(&self, plan: &Plan, plan_out: &PlanOut) -> Option<u8> {
         self.warn(&super::policies::diagnostics(plan));
         if !plan.is_denied() {
             return None;
@@ -261,7 +262,8 @@ impl Session {
             self.report.summary(&self.tally);
         }
         let further = if self.applied { "further " } else { "" };
-        self.report.note(&format!("Nothing {further}was changed: a policy forbids it."));
+        let unsaved = if plan_out.plan_out.is_some() { ", and no plan was saved" } else { "" };
+        self.report.note(&format!("Nothing {further}was changed{unsaved}: a policy forbids it."));
         Some(super::exit::FAILED)
     }
 

@@ -13,7 +13,18 @@ pub fn run(args: &ShowArgs) -> u8 {
         Format::Markdown => report::Format::Markdown,
         Format::Json => report::Format::Json,
     };
-    let report = Report::of_process(format, args.verbose > 0, Sources::default(), &Secrets::default());
+    let secrets = Secrets::default();
+    let mut report = Report::of_process(format, args.verbose > 0, Sources::default(), &secrets);
+    if let Some(page) = &args.report {
+        match report::html::Page::at(page, &secrets, report.stderr.clone()) {
+            Ok(page) => report.page = Some(page),
+            Err(wrong) => {
+                report.diagnostic(&wrong);
+                report.no_document(&[*wrong]);
+                return exit::FAILED;
+            }
+        }
+    }
     let file = match PlanFile::read(&args.file) {
         Ok(file) => file,
         Err(wrong) => {
@@ -30,6 +41,10 @@ pub fn run(args: &ShowArgs) -> u8 {
         report.diagnostic(&told.hint("`runner apply` refuses it; plan again"));
     }
     report.plan(&file.plan.plan);
+    // A comment has said them already.
+    if args.format != Format::Markdown {
+        super::policies::diagnostics(&file.plan.plan).iter().for_each(|told| report.diagnostic(told));
+    }
     exit::DONE
 }
 

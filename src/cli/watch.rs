@@ -57,7 +57,8 @@ pub async fn watch(args: &RunArgs) -> u8 {
             }
         };
         let line = "=".repeat(20);
-        report.note(&format!("\n{line} plan {}: {} was saved {line}\n", plan + 1, saved.display()));
+        let saved = saved.strip_prefix(".").unwrap_or(&saved).display();
+        report.note(&format!("\n{line} plan {}: {saved} was saved {line}\n", plan + 1));
     }
     exit::INTERRUPTED
 }

@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn plan(changes: Vec<Change>) -> Plan {
-        Plan { stack: "prod".into(), changes, outputs: vec![], stop: None, estimate: None, policies: vec![] }
+        Plan { stack: "prod".into(), changes, ..Plan::default() }
     }
 
     /// A network with two subnets, a slow cluster on one of them, and what is on the cluster.

@@ -30,7 +30,7 @@ pub use estimate::{Estimate, History};
 pub use forecast::Forecast;
 pub use outputs::{Pending, Present};
 pub use plan::{Action, Change, Counts, FieldChange, Hold, Key, Plan, PlannedOutput, Reason, Remark, Use};
-pub use planning::{Wish, plan, plan_destroy};
+pub use planning::{Wish, foresee_destroy, plan, plan_destroy, refuse_protected};
 pub use refresh::World;
 pub use saved::{Reread, Saved};
 pub use work::Tools;

@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::estimate::Estimate;
 use crate::diagnostic::Site;
-use crate::resource::{Address, Live, Map, Options, Reference, Stop, Value};
+use crate::resource::{Address, LeftOut, Live, Map, Options, Reference, Stop, Value};
 
 /// What would be done to bring the stack to what its playbook declares.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     pub stack: String,
     /// Declared resources in the order of the script, then what is owned and not declared.
@@ -25,6 +25,9 @@ pub struct Plan {
     /// What policies said of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<Remark>,
+    /// What the playbook declares and this plan does not know of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
 }
 
 /// What one policy said.

@@ -67,13 +67,21 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         false => vec![],
     };
     let (stack, stop) = (forecast.world.stack.clone(), evaluation.stop.clone());
-    let mut plan = Plan { stack, outputs, changes, stop, estimate: None, policies: vec![] };
+    let left_out = evaluation.left_out.clone();
+    let mut plan = Plan { stack, outputs, changes, stop, estimate: None, policies: vec![], left_out };
     order::complete(&forecast.world, &mut plan)?;
     Ok(plan)
 }
 
 /// The plan that removes everything the stack owns, declared or not.
 pub async fn plan_destroy(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> Result<Plan, Diagnostics> {
+    let plan = foresee_destroy(forecast, evaluation, wish).await?;
+    refuse_protected(&plan.changes)?;
+    Ok(plan)
+}
+
+/// The same with what is protected: to be looked at only.
+pub async fn foresee_destroy(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> Result<Plan, Diagnostics> {
     let world = &*forecast.world;
     forecast.open_all_gates(&evaluation.declarations).await?;
     let lives = owned(world, evaluation, wish).await?;
@@ -94,15 +102,13 @@ pub async fn plan_destroy(forecast: &Forecast, evaluation: &Evaluation, wish: &W
         }
         changes.push(change);
     }
-    refuse_protected(&changes)?;
-    let mut plan =
-        Plan { stack: world.stack.clone(), changes, outputs: vec![], stop: None, estimate: None, policies: vec![] };
+    let mut plan = Plan { stack: world.stack.clone(), changes, ..Plan::default() };
     order::complete(world, &mut plan)?;
     Ok(plan)
 }
 
 /// What is protected is not deleted: by what the playbook says, or by what the resource itself remembers of it.
-fn refuse_protected(changes: &[Change]) -> Result<(), Diagnostics> {
+pub fn refuse_protected(changes: &[Change]) -> Result<(), Diagnostics> {
     let remembered = |change: &&Change| change.live.as_ref().and_then(|l| l.owner.as_ref()).is_some_and(|o| o.protect);
     let deleted =
         changes.iter().filter(|change| change.action == Action::Delete && change.reason != Some(Reason::Deposed));

@@ -146,7 +146,7 @@ impl Saved {
             declarations.add(declaration.clone()).map_err(|_| vec![*unreadable()])?;
         }
         let (outputs, phases, stop) = (self.outputs.clone(), self.phases.clone(), self.stop.clone());
-        Ok(Evaluation { declarations, outputs, phases, stop })
+        Ok(Evaluation { declarations, outputs, phases, stop, left_out: vec![] })
     }
 
     /// A fingerprint of all that was looked at, declared or not.
@@ -294,13 +294,15 @@ fn stub(live: &Live) -> Live {
     Live { id: live.id.clone(), region: live.region.clone(), owner: live.owner.clone(), inputs, outputs, status }
 }
 
-/// Whether it is known is no secret.
+/// Whether it is known, and once what is known, is no secret.
 fn nothing_of(value: &Value) -> Value {
-    let mut unknown = None;
-    value.references(&mut |reference| {
-        unknown.get_or_insert_with(|| reference.clone());
-    });
-    unknown.map(Value::Reference).unwrap_or_default()
+    let mut unknown = vec![];
+    value.references(&mut |reference| unknown.push(Value::Reference(reference.clone())));
+    match unknown.len() {
+        0 => Value::default(),
+        1 => unknown.remove(0),
+        _ => Value::text(unknown),
+    }
 }
 
 fn mask(json: &mut serde_json::Value, secrets: &Secrets) {

@@ -109,6 +109,7 @@ pub fn plan() -> Plan {
         }],
         estimate: None,
         policies: vec![],
+        left_out: vec![],
         stop: Some(Stop {
             references: vec![Reference::new(address("aws::eks_cluster.prod"), "endpoint")],
             site: Site::new("playbooks/prod.rhai", 41, 8),

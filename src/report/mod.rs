@@ -6,6 +6,7 @@
 pub mod board;
 pub mod diagnostics;
 pub mod html;
+mod markdown;
 mod plan_diff;
 pub mod plan_estimate;
 pub mod plan_json;

@@ -9,7 +9,7 @@ use super::plan_value::SENSITIVE;
 use super::why::{Knowledge, Why};
 use crate::diagnostic::{Diagnostic, Site};
 use crate::engine::{Action, Change, Counts, Estimate, FieldChange, Plan, Reason, Remark};
-use crate::resource::{Address, Value};
+use crate::resource::{Address, LeftOut, Value};
 
 /// `"format": 1`. Fields may be added within a version; none is renamed or removed.
 pub const FORMAT: u32 = 1;
@@ -57,6 +57,16 @@ pub struct PlanDocument {
     /// What policies said of it; one that `denies` forbids to apply it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyDocument>,
+    /// What the playbook declares and this plan does not know of, since it rests on nothing real.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutDocument>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOutDocument {
+    pub address: String,
+    pub site: Site,
+    pub why: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -171,8 +181,13 @@ impl From<&Plan> for PlanDocument {
             }),
             estimate: plan.estimate.clone(),
             policies: plan.policies.iter().map(policy).collect(),
+            left_out: plan.left_out.iter().map(left_out).collect(),
         }
     }
+}
+
+fn left_out(one: &LeftOut) -> LeftOutDocument {
+    LeftOutDocument { address: one.address.to_string(), site: one.site.clone(), why: one.why.clone() }
 }
 
 fn policy(remark: &Remark) -> PolicyDocument {

@@ -1,23 +1,25 @@
 //! The plan as Markdown, for a comment below a pull request: what is destroyed stands open, all else folds away.
 //!
-//! A comment has a limit. What does not fit is folded step by step, creates first, and the comment says so; what is
-//! deleted or replaced is named as long as names fit at all. Nothing that an author or a provider wrote is read as
+//! A comment has a limit. What does not fit is folded step by step, creates first and of those the longest, and the
+//! comment says so; what is deleted or replaced is named as long as names fit at all. Nothing that an author or a provider wrote is read as
 //! Markdown or HTML: it stands in code, between fences longer than any inside.
 
+use std::collections::HashSet;
+
+use super::markdown::{code, cut, details, fenced, html, shortened, size, uncut};
 use super::plan_diff::{self, MANY};
+use super::plan_estimate;
 use super::plan_value::{self as value, SENSITIVE};
 use super::screen::count;
 use super::why::{self, Why};
 use crate::diagnostic::{Diagnostic, Severity, Site};
 use crate::engine::{Action, Change, FieldChange, Plan};
-use crate::resource::{ReplaceOrder, Value};
+use crate::resource::{Address, ReplaceOrder, Value};
 
 /// GitHub takes 65,536 characters; some are left for whoever writes a line around it.
 pub const BUDGET: usize = 65_000;
 
-/// How much is shown of one line.
-const WIDE: usize = 400;
-/// And of a value that stands in a sentence.
+/// How much is shown of a value that stands in a sentence.
 const NARROW: usize = 80;
 
 /// How much is shown of a sort of change.
@@ -45,14 +47,33 @@ const STEPS: [Step; 7] = [
 pub fn draw(plan: &Plan, budget: usize) -> String {
     let mut text = String::new();
     for step in STEPS {
-        text = Page { plan, why: Why::of(plan), step }.draw(None);
-        if size(&text) <= budget {
-            return text;
+        let mut page = Page { plan, why: Why::of(plan), step, open: HashSet::new() };
+        text = page.draw(None);
+        if size(&text) > budget {
+            continue;
         }
+        // What room is left goes to the shortest: so the longest fold first.
+        let mut open = page.folded_to_lines();
+        open.sort_by_key(|(length, _)| *length);
+        let mut room = budget - size(&text);
+        open.retain(|(length, _)| {
+            let fits = *length <= room;
+            room = if fits { room - length } else { 0 };
+            fits
+        });
+        while !open.is_empty() {
+            page.open = open.iter().map(|(_, address)| *address).collect();
+            let fuller = page.draw(None);
+            if size(&fuller) <= budget {
+                return fuller;
+            }
+            open.truncate(open.len() * 9 / 10);
+        }
+        return text;
     }
     // Not even the names fit: as many as do.
     let destroyed = plan.changes.iter().filter(|change| is_destroyed(change)).count();
-    let page = Page { plan, why: Why::of(plan), step: STEPS[6] };
+    let page = Page { plan, why: Why::of(plan), step: STEPS[6], open: HashSet::new() };
     let (mut fits, mut too_many) = (0, destroyed);
     while too_many > fits + 1 {
         let middle = (fits + too_many) / 2;
@@ -87,11 +108,6 @@ pub fn refusal(diagnostics: &[Diagnostic]) -> String {
     format!("### No plan: {}\n\n{}", count(diagnostics.len(), "finding"), fenced("text", &lines))
 }
 
-/// As GitHub might count at most: in UTF-16, and a line's end as two.
-fn size(text: &str) -> usize {
-    text.encode_utf16().count() + text.matches('\n').count()
-}
-
 fn is_destroyed(change: &Change) -> bool {
     matches!(change.action, Action::Delete | Action::Replace)
 }
@@ -100,16 +116,34 @@ struct Page<'a> {
     plan: &'a Plan,
     why: Why<'a>,
     step: Step,
+    /// Shown whole although others of their sort are folded to one line.
+    open: HashSet<&'a Address>,
 }
 
 /// More of them say nothing new.
 const REMARKS: usize = 20;
 
-impl Page<'_> {
+impl<'a> Page<'a> {
+    /// The changes on one line, with how much longer each would be as a whole.
+    fn folded_to_lines(&self) -> Vec<(usize, &'a Address)> {
+        let folds = [(Action::Create, self.step.0), (Action::Update, self.step.1)];
+        let actions = folds.into_iter().filter(|(_, fold)| *fold == Fold::Lines).map(|(action, _)| action);
+        let plan = self.plan;
+        let changes = actions.flat_map(|action| plan.changes.iter().filter(move |change| change.action == action));
+        changes.map(|change| (size(&(self.details(change).join("\n") + "\n")), &change.address)).collect()
+    }
+
+    /// The lines of a difference, below the line of its change.
+    fn details(&self, change: &Change) -> Vec<String> {
+        let lines = plan_diff::lines(change, MANY);
+        lines.iter().map(|line| cut(&format!("{}     {}", line.sign(), line.text))).collect()
+    }
+
     /// `names`: how many of what is destroyed are named, if not all.
     fn draw(&self, names: Option<usize>) -> String {
         let mut text = format!("### Plan for {}: {}\n", code(&self.plan.stack), self.total());
         text.push_str(&self.policies());
+        text.push_str(&self.left_out());
         let destroyed = self.of(&[Action::Delete, Action::Replace]);
         if !destroyed.is_empty() {
             let whom = count(destroyed.len(), "resource");
@@ -129,6 +163,9 @@ impl Page<'_> {
         owned.retain(|change| change.reason.is_some());
         text.push_str(&details("Changes only in whose it is", &self.listed(&owned)));
         text.push_str(&self.outputs());
+        if let Some(line) = self.plan.estimate.as_ref().and_then(|known| plan_estimate::line(known, false)) {
+            text.push_str(&format!("\n{}\n", code(&line)));
+        }
         if let Some(stop) = &self.plan.stop {
             let names: Vec<String> = stop.references.iter().map(|reference| code(&reference.to_string())).collect();
             let (verb, site) = (if names.len() == 1 { "is" } else { "are" }, code(&stop.site.to_string()));
@@ -158,6 +195,26 @@ impl Page<'_> {
             if said.len() > REMARKS {
                 text.push_str(&format!("> - and {} more\n", said.len() - REMARKS));
             }
+        }
+        text
+    }
+
+    /// What nobody reviews here.
+    fn left_out(&self) -> String {
+        if self.plan.left_out.is_empty() {
+            return String::new();
+        }
+        let mut text = "\n> [!WARNING]\n> **Left out of this plan:**\n".to_owned();
+        for one in self.plan.left_out.iter().take(REMARKS) {
+            text.push_str(&format!(
+                "> - {}, {}: {}\n",
+                code(&one.address.to_string()),
+                code(&place(&one.site)),
+                one.why
+            ));
+        }
+        if self.plan.left_out.len() > REMARKS {
+            text.push_str(&format!("> - and {} more\n", self.plan.left_out.len() - REMARKS));
         }
         text
     }
@@ -246,24 +303,31 @@ impl Page<'_> {
     fn folded(&self) -> String {
         let (creates, updates, destroyed) = self.step;
         let mut parts = vec![];
-        let mut say = |fold: Fold, changes: usize, what: &str, lines: &str| {
+        let mut say = |fold: Fold, action: Action, changes: usize, what: &str, lines: &str| {
+            let open = if fold == Fold::Lines { self.open_of(action) } else { 0 };
+            let changes = changes - open;
             if fold > Fold::Whole && changes > 0 {
                 let how = if fold == Fold::Lines { lines } else { "counted only" };
                 parts.push(format!("{} {what} {how}", count(changes, "resource")));
             }
         };
         let counts = self.plan.counts();
-        say(creates, counts.create, "to create", "on one line each");
-        say(updates, counts.update, "to update", "on one line each");
-        say(destroyed, counts.replace, "to replace", "without what differs");
+        say(creates, Action::Create, counts.create, "to create", "on one line each");
+        say(updates, Action::Update, counts.update, "to update", "on one line each");
+        say(destroyed, Action::Replace, counts.replace, "to replace", "without what differs");
         if destroyed == Fold::Counts {
             parts.push("what is destroyed by name only".to_owned());
         }
-        if creates == Fold::Whole {
+        if parts.is_empty() {
             return String::new();
         }
         let parts = parts.join(", ");
         format!("\n**Folded to fit a comment:** {parts}. `--format text` and `--format json` have all of it.\n")
+    }
+
+    fn open_of(&self, action: Action) -> usize {
+        let open = |change: &&Change| change.action == action && self.open.contains(&change.address);
+        self.plan.changes.iter().filter(open).count()
     }
 
     fn phases(&self) -> Vec<Vec<std::sync::Arc<str>>> {
@@ -297,14 +361,13 @@ impl Page<'_> {
             match fold {
                 // Deletes are told above, whatever folds.
                 _ if action == Action::Delete => {}
-                Fold::Whole => changes.iter().for_each(|change| {
+                Fold::Counts | Fold::Lines if action == Action::Replace => {}
+                Fold::Whole | Fold::Lines => changes.iter().for_each(|change| {
                     lines.push(self.line(change));
-                    lines.extend(
-                        plan_diff::lines(change, MANY).iter().map(|line| format!("{}     {}", line.sign(), line.text)),
-                    );
+                    if fold == Fold::Whole || self.open.contains(&change.address) {
+                        lines.extend(self.details(change));
+                    }
                 }),
-                _ if action == Action::Replace => {}
-                Fold::Lines => changes.iter().for_each(|change| lines.push(self.line(change))),
                 Fold::Counts => {
                     let kinds = why::per_kind(changes.iter().copied());
                     body.push_str(&format!("{verb}: {}\n\n", code(&kinds)));
@@ -334,7 +397,7 @@ impl Page<'_> {
         };
         let id = change.live.as_ref().map(|live| format!("  {}", live.id)).unwrap_or_default();
         let mut text = format!("{sign} {}{id}", change.address);
-        if change.action == Action::Update && self.step.1 == Fold::Lines {
+        if change.action == Action::Update && self.step.1 == Fold::Lines && !self.open.contains(&change.address) {
             let fields: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
             text.push_str(&format!("  {}", fields.join(", ")));
         }
@@ -388,66 +451,6 @@ fn both(field: &FieldChange) -> String {
 
 fn place(site: &Site) -> String {
     if site.line == 0 { site.file.to_string() } else { format!("{}:{}", site.file, site.line) }
-}
-
-/// A part that opens at a click; nothing if there is nothing in it. `summary` is HTML.
-fn details(summary: &str, body: &str) -> String {
-    match body {
-        "" if !summary.starts_with("<code>") => String::new(),
-        // A block of HTML too: nothing in it is read as Markdown.
-        "" => format!("\n<p>{summary}</p>\n"),
-        body => format!("\n<details><summary>{summary}</summary>\n\n{}\n\n</details>\n", body.trim_end_matches('\n')),
-    }
-}
-
-/// Lines between fences that none of them can close.
-fn fenced(language: &str, lines: &[String]) -> String {
-    let lines: Vec<String> = lines.iter().map(|line| cut(line)).collect();
-    let longest = lines.iter().map(|line| run(line)).max().unwrap_or(0);
-    let fence = "`".repeat((longest + 1).max(3));
-    format!("{fence}{language}\n{}\n{fence}\n\n", lines.join("\n"))
-}
-
-/// The longest run of backticks.
-fn run(text: &str) -> usize {
-    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
-}
-
-/// Text as code within a sentence.
-fn code(text: &str) -> String {
-    uncut(&shortened(text, WIDE))
-}
-
-fn uncut(text: &str) -> String {
-    let text = harmless(text);
-    let fence = "`".repeat(run(&text) + 1);
-    let blank = if text.is_empty() || text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']) { " " } else { "" };
-    format!("{fence}{blank}{text}{blank}{fence}")
-}
-
-/// Text within HTML.
-fn html(text: &str) -> String {
-    let text = harmless(&shortened(text, WIDE));
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
-}
-
-fn cut(line: &str) -> String {
-    harmless(&shortened(line, WIDE))
-}
-
-fn shortened(text: &str, most: usize) -> String {
-    let whole = text.chars().count();
-    if whole <= most {
-        return text.to_owned();
-    }
-    let start: String = text.chars().take(most).collect();
-    format!("{start}… ({} more characters)", whole - most)
-}
-
-/// On one line, and without what turns the direction of writing.
-fn harmless(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
-    text.chars().map(|c| if c.is_control() && c != '\t' || turns(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::plan_value::{self as value, Delta, SENSITIVE};
 use super::screen::{Ink, Screen, count};
 use super::why::{self, Knowledge, Why};
 use super::yaml::{self, Mark};
+use crate::diagnostic::Site;
 use crate::engine::{Action, Change, FieldChange, Plan, Reason};
 use crate::resource::{ReplaceOrder, Value};
 
@@ -32,6 +33,7 @@ pub fn draw(plan: &Plan, screen: &Screen, verbose: bool) -> String {
     if verbose {
         page.section(&page.ink.bold("Unchanged:"), &same);
     }
+    page.left_out(plan);
     page.outputs(plan);
     page.stop(plan);
     page.parts(plan);
@@ -94,8 +96,7 @@ impl Page<'_> {
         notes.extend(change.reason.as_ref().map(|reason| self.ink.yellow(why::reason(reason))));
         notes.extend(why::because(&self.why.because(change)).map(|because| self.ink.yellow(because)));
         if let Some(site) = &change.site {
-            let place = if site.line == 0 { site.file.to_string() } else { format!("{}:{}", site.file, site.line) };
-            notes.push(self.ink.dim(place));
+            notes.push(self.ink.dim(place(site)));
         }
         let (sign, name) = head.split_at(head.find(' ').unwrap_or(0));
         let sign = match change.action {
@@ -213,6 +214,20 @@ impl Page<'_> {
         dimmed.replace(SENSITIVE, &self.ink.dim(SENSITIVE))
     }
 
+    /// What this plan does not know of.
+    fn left_out(&mut self, plan: &Plan) {
+        if plan.left_out.is_empty() {
+            return;
+        }
+        self.line(self.ink.bold("Left out of this plan:"));
+        self.line("");
+        for one in &plan.left_out {
+            let why = self.ink.yellow(&one.why);
+            self.line(format!("  {}  {why}  {}", one.address, self.ink.dim(place(&one.site))));
+        }
+        self.line("");
+    }
+
     fn outputs(&mut self, plan: &Plan) {
         if plan.outputs.is_empty() {
             return;
@@ -244,9 +259,22 @@ impl Page<'_> {
 
     fn estimate(&mut self, plan: &Plan) {
         if let Some(line) = plan.estimate.as_ref().and_then(|known| plan_estimate::line(known, self.verbose)) {
-            self.line(line);
+            self.wrapped(&line, " → ");
             self.line("");
         }
+    }
+
+    /// On as many lines as it takes.
+    fn wrapped(&mut self, text: &str, between: &str) {
+        let mut line = String::new();
+        for part in text.split_inclusive(between) {
+            if !line.is_empty() && line.chars().count() + part.trim_end().chars().count() > self.width {
+                self.line(line.trim_end().to_owned());
+                line = "  ".to_owned();
+            }
+            line.push_str(part);
+        }
+        self.line(line);
     }
 
     /// How many of each kind and in each phase, where that cannot be seen at a glance.
@@ -332,6 +360,10 @@ impl Page<'_> {
         }
         self.line(format!("{} {}.", self.ink.bold("Plan:"), parts.join(", ")));
     }
+}
+
+fn place(site: &Site) -> String {
+    if site.line == 0 { site.file.to_string() } else { format!("{}:{}", site.file, site.line) }
 }
 
 /// Sign, address, and the id of what exists.

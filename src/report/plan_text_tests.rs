@@ -7,7 +7,7 @@ fn plain(plan: &Plan) -> String {
 }
 
 fn of(changes: Vec<Change>) -> Plan {
-    Plan { stack: "prod".into(), changes, outputs: vec![], stop: None, estimate: None, policies: vec![] }
+    Plan { stack: "prod".into(), changes, ..Plan::default() }
 }
 
 #[test]

@@ -119,6 +119,16 @@ pub struct Evaluation {
     pub phases: Vec<Arc<str>>,
     /// Set if the script had to see a value that is not known before an apply: what is here is a first stage.
     pub stop: Option<Stop>,
+    /// What could not be declared where nothing is real, and is no part of the plan.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What a plan that rests on nothing real does without: its file could not be had.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub address: Address,
+    pub site: Site,
+    pub why: String,
 }
 
 /// `output(name, value)` in a playbook.

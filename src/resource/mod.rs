@@ -13,7 +13,7 @@ pub mod shape;
 pub mod value;
 
 pub use address::Address;
-pub use declaration::{Declaration, Declarations, Evaluation, Given, Options, ReplaceOrder, Stop};
+pub use declaration::{Declaration, Declarations, Evaluation, Given, LeftOut, Options, ReplaceOrder, Stop};
 pub use kind::Kind;
 pub use live::{Live, Owner, Status};
 pub use oracle::{Oracle, Sight};

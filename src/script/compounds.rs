@@ -13,7 +13,7 @@ use super::world::{Outcome, World, as_map};
 use crate::diagnostic::{Diagnostic, Site};
 use crate::resource::compound::{Asked, Compound, Flaw};
 use crate::resource::schema::{self, Mistake};
-use crate::resource::{Address, Map, Options, Value};
+use crate::resource::{Address, LeftOut, Map, Options, Value};
 
 /// Where the text of a call may come from: its inputs of these names.
 pub(super) const SOURCES: [&str; 3] = ["yaml", "file", "url"];
@@ -62,7 +62,8 @@ fn declare(world: &World, ctx: &NativeCallContext, compound: &Compound, argument
         Some(Ok(Some(text))) => text,
         // To play, nobody needs the web.
         Some(Ok(None)) => {
-            (world.print)(&format!("{address} is left out: its file cannot be had here"), site);
+            let why = "its file cannot be had here".to_owned();
+            world.state().left_out.push(LeftOut { address, site, why });
             return Ok(Dynamic::from_map(rhai::Map::new()));
         }
         Some(Err(wrong)) => {

@@ -12,7 +12,7 @@ use super::rewrite::mangled;
 use super::value::to_dynamic;
 use super::world::{End, World};
 use super::{Script, error, run, seen, standard};
-use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
+use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources, closest};
 use crate::resource::{Kind, Map, Value};
 
 /// The functions of a policy beside the standard ones.
@@ -58,9 +58,11 @@ pub fn check(policy: &Policy) -> Diagnostics {
     run::on_a_thread(|| load(policy).err().unwrap_or_default()).unwrap_or_else(|failed| vec![failed])
 }
 
+const FAILED: &str = "the policy failed: ";
+
 fn broken(told: &Diagnostic) -> String {
     let causes: String = told.causes.iter().map(|cause| format!(": {cause}")).collect();
-    format!("the policy failed: {}{causes}", told.summary)
+    format!("{FAILED}{}{causes}", told.summary)
 }
 
 struct Court {
@@ -116,14 +118,14 @@ impl Court {
         if has(self, "change") {
             for (index, change) in changes.iter().enumerate() {
                 let result = self.call("change", change);
-                said.extend(self.said(result, Some(index)));
+                said.extend(meant(self.said(result, Some(index)), change));
             }
         }
         if has(self, "plan") {
             let result = self.call("plan", plan);
-            said.extend(self.said(result, None));
+            said.extend(meant(self.said(result, None), plan));
         }
-        said
+        once(said)
     }
 
     fn call(&self, name: &str, given: &Map) -> Result<(), Box<rhai::EvalAltResult>> {
@@ -154,7 +156,8 @@ impl Court {
                 return said;
             }
             (Some(End::Failed(told)), _) => told,
-            (Some(End::Mistaken), _) | (None, Ok(())) => return said,
+            (Some(End::Mistaken), _) => Diagnostic::error("it came to no end"),
+            (None, Ok(())) => return said,
             (None, Err(error)) => {
                 error::of_running(*error, &self.program, &self.world.inventory, &super::Limits::default())
             }
@@ -163,4 +166,33 @@ impl Court {
         said.push(Said { denies: true, text: broken(&told), hint: told.hint.clone(), change, site });
         said
     }
+}
+
+/// A field that is not there may be one that is, written otherwise.
+fn meant(mut said: Vec<Said>, given: &Map) -> Vec<Said> {
+    for one in said.iter_mut().filter(|one| one.hint.is_none()) {
+        let missing = one.text.strip_prefix(FAILED).and_then(|text| text.strip_prefix("this map has no `"));
+        let near = missing.and_then(|name| closest(name.trim_end_matches('`'), given.keys().map(String::as_str)));
+        one.hint = near.map(|near| format!("did you mean `{near}`?"));
+    }
+    said
+}
+
+/// A policy that fails the same way for many changes says so of the first, and for how many more.
+fn once(said: Vec<Said>) -> Vec<Said> {
+    let mut told: Vec<(Said, usize)> = vec![];
+    for one in said {
+        let fails = one.text.starts_with(FAILED);
+        let same = |(other, _): &&mut (Said, usize)| fails && (&other.text, &other.site) == (&one.text, &one.site);
+        match told.iter_mut().find(same) {
+            Some((_, more)) => *more += 1,
+            None => told.push((one, 0)),
+        }
+    }
+    let text = |(said, more): (Said, usize)| match more {
+        0 => said,
+        1 => Said { text: format!("{} (and for 1 more change)", said.text), ..said },
+        more => Said { text: format!("{} (and for {more} more changes)", said.text), ..said },
+    };
+    told.into_iter().map(text).collect()
 }

@@ -83,8 +83,8 @@ fn finish(
     if !state.mistakes.is_empty() {
         return Err(state.mistakes);
     }
-    let State { declarations, outputs, phases, .. } = state;
-    Ok(Evaluation { declarations, outputs, phases, stop })
+    let State { declarations, outputs, phases, left_out, .. } = state;
+    Ok(Evaluation { declarations, outputs, phases, stop, left_out })
 }
 
 /// An engine with everything a playbook may call, and none of what it may not.

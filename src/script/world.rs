@@ -11,7 +11,7 @@ use super::value::{Deferred, Handle, is_unknown, to_dynamic, to_value};
 use super::{Files, Inventory, Print};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Site};
 use crate::resource::schema::Mistake;
-use crate::resource::{Declarations, Given, Kind, Map, Oracle, Reference, Sight, Stop, Type, Value};
+use crate::resource::{Declarations, Given, Kind, LeftOut, Map, Oracle, Reference, Sight, Stop, Type, Value};
 
 pub(super) type Outcome<T = Dynamic> = Result<T, Box<EvalAltResult>>;
 
@@ -43,6 +43,7 @@ pub(super) struct State {
     /// Which template with which values gave a text.
     pub rendered: HashMap<u64, Origin>,
     pub end: Option<End>,
+    pub left_out: Vec<LeftOut>,
 }
 
 /// Where a text comes from.

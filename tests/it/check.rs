@@ -458,6 +458,22 @@ fn several_playbooks_have_each_their_inventory() {
 }
 
 #[test]
+fn what_is_watched_may_rest_on_nothing() {
+    let project = Project::new("cidr = \"10.0.0.0/16\"\n[aws]\nregion = \"eu-west-1\"\n")
+        .file("playbooks/prod.rhai", "aws::vpc(\"main\", #{ cidr_block: inventory().cidr });\n");
+    let mut run = project.start("playbooks/prod.rhai --offline --dry-run --watch");
+    heard(&run.out, "Plan: 1 to create");
+    heard(&run.err, "Watching");
+    project.write("playbooks/prod.rhai", "aws::eip(\"a\", #{});\naws::eip(\"b\", #{});\n");
+    assert!(heard(&run.err, "plan 2:").contains(" playbooks/prod.rhai was saved"));
+    heard(&run.out, "Plan: 2 to create");
+    heard(&run.err, "Watching");
+    assert!(run.is_running());
+    run.signal("INT");
+    assert_eq!(run.end().code, 130);
+}
+
+#[test]
 fn watching_plans_again_on_every_save() {
     let project = Project::new("cidr = \"10.0.0.0/16\"\n")
         .file("playbooks/prod.rhai", "import \"m\" as m;\nm::build(inventory());\n")

@@ -34,7 +34,7 @@ fn the_shipped_playbook_is_planned_applied_and_then_as_declared() {
     assert_eq!(last(&dry.out), "Plan: 145 to create, 0 to update, 0 to replace, 0 to delete, 0 unchanged.");
     assert!(!project.path(".runner").exists(), "a dry run leaves nothing behind");
     project.run("playbooks/prod.rhai --sandbox --yes").code(0);
-    let again = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode").code(0);
+    let again = project.run("playbooks/prod.rhai --sandbox --dry-run --detailed-exitcode").code(0);
     assert_eq!(last(&again.out), "Nothing to do: 145 resources are as declared.");
     // The smaller one beside it, and gone again without touching it.
     let staging = project.run("playbooks/prod.rhai -i staging --sandbox --yes").code(0);
@@ -413,7 +413,7 @@ fn a_run_that_is_stopped_is_completed_by_the_next() {
     assert!((1..145).contains(&made), "{made} were made\n{}", said.err);
 
     project.run("playbooks/prod.rhai --sandbox --yes").code(0);
-    let again = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode").code(0);
+    let again = project.run("playbooks/prod.rhai --sandbox --dry-run --detailed-exitcode").code(0);
     assert_eq!(last(&again.out), "Nothing to do: 145 resources are as declared.");
     let all = addresses(&project);
     assert_eq!((all.len(), all.iter().collect::<BTreeSet<_>>().len()), (145, 145), "{all:?}");

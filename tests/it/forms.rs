@@ -174,6 +174,38 @@ fn real_plans_are_as_the_schema_says() {
 }
 
 #[test]
+fn what_is_protected_is_seen_and_stays() {
+    let project = Project::new("").file(
+        "playbooks/prod.rhai",
+        "aws::eip(\"kept\", #{ domain: \"vpc\" }, #{ protect: true });\naws::eip(\"other\", #{ domain: \"vpc\" });\n",
+    );
+    project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    for args in ["--dry-run", "--yes", "--dry-run --plan-out plan"] {
+        let said = project.run(&format!("destroy playbooks/prod.rhai --sandbox {args}")).code(1);
+        assert!(said.out.contains("- aws::eip.other") && said.out.contains("- aws::eip.kept"), "{}", said.out);
+        assert!(said.err.contains("aws::eip.kept is protected"), "{}", said.err);
+        assert!(!project.path("plan").exists());
+    }
+    fits(&project.run("destroy playbooks/prod.rhai --sandbox --dry-run --format json").code(1).out);
+    project.run("playbooks/prod.rhai --sandbox --detailed-exitcode").code(64);
+}
+
+#[test]
+fn a_saved_plan_is_shown_as_it_was_also_by_a_page_that_only_its_owner_reads() {
+    use std::os::unix::fs::PermissionsExt;
+    let project = offline();
+    let plan = project.run("playbooks/prod.rhai --sandbox --dry-run --format json --plan-out plan").code(0);
+    let (shown, plan) = (fits(&project.run("show plan --format json").code(0).out), fits(&plan.out));
+    assert_eq!(shown, plan);
+    assert_eq!(plan["left_out"][0]["address"], "k8s::manifest.argocd");
+    project.run("show plan --report page.html").code(0);
+    let page = project.read("page.html");
+    assert!(page.split("<noscript>").nth(1).unwrap().contains(" + aws::vpc.prod "), "it is a text too");
+    let mode = std::fs::metadata(project.path("page.html")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
 fn a_replacement_says_what_it_takes_with_it_and_that_says_why() {
     let project = network();
     let plan = project.run(MOVED).code(0).out;
@@ -205,8 +237,14 @@ fn markdown_is_a_comment_that_fits() {
     );
     assert!(plan.chars().count() < 65_536, "{}", plan.chars().count());
     assert!(plan.contains("<details><summary><code>network</code>: 18 to create</summary>\n"), "{plan}");
-    assert_eq!(plan.matches("\n+ ").count(), 145, "each is named\n{plan}");
-    assert!(plan.contains("**Folded to fit a comment:** 145 resources to create on one line each"), "{plan}");
+    let named = |line: &&str| line.starts_with("+ ") && !line.starts_with("+  ");
+    assert_eq!(plan.lines().filter(named).count(), 145, "each is named\n{plan}");
+    let folded = plan.split("**Folded to fit a comment:** ").nth(1).expect("not all of it fits");
+    let folded: usize = folded.split(' ').next().unwrap().parse().unwrap();
+    assert!(folded < 145 && plan.chars().count() > 55_000, "the room is used, and {folded} are folded\n{plan}");
+    assert!(plan.contains("\n+     cidr_block: \"10.0.0.0/16\"\n"), "what is short is whole\n{plan}");
+    let left = "> **Left out of this plan:**\n> - `k8s::manifest.argocd`";
+    assert!(plan.contains(left), "{plan}");
     project.run("playbooks/prod.rhai --sandbox --yes").code(0);
     let open = "--set database.protect=false --set edge.protect=false";
     let gone =

@@ -88,10 +88,56 @@ fn a_policy_that_fails_denies() {
         ("fn chnage(c) { }\n", "neither"),
         ("fn change(c) { ", "is missing"),
         ("fn plan(p) { throw \"no\"; }\n", "no"),
+        ("fn change(c) { c.acton }\n", "did you mean `action`?"),
     ] {
         let said = project(policy).run("playbooks/prod.rhai --sandbox --yes").code(1);
         assert!(said.err.contains("denied: ") && said.err.contains(told), "{policy}: {}", said.err);
     }
+}
+
+#[test]
+fn one_mistake_of_a_policy_is_told_once() {
+    let project = project("fn change(c) { c.nosuch }\n");
+    let more = "for n in [1, 2, 3] { aws::eip(`e${n}`, #{}); }\n";
+    project.write("playbooks/prod.rhai", &(project.read("playbooks/prod.rhai") + more));
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run").code(1);
+    assert_eq!(said.err.matches("denied: ").count(), 1, "{}", said.err);
+    assert!(said.err.contains("(and for 3 more changes)"), "{}", said.err);
+}
+
+#[test]
+fn policies_that_cannot_be_read_deny() {
+    let project = project(POLICY);
+    std::fs::remove_dir_all(project.path("playbooks/policies")).unwrap();
+    project.write("playbooks/policies", "no folder");
+    let said = project.run("playbooks/prod.rhai --sandbox --yes --set cidr=10.0.0.0/16").code(1);
+    assert!(said.err.contains("denied: the policies cannot be read"), "{}", said.err);
+    assert!(!project.path(".runner/sandbox.json").exists());
+}
+
+#[test]
+fn a_comment_and_a_saved_plan_say_what_is_denied() {
+    let project = project(POLICY);
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run --format markdown --plan-out plan").code(1);
+    let head = "### Plan for `prod`: 1 to create, 0 to update, 0 to replace, 0 to delete, 0 unchanged\n\n\
+                > [!CAUTION]\n> **Denied by policy:**\n> - `aws::vpc.main`: `aws::vpc.main: that range is taken`\n";
+    assert!(said.out.starts_with(head), "{}", said.out);
+    assert!(said.err.contains("Nothing was changed, and no plan was saved: a policy forbids it."), "{}", said.err);
+    assert!(!project.path("plan").exists());
+    // One that was saved before the policy came, from the folder of the playbook and from the project's.
+    project.run("playbooks/prod.rhai --sandbox --dry-run --set cidr=10.0.0.0/16 --plan-out plan").code(0);
+    project.write("playbooks/policies/new.rhai", "fn change(c) { deny(\"never\"); }\n");
+    for folder in [".", "playbooks"] {
+        let plan = project.path("plan").display().to_string();
+        let said = project.shell(&format!("cd {folder} && runner apply {plan} --yes")).code(1);
+        assert!(said.err.contains("denied: aws::vpc.main: never"), "{folder}: {}", said.err);
+    }
+    assert!(!project.path(".runner/sandbox.json").exists());
+    // What is only warned of is told by who shows it.
+    project.write("playbooks/policies/new.rhai", "fn change(c) { warn(\"mind\"); }\n");
+    project.run("playbooks/prod.rhai --sandbox --dry-run --set cidr=10.0.0.0/16 --plan-out plan").code(0);
+    let shown = project.run("show plan").code(0);
+    assert!(shown.err.contains("warning: aws::vpc.main: mind"), "{}", shown.err);
 }
 
 #[test]

@@ -105,7 +105,6 @@ region = \"eu-west-1\"
 [secrets]
 canary = { env = \"CANARY\" }
 unused = { env = \"UNUSED\" }
-absent = { env = \"ABSENT\" }
 ";
 
 const PLAYBOOK: &str = r#"
@@ -187,6 +186,7 @@ fn a_changed_playbook_is_planned_as_far_as_the_recording_tells() {
     project.run("playbooks/prod.rhai --yes").code(0);
     project.run("playbooks/prod.rhai --dry-run --record review.json").code(0);
     let fork = elsewhere(&project, "review.json");
+    fork.write("inventory/prod.toml", &(fork.read("inventory/prod.toml") + "absent = { env = \"ABSENT\" }\n"));
     fork.edit("playbooks/prod.rhai", "plain: \"a\"", "plain: \"c\"");
     fork.edit(
         "playbooks/prod.rhai",
@@ -278,6 +278,14 @@ fn a_secret_that_cannot_be_kept_out_is_told_and_nothing_is_written() {
     let said = short.run("playbooks/prod.rhai --dry-run --record review.json").code(1);
     assert!(said.err.contains("too short to be kept out of it: `canary`"), "{}", said.err);
     assert!(!short.path("review.json").exists());
+    // What nobody can read here may still stand in what is live.
+    let unread = small(&account);
+    let inventory = unread.read("inventory/prod.toml") + "absent = { env = \"ABSENT\" }\n";
+    unread.write("inventory/prod.toml", &inventory);
+    unread.run("playbooks/prod.rhai --dry-run").code(0);
+    let said = unread.run("playbooks/prod.rhai --dry-run --record review.json").code(1);
+    assert!(said.err.contains("the secret `absent` cannot be had, so nothing could keep it out"), "{}", said.err);
+    assert!(!unread.path("review.json").exists());
     // It is in addresses too, so no stand-in can be put in its place.
     let common = small(&account);
     common.run("playbooks/prod.rhai --yes").code(0);

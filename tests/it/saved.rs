@@ -177,6 +177,57 @@ fn nothing_can_be_added_to_a_plan_and_it_belongs_to_its_sandbox() {
 }
 
 #[test]
+fn a_plan_of_one_sandbox_fills_no_other() {
+    let project = network();
+    save(&project, "--sandbox");
+    let elsewhere = network();
+    std::fs::copy(project.path("plan"), elsewhere.path("plan")).unwrap();
+    refused(
+        &elsewhere,
+        "",
+        &["the plan was made elsewhere", "sandbox.json then", "in the project that it was made in"],
+    );
+    std::fs::remove_dir_all(elsewhere.path("playbooks")).unwrap();
+    std::fs::remove_dir_all(elsewhere.path("inventory")).unwrap();
+    std::fs::remove_dir_all(elsewhere.path("templates")).unwrap();
+    refused(&elsewhere, "", &["the plan was made elsewhere"]);
+    assert!(!elsewhere.path(".runner/sandbox.json").exists());
+    project.shell("cd playbooks && runner apply ../plan --yes").code(0);
+    assert!(project.path(".runner/sandbox.json").exists());
+}
+
+#[test]
+fn a_playbook_is_no_plan_and_the_answer_is_not_waited_for_by_the_world() {
+    let project = network();
+    let said = project.run("apply playbooks/prod.rhai").code(1);
+    assert!(said.err.contains("is a playbook") && said.err.contains("--plan-out FILE saves a plan"), "{}", said.err);
+    let account = Account::new();
+    let project = reaching(network(), &account);
+    project.run("playbooks/prod.rhai --yes").code(0);
+    save(&project, "--set team=b");
+    // Somebody else is faster than the answer.
+    let answer = "(until [ -f go ]; do sleep 0.1; done; echo yes) | script -qec 'runner apply plan' /dev/null >said";
+    let said = std::thread::scope(|scope| {
+        let applied = scope.spawn(|| project.shell(&format!("{answer}; exit $?")));
+        let asked = || std::fs::read_to_string(project.path("said")).is_ok_and(|said| said.contains("Only `yes`"));
+        while !asked() && !applied.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        account.boto(
+            "ec2 = boto3.client('ec2', 'eu-west-1')
+v = ec2.describe_vpcs(Filters=[{'Name': 'tag:runner:stack', 'Values': ['prod']}])['Vpcs'][0]['VpcId']
+ec2.create_tags(Resources=[v], Tags=[{'Key': 'Team', 'Value': 'theirs'}])",
+        );
+        account.forget_calls();
+        project.write("go", "");
+        applied.join().unwrap()
+    });
+    let told = project.read("said");
+    assert!(said.code == 1 && told.contains("the plan is stale") && told.contains("aws::vpc.prod"), "{told}");
+    assert_eq!(writes(&account), 0);
+}
+
+#[test]
 fn a_plan_that_is_not_whole_is_refused() {
     let project = network();
     save(&project, "--sandbox");
@@ -325,6 +376,10 @@ output(\"told\", `it is ${s}`);";
     project.run("playbooks/prod.rhai --dry-run --detailed-exitcode --set plain=q").code(0);
     project.run("destroy playbooks/prod.rhai --dry-run --plan-out plan").code(0);
     unseen();
+    project.write("canary.txt", "abc");
+    let said = project.run("playbooks/prod.rhai --dry-run --plan-out short").code(1);
+    assert!(said.err.contains("too short to be kept out of it: `file`"), "{}", said.err);
+    assert!(!project.path("short").exists());
     // One that is itself a word of the plan cannot be kept out of it.
     project.write("canary.txt", "10.0.0.0/16");
     std::fs::remove_file(project.path("plan")).unwrap();

@@ -3,8 +3,6 @@
 //! The page needs no network and no other file. All that an author or a provider wrote is data in it, and its script
 //! puts it on the page as text only; a policy in the page forbids it to fetch anything.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -12,12 +10,15 @@ use serde::Serialize;
 
 use super::plan_diff;
 use super::plan_json::{ChangeDocument, OutputDocument, PlanDocument, StopDocument};
+use super::plan_text;
 use super::plan_value as value;
+use super::screen::Screen;
 use super::sink::Sink;
 use super::why::{self, Why};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Change, Counts, Plan};
 use crate::event::{Event, Reader, Stamped};
+use crate::private_file;
 use crate::secret::Secrets;
 
 const PAGE: &str = include_str!("page.html");
@@ -61,6 +62,9 @@ struct PlanData {
     changes: Vec<ChangeData>,
     outputs: Vec<OutputData>,
     stop: Option<StopDocument>,
+    /// For who reads it where no script runs.
+    #[serde(skip)]
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -84,27 +88,13 @@ impl Page {
     /// A page that is going to be at this place; it must be possible to write there.
     pub fn at(file: &Path, secrets: &Secrets, stderr: Sink) -> Result<Self, Box<Diagnostic>> {
         let page = Page { file: file.to_owned(), state: Arc::default(), secrets: secrets.clone(), stderr };
-        page.try_place().map_err(|error| {
+        private_file::can_write(file).map_err(|error| {
             let told = Diagnostic::error(format!("cannot write the report {}", file.display()));
             Box::new(
                 told.because(error.to_string()).hint("`--report` takes the path of a file in a folder that exists"),
             )
         })?;
         Ok(page)
-    }
-
-    fn try_place(&self) -> io::Result<()> {
-        if self.file.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        fs::write(self.draft(), "")?;
-        fs::remove_file(self.draft())
-    }
-
-    /// Beside the page, so that it appears as a whole or not at all.
-    fn draft(&self) -> PathBuf {
-        let name = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        self.file.with_file_name(format!(".{name}.{}.draft", std::process::id()))
     }
 
     /// Adds a plan; a later one is a later stage of the same run.
@@ -120,9 +110,7 @@ impl Page {
             &Data { version: env!("CARGO_PKG_VERSION"), plans: &state.plans, events: &state.events },
             &self.secrets,
         );
-        let draft = self.draft();
-        if let Err(error) = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &self.file)) {
-            let _ = fs::remove_file(&draft);
+        if let Err(error) = private_file::write(&self.file, text.as_bytes()) {
             self.stderr.put(format!("warning: failed to write the report {}: {error}\n", self.file.display()));
         }
     }
@@ -147,7 +135,13 @@ fn draw(data: &Data, secrets: &Secrets) -> String {
     // In data of a page nothing may look like a tag or an entity.
     let json = json.to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
     let json = json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
-    let parts = [("/*style*/", STYLE.to_owned()), ("/*script*/", SCRIPTS.join("\n")), ("/*data*/", json)];
+    let plain: Vec<String> = data.plans.iter().map(|plan| escaped(&secrets.mask(&plan.text))).collect();
+    let parts = [
+        ("/*style*/", STYLE.to_owned()),
+        ("/*plain*/", plain.join("\n")),
+        ("/*script*/", SCRIPTS.join("\n")),
+        ("/*data*/", json),
+    ];
     let mut page = String::new();
     let mut rest = PAGE;
     // Each place once, and nothing that was put in is looked through again.
@@ -159,6 +153,11 @@ fn draw(data: &Data, secrets: &Secrets) -> String {
         rest = &rest[at + place.len()..];
     }
     page + rest
+}
+
+/// Text of a page, in which nothing looks like a tag.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 impl From<&Plan> for PlanData {
@@ -179,6 +178,7 @@ impl From<&Plan> for PlanData {
             changes: changes.collect(),
             outputs: values.zip(outputs).map(output).collect(),
             stop,
+            text: plan_text::draw(plan, &Screen::plain(), false),
         }
     }
 }
@@ -213,11 +213,12 @@ mod tests {
     #[test]
     fn the_data_cannot_end_the_script_that_holds_it() {
         let mut plan = example::plan();
+        plan.changes[0].fields.push(example::field("note", None, Some("</pre><img src=x>".into())));
         plan.stack = "</script><img src=x onerror=alert(1)>&lt;/*script*/\u{2028}".into();
         let plans = [PlanData::from(&plan)];
         let page = draw(&Data { version: "0", plans: &plans, events: &[] }, &Secrets::default());
         assert_eq!(page.matches("</script>").count(), 2);
-        assert!(!page.contains("<img"));
+        assert!(!page.contains("<img") && page.contains("&lt;img"));
         let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
         let data: serde_json::Value = serde_json::from_str(data).unwrap();
         assert_eq!(data["plans"][0]["stack"], plan.stack);
@@ -236,9 +237,9 @@ mod tests {
         let file = folder.path().join("report.html");
         let page = Page::at(&file, &secrets, Sink::new(Vec::new())).unwrap();
         page.plan(&plan);
-        let text = fs::read_to_string(&file).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.contains("(secr") && !text.contains("NOTAREAL"), "{}", text.len());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
         assert!(Page::at(folder.path(), &secrets, Sink::new(Vec::new())).is_err());
     }
 }

@@ -5,11 +5,26 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Beside the file first, and in its place once it is complete.
-pub fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Whether one could be written there; leaves nothing behind.
+pub fn can_write(file: &Path) -> io::Result<()> {
+    if file.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let draft = draft(file)?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    fs::remove_file(&draft)
+}
+
+/// A name beside the file that nobody guesses.
+fn draft(file: &Path) -> io::Result<PathBuf> {
     let name = file.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_string_lossy();
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let draft: PathBuf = folder.join(format!(".{name}.{}", uuid::Uuid::new_v4().simple()));
+    Ok(folder.join(format!(".{name}.{}", uuid::Uuid::new_v4().simple())))
+}
+
+/// Beside the file first, and in its place once it is complete.
+pub fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = draft(file)?;
     let write = || {
         let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
         open.write_all(bytes)?;
