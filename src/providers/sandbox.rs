@@ -182,10 +182,7 @@ impl Sandbox {
     /// Counts a call and lets its time pass; `Some` is the mishap that befalls it.
     async fn enter(&self, verb: &str, kind: &str, changes: bool) -> Result<Option<Mishap>, Fault> {
         if changes && self.read_only {
-            return Err(Fault::new(
-                Class::ReadOnly,
-                format!("refused to {verb} {kind}: nothing may change in this mode"),
-            ));
+            return Err(Fault::read_only(verb, kind, "nothing may change in this mode"));
         }
         if !self.latency.call.is_zero() {
             sleep(self.latency.call).await;
@@ -272,7 +269,7 @@ impl Provider for Sandbox {
     }
 
     fn kind(&self, name: &str) -> Option<Arc<Kind>> {
-        self.kinds.iter().find(|kind| *kind.name == *name).cloned().or_else(|| kubernetes::kind(name))
+        kubernetes::kind_among(&self.kinds, name)
     }
 
     fn lookups(&self) -> &[Lookup] {

@@ -184,6 +184,11 @@ impl Fault {
         }
     }
 
+    /// Of a provider that changes nothing.
+    pub fn read_only(verb: &str, kind: &str, why: &str) -> Self {
+        Self::new(Class::ReadOnly, format!("refused to {verb} {kind}: {why}"))
+    }
+
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

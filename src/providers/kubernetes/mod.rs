@@ -65,6 +65,11 @@ pub fn kinds() -> Vec<Arc<Kind>> {
     vec![cluster::kind()]
 }
 
+/// One of these, or whatever else a cluster may have.
+pub fn kind_among(kinds: &[Arc<Kind>], name: &str) -> Option<Arc<Kind>> {
+    kinds.iter().find(|kind| *kind.name == *name).cloned().or_else(|| kind(name))
+}
+
 /// The kind of an object: `k8s::Deployment`.
 pub fn kind(name: &str) -> Option<Arc<Kind>> {
     kinds::named(name)
@@ -149,7 +154,7 @@ impl Provider for Kubernetes {
     }
 
     fn kind(&self, name: &str) -> Option<Arc<Kind>> {
-        self.kinds.iter().find(|kind| *kind.name == *name).cloned().or_else(|| kind(name))
+        kind_among(&self.kinds, name)
     }
 
     fn lookups(&self) -> &[Lookup] {

@@ -10,7 +10,7 @@ use super::{Answer, Entry, Planned, Question, Recorded, digest, text_of};
 use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{
-    Address, Class, Create, Delete, Fault, Kind, Live, Map, Preview, Previewed, Provider, Select, Update, Value,
+    Address, Create, Delete, Fault, Kind, Live, Map, Preview, Previewed, Provider, Select, Update, Value,
 };
 use crate::secret::{Secrets, Source};
 
@@ -72,7 +72,7 @@ fn told<T>(result: &Result<T, Fault>, answer: impl FnOnce(&T) -> Answer) -> Answ
 }
 
 fn refuse(verb: &str, kind: &Kind) -> Fault {
-    Fault::new(Class::ReadOnly, format!("refused to {verb} {}: nothing may change in this mode", kind.name))
+    Fault::read_only(verb, &kind.name, "nothing may change in this mode")
 }
 
 #[async_trait]

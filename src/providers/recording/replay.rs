@@ -162,7 +162,7 @@ fn odd() -> Fault {
 }
 
 fn refuse(verb: &str, kind: &Kind) -> Fault {
-    Fault::new(Class::ReadOnly, format!("refused to {verb} {}: this is a recording", kind.name))
+    Fault::read_only(verb, &kind.name, "this is a recording")
 }
 
 #[async_trait]
@@ -172,7 +172,7 @@ impl Provider for Replay {
     }
 
     fn kind(&self, name: &str) -> Option<Arc<Kind>> {
-        self.kinds.iter().find(|kind| *kind.name == *name).cloned().or_else(|| kubernetes::kind(name))
+        kubernetes::kind_among(&self.kinds, name)
     }
 
     fn lookups(&self) -> &[Lookup] {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 
 use super::plan_diff;
-use super::plan_json::{ChangeDocument, OutputDocument, PlanDocument, StopDocument};
+use super::plan_json::{ChangeDocument, LeftOutDocument, OutputDocument, PlanDocument, PolicyDocument, StopDocument};
 use super::plan_text;
 use super::plan_value as value;
 use super::screen::Screen;
@@ -62,6 +62,8 @@ struct PlanData {
     changes: Vec<ChangeData>,
     outputs: Vec<OutputData>,
     stop: Option<StopDocument>,
+    policies: Vec<PolicyDocument>,
+    left_out: Vec<LeftOutDocument>,
     /// For who reads it where no script runs.
     #[serde(skip)]
     text: String,
@@ -163,7 +165,8 @@ fn escaped(text: &str) -> String {
 impl From<&Plan> for PlanData {
     fn from(plan: &Plan) -> Self {
         let why = Why::of(plan);
-        let PlanDocument { stack, counts, empty, changes, outputs, stop, .. } = PlanDocument::from(plan);
+        let document = PlanDocument::from(plan);
+        let PlanDocument { stack, counts, empty, changes, outputs, stop, policies, left_out, .. } = document;
         let changes = plan.changes.iter().zip(changes).map(|(change, document)| of_change(change, document, &why));
         let output = |(planned, document): (_, OutputDocument)| OutputData {
             name: document.name,
@@ -178,6 +181,8 @@ impl From<&Plan> for PlanData {
             changes: changes.collect(),
             outputs: values.zip(outputs).map(output).collect(),
             stop,
+            policies,
+            left_out,
             text: plan_text::draw(plan, &Screen::plain(), false),
         }
     }

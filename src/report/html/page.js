@@ -118,6 +118,14 @@ function findings() {
     $("findings").append(el("div", { class: "card" }, el("h2", {}, `${skipped.length} left out because of it`),
       el("ul", {}, skipped.map((event) => el("li", {}, link(event.address), ` because of ${event.because}`)))));
   }
+  // Where nothing ran, nobody has told them.
+  if (last && !data.events.length) {
+    last.policies.forEach((said) => $("findings").append(card(`${said.denies ? "denied: " : ""}${said.text}`, { hint: said.hint, places: [{ site: said.site, label: "" }] }, said.address)));
+  }
+  if (last && last.left_out.length) {
+    $("findings").append(el("div", { class: "card" }, el("h2", {}, "Left out of this plan"),
+      el("ul", {}, last.left_out.map((one) => el("li", {}, `${one.address}: ${one.why} (${one.site.file}:${one.site.line})`)))));
+  }
   if (last && last.stop) {
     $("findings").append(el("div", { class: "card" }, el("h2", {}, "This is a stage"),
       el("p", {}, `The rest follows once ${last.stop.references.join(", ")} is known (${last.stop.site.file}:${last.stop.site.line}).`)));
