@@ -269,7 +269,7 @@ impl Page<'_> {
         let mut line = String::new();
         for part in text.split_inclusive(between) {
             if !line.is_empty() && line.chars().count() + part.trim_end().chars().count() > self.width {
-                self.line(line.trim_end().to_owned());
+                self.line(line.trim_end());
                 line = "  ".to_owned();
             }
             line.push_str(part);
