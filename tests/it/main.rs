@@ -35,4 +35,5 @@ mod saved;
 mod script;
 mod secrets;
 mod tidy;
+mod wire;
 mod world;
