@@ -14,6 +14,7 @@ mod cli_platform;
 mod cli_render;
 mod cloudflare;
 mod control_plane;
+mod crash;
 mod demo;
 mod dns;
 mod docs;

@@ -2,6 +2,7 @@
 
 mod http;
 pub mod process;
+pub mod sweep;
 mod tests;
 
 use std::io;
