@@ -148,7 +148,8 @@ impl Held {
     /// `ec2 vpcs aws::vpc.prod of prod`: who it is, apart from its id. What is not ours has no address.
     pub fn name(&self) -> String {
         let tag = |name: &str| self.tags.get(name).map_or("-", String::as_str);
-        format!("{} {} {} of {}", self.region, self.kind, tag("runner:address"), tag("runner:stack"))
+        let old = if self.tags.contains_key("runner:deposed") { ", the old one" } else { "" };
+        format!("{} {} {} of {}{old}", self.region, self.kind, tag("runner:address"), tag("runner:stack"))
     }
 }
 

@@ -34,11 +34,12 @@ pub struct Ended {
 }
 
 impl Case {
-    /// The project that ships.
+    /// The project that ships, without what it has beside AWS.
     pub fn new() -> Case {
         let (account, wire) = (Account::new(), Wire::to(&crate::moto::url()));
         let project = Project::shipped();
         project.edit("inventory/prod.toml", "123456789012", &account.number);
+        project.edit("inventory/prod.toml", "[cloudflare]", "[elsewhere]");
         let project = account.env().into_iter().fold(project, |project, (name, value)| project.env(&name, &value));
         let project = project.env("AWS_ENDPOINT_URL", &wire.url());
         Case { account, project, wire }
@@ -46,30 +47,35 @@ impl Case {
 
     /// `runner …` to its end; the wire knows whom to kill. Nothing of it is under way afterwards.
     pub fn run(&self, args: &str) -> Ended {
-        let mut command = self.project.command(env!("CARGO_BIN_EXE_runner"));
-        command.args(args.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let (out, err) = (all(child.stdout.take().unwrap()), all(child.stderr.take().unwrap()));
-        let child = Arc::new(Mutex::new(child));
-        self.wire.kills({
-            let child = child.clone();
-            move || kill(&child)
-        });
-        let until = Instant::now() + PATIENCE;
-        let (status, stuck) = loop {
-            let ended = child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().unwrap();
-            match ended {
-                Some(status) => break (status, false),
-                None if Instant::now() > until => {
-                    kill(&child);
-                    break (child.lock().unwrap_or_else(PoisonError::into_inner).wait().unwrap(), true);
-                }
-                None => std::thread::sleep(Duration::from_millis(5)),
-            }
-        };
-        self.wire.settle();
-        Ended { out: out.join().unwrap(), err: err.join().unwrap(), code: status.code(), stuck }
+        run(&self.project, &[&self.wire], args)
     }
+}
+
+/// `runner …` to its end in this project; the wires know whom to kill. Nothing of it is under way afterwards.
+pub fn run(project: &Project, wires: &[&Wire], args: &str) -> Ended {
+    let mut command = project.command(env!("CARGO_BIN_EXE_runner"));
+    command.args(args.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (out, err) = (all(child.stdout.take().unwrap()), all(child.stderr.take().unwrap()));
+    let child = Arc::new(Mutex::new(child));
+    for wire in wires {
+        let child = child.clone();
+        wire.kills(move || kill(&child));
+    }
+    let until = Instant::now() + PATIENCE;
+    let (status, stuck) = loop {
+        let ended = child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().unwrap();
+        match ended {
+            Some(status) => break (status, false),
+            None if Instant::now() > until => {
+                kill(&child);
+                break (child.lock().unwrap_or_else(PoisonError::into_inner).wait().unwrap(), true);
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    wires.iter().for_each(|wire| wire.settle());
+    Ended { out: out.join().unwrap(), err: err.join().unwrap(), code: status.code(), stuck }
 }
 
 impl Ended {
