@@ -1,13 +1,20 @@
 # What the suites need is installed into a cache once ($RUNNER_TEST_CACHE, or ~/.cache/runner); they start their servers
 # themselves, on free ports, and stop them. Many tests wait for those, so more run at a time than there are cores.
 
-.PHONY: test test-upstream demo-real check docs
+.PHONY: test test-crash test-upstream demo-real check docs
 
 test:
 	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
 	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
 	RUNNER_CHROMIUM="$$(tests/chromium/setup.sh)" && export RUNNER_CHROMIUM && \
 	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-4}" cargo test
+
+# Runs that are killed at each of their calls: more of them than `make test` has, and over the whole platform. They print what
+# was swept.
+test-crash:
+	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
+	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
+	cargo test --test it crash:: -- --ignored --nocapture --test-threads 1
 
 # The whole platform in one run, against servers on this machine that speak like AWS, Kubernetes and Cloudflare.
 demo-real:

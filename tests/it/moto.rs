@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_credential_types::Credentials;
 use runner::providers::aws::{Aws, Settings};
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
@@ -92,6 +93,12 @@ impl Account {
         request("POST", "certificates", Some(json!({ "account": self.number, "resolver": resolver })));
     }
 
+    /// All that is in the account, whoever made it, from the server's own books.
+    pub fn held(&self) -> Vec<Held> {
+        let told = request("GET", &format!("held?account={}", self.number), None);
+        serde_json::from_value(told["held"].clone()).expect("a list")
+    }
+
     /// The passwords of the databases, by name.
     pub fn passwords(&self) -> BTreeMap<String, String> {
         serde_json::from_value(request("GET", &format!("passwords?account={}", self.number), None)).expect("texts")
@@ -124,6 +131,25 @@ impl Account {
         let fault =
             json!({ "account": self.number, "operation": operation, "code": code, "status": status, "times": times });
         request("POST", "faults", Some(fault));
+    }
+}
+
+/// Something in an account.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Held {
+    /// `ec2 vpcs`, as the server calls them.
+    pub kind: String,
+    pub id: String,
+    pub region: String,
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Held {
+    /// `ec2 vpcs aws::vpc.prod of prod`: who it is, apart from its id. What is not ours has no address.
+    pub fn name(&self) -> String {
+        let tag = |name: &str| self.tags.get(name).map_or("-", String::as_str);
+        let old = if self.tags.contains_key("runner:deposed") { ", the old one" } else { "" };
+        format!("{} {} {} of {}{old}", self.region, self.kind, tag("runner:address"), tag("runner:stack"))
     }
 }
 

@@ -123,7 +123,7 @@ impl Project {
         Said { out: text(output.stdout), err: text(output.stderr), code: output.status.code().unwrap_or(-1) }
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let bin = Path::new(env!("CARGO_BIN_EXE_runner")).parent().unwrap();
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).env_clear().envs(self.env.iter().map(|(k, v)| (k, v)));

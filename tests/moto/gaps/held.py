@@ -1,0 +1,45 @@
+"""What an account holds, told without asking each service for it: see launcher.py."""
+
+from moto.ec2.models import ec2_backends
+from wire import OWN
+
+
+def each(kept):
+    """moto keeps some in a list, most by id."""
+    return list(kept.values() if hasattr(kept, "values") else kept)
+
+
+def inner(groups):
+    return [one for group in each(groups) for one in each(group)]
+
+
+def of_ec2(region):
+    """(kind, thing) of all that is there, whoever made it."""
+    for kind in ("vpcs", "internet_gateways", "addresses", "nat_gateways", "route_tables", "vpc_end_points", "enis",
+                 "volumes", "key_pairs", "launch_templates", "network_acls", "dhcp_options_sets"):
+        for one in each(getattr(region, kind)):
+            yield kind, one
+    for kind in ("subnets", "groups"):
+        for one in inner(getattr(region, kind)):
+            yield kind, one
+    for reservation in each(region.reservations):
+        for one in reservation.instances:
+            yield "instances", one
+
+
+def is_gone(one):
+    state = getattr(one, "state", None) or getattr(getattr(one, "_state", None), "name", None)
+    return state in ("deleted", "terminated")
+
+
+def held(method, account, body):
+    found = []
+    for name, region in list(ec2_backends[account].items()):
+        for kind, one in of_ec2(region):
+            if not is_gone(one):
+                id = getattr(one, "id", None) or getattr(one, "allocation_id", None)
+                found.append({"kind": f"ec2 {kind}", "id": id, "region": name, "tags": dict(region.tags.get(id, {}))})
+    return {"held": found}
+
+
+OWN["held"] = held
