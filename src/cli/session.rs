@@ -16,7 +16,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use crate::engine::journal::Journal;
 use crate::engine::lock::Lock;
 use crate::engine::wait::Looks;
-use crate::engine::{self, Forecast, History, Outcome, Plan, Tools, World};
+use crate::engine::{self, Forecast, History, Limiter, Outcome, Plan, Tools, World};
 use crate::event::{Event, Events};
 use crate::inventory::Inventory;
 
@@ -42,6 +42,8 @@ pub struct Session {
     run: String,
     record: Record,
     signals: Signals,
+    /// What is asked of the provider in this run, all of it.
+    limiter: Limiter,
     started: Instant,
     lock: Option<Lock>,
     /// What the stages so far made.
@@ -155,6 +157,7 @@ impl Session {
             }
         };
         Ok(Session {
+            limiter: Limiter::new(events.clone(), Some(ready.signals.stopping())),
             report,
             events,
             tally,
@@ -193,7 +196,7 @@ impl Session {
     /// A fresh look at the world, for one evaluation and its plan.
     pub fn world(&self) -> Arc<World> {
         let world = World::new(self.provider.clone(), &self.inventory.name, self.events.clone());
-        Arc::new(world.after(self.made.clone()).with_secrets(self.secrets.clone()))
+        Arc::new(world.after(self.made.clone()).with_secrets(self.secrets.clone()).limited_by(self.limiter.clone()))
     }
 
     /// Runs the script. It blocks, and asks the forecast when it must see something.
@@ -300,7 +303,7 @@ impl Session {
         let tools = Tools {
             provider: self.provider.clone(),
             stack: self.inventory.name.clone(),
-            looks: Looks::new(self.provider.clone(), &self.inventory.name),
+            looks: Looks::new(self.provider.clone(), &self.inventory.name).limited_by(self.limiter.clone()),
             journal: Journal::at(&folder.join("journal")).map_err(unwritable)?,
             events: self.events.clone(),
             secrets: self.secrets.clone(),

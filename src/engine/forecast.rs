@@ -407,7 +407,7 @@ impl Oracle for Forecast {
     }
 
     fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, crate::resource::Fault> {
-        self.runtime.block_on(self.world.read(name, || self.world.provider.look_up(name, arguments)))
+        self.runtime.block_on(self.world.read(name, &None, || self.world.provider.look_up(name, arguments)))
     }
 
     fn fetch(&self, url: &str, sha256: &str) -> Result<Option<String>, crate::resource::Fault> {

@@ -95,7 +95,8 @@ impl Forecast {
             let inputs = prepared.inputs.iter().map(|(name, value)| (name.clone(), self.reveal(value))).collect();
             let live = prepared.live.as_ref().map(|live| (**live).clone());
             let request = Preview { region: declaration.options.region.clone(), owner, inputs, live };
-            let answer = self.world.provider.preview(&prepared.kind, &request).await.map_err(|fault| {
+            let ask = || self.world.provider.preview(&prepared.kind, &request);
+            let answer = self.world.read(&prepared.kind.name, &request.region, ask).await.map_err(|fault| {
                 let told = Diagnostic::error(format!("{} cannot be planned", declaration.address));
                 let told = told.because(fault.to_string()).maybe_hint(fault.hint);
                 Box::new(told.at(&declaration.site, "declared here"))

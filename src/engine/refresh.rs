@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
+use super::limiter::Limiter;
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Events};
 use crate::resource::{Address, Class, Fault, Kind, Live, Map, Provider, Select, Status};
@@ -52,6 +53,7 @@ pub struct World {
     pub provider: Arc<dyn Provider>,
     pub stack: String,
     pub(super) events: Events,
+    pub(super) limiter: Limiter,
     kinds: Mutex<HashMap<Arc<str>, Arc<Kind>>>,
     /// Regions that nothing opens yet: what is to live there does not exist.
     closed: Mutex<BTreeSet<String>>,
@@ -68,6 +70,7 @@ impl World {
         World {
             provider,
             stack: stack.to_owned(),
+            limiter: Limiter::new(events.clone(), None),
             events,
             kinds: Mutex::new(kinds),
             closed: Mutex::default(),
@@ -76,6 +79,12 @@ impl World {
             made: vec![],
             secrets: Secrets::default(),
         }
+    }
+
+    /// The same, sharing its patience with whoever else asks the provider in this run.
+    pub fn limited_by(mut self, limiter: Limiter) -> Self {
+        self.limiter = limiter;
+        self
     }
 
     pub fn with_secrets(mut self, secrets: Secrets) -> Self {
@@ -100,17 +109,17 @@ impl World {
         let Some(source) = self.secrets.source(name) else {
             return Err(cannot().because("the inventory does not say where it is"));
         };
-        let value =
-            if self.provider.stands_in_for_secrets() {
-                self.provider.stand_in(name)
-            } else {
-                match source.read() {
-                    Some(read) => read.map_err(|why| cannot().because(why))?,
-                    None => self.provider.secret(&source).await.map_err(|fault| {
-                        cannot().because(format!("{source}: {fault}")).maybe_hint(fault.hint.clone())
-                    })?,
-                }
-            };
+        let value = if self.provider.stands_in_for_secrets() {
+            self.provider.stand_in(name)
+        } else {
+            match source.read() {
+                Some(read) => read.map_err(|why| cannot().because(why))?,
+                None => self
+                    .read("secret", &None, || self.provider.secret(&source))
+                    .await
+                    .map_err(|fault| cannot().because(format!("{source}: {fault}")).maybe_hint(fault.hint.clone()))?,
+            }
+        };
         if value.is_empty() {
             return Err(cannot().because(format!("{source}: it is empty")));
         }
@@ -169,13 +178,13 @@ impl World {
         let listing = cell
             .get_or_try_init(|| async {
                 let list = || self.provider.list(kind, region.as_deref(), &select);
-                let mut lives = self.read(&kind.name, list).await?;
+                let mut lives = self.read(&kind.name, region, list).await?;
                 if matches!(select, Select::Owned { .. }) {
                     let overlooked = self.overlooked(kind, region, &lives);
                     if !overlooked.is_empty() {
                         let select = Select::Ids(overlooked);
                         let list = || self.provider.list(kind, region.as_deref(), &select);
-                        lives.extend(self.read(&kind.name, list).await?);
+                        lives.extend(self.read(&kind.name, region, list).await?);
                     }
                 }
                 let (kind, region, found) = (kind.name.clone(), region.clone(), lives.len());
@@ -216,7 +225,9 @@ impl World {
         }
         let cell = self.owned_kinds.lock().expect("no holder panics").entry(region.clone()).or_default().clone();
         let kinds = cell
-            .get_or_try_init(|| self.read("census", || self.provider.owned_kinds(region.as_deref(), &self.stack)))
+            .get_or_try_init(|| {
+                self.read("census", region, || self.provider.owned_kinds(region.as_deref(), &self.stack))
+            })
             .await?;
         Ok(kinds.clone())
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep_until};
 
+use super::limiter::Limiter;
 use super::refresh::Range;
-use crate::resource::{Address, Fault, Kind, Live, Provider, Select};
+use crate::resource::{Address, Class, Fault, Kind, Live, Provider, Select};
 
 /// Between two calls for one kind at least this much passes, however many resources are waited for.
 const GAP: Duration = Duration::from_millis(200);
@@ -17,6 +18,7 @@ const GAP: Duration = Duration::from_millis(200);
 pub struct Looks {
     provider: Arc<dyn Provider>,
     stack: String,
+    pub limiter: Limiter,
     queues: Mutex<HashMap<Range, Arc<Queue>>>,
 }
 
@@ -42,7 +44,13 @@ struct Wanted {
 
 impl Looks {
     pub fn new(provider: Arc<dyn Provider>, stack: &str) -> Self {
-        Looks { provider, stack: stack.to_owned(), queues: Mutex::default() }
+        Looks { provider, stack: stack.to_owned(), limiter: Limiter::default(), queues: Mutex::default() }
+    }
+
+    /// The same, sharing its patience with whoever else asks the provider in this run.
+    pub fn limited_by(mut self, limiter: Limiter) -> Self {
+        self.limiter = limiter;
+        self
     }
 
     /// The resource with this id, or `None` if there is none (yet, or any more).
@@ -98,15 +106,19 @@ impl Looks {
     }
 
     async fn list(&self, kind: &Kind, region: &Option<String>, mut wanted: Wanted) -> Result<Vec<Arc<Live>>, Fault> {
+        let list = async |select: Select| {
+            let call = self.provider.list(kind, region.as_deref(), &select);
+            self.limiter.ask(&*self.provider, &kind.name, region, call).await
+        };
         let mut lives = vec![];
         if wanted.owned {
-            lives = self.provider.list(kind, region.as_deref(), &Select::Owned { stack: self.stack.clone() }).await?;
+            lives = list(Select::Owned { stack: self.stack.clone() }).await?;
             lives.iter().for_each(|live| {
                 wanted.ids.remove(&live.id);
             });
         }
         if !wanted.ids.is_empty() {
-            lives.extend(self.provider.list(kind, region.as_deref(), &Select::Ids(wanted.ids)).await?);
+            lives.extend(list(Select::Ids(wanted.ids)).await?);
         }
         Ok(lives.into_iter().map(Arc::new).collect())
     }
@@ -153,9 +165,15 @@ impl Backoff {
         (self.attempt, Duration::from_secs_f64(seconds * self.spread))
     }
 
-    /// The same, and not before the provider wants to be asked again.
-    pub fn again_after(&mut self, wanted: Option<Duration>) -> (u32, Duration) {
+    /// The same, and not before the provider wants to be asked again. Who was asked too often has a [`Limiter`] that
+    /// holds back all of its callers; only one that it refuses again and again waits by itself too.
+    pub fn again_after(&mut self, fault: &Fault) -> (u32, Duration) {
         let (attempt, pause) = self.again();
-        (attempt, wanted.map_or(pause, |wanted| wanted.max(pause)))
+        let pause = match fault.class {
+            Class::Throttled if attempt <= 2 => Duration::ZERO,
+            Class::Throttled => pause / 4,
+            _ => pause,
+        };
+        (attempt, fault.retry_after.map_or(pause, |wanted| wanted.max(pause)))
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::journal::Journal;
+use super::limiter::Verbs;
 use super::plan::{Action, Change};
 use super::wait::{Backoff, Looks, Pace};
 use crate::diagnostic::Diagnostic;
@@ -55,7 +56,8 @@ pub struct Work<'a> {
     pub room_is_made: bool,
     /// Ids of what this plan removes: that others lose their hold of it is our own doing.
     pub removed: Arc<HashSet<String>>,
-    until: Instant,
+    /// Moves on while it is held up before a call.
+    until: Mutex<Instant>,
     limit: Duration,
     /// An update has sent something besides tags.
     pub(super) wrote: AtomicBool,
@@ -74,7 +76,7 @@ impl<'a> Work<'a> {
         slot: OwnedSemaphorePermit,
     ) -> Self {
         let limit = change.options.timeout.unwrap_or(Duration::from_secs(kind.nature.timeout));
-        let (inputs, until) = (change.inputs.clone(), Instant::now() + limit);
+        let (inputs, until) = (change.inputs.clone(), Mutex::new(Instant::now() + limit));
         let (removed, slot) = (Arc::default(), Mutex::new(Some(slot)));
         let (fresh, room_is_made, wrote) = (false, false, AtomicBool::new(false));
         Work { tools, kind, change, operation, inputs, fresh, room_is_made, removed, until, limit, wrote, slots, slot }
@@ -125,12 +127,37 @@ impl<'a> Work<'a> {
         Owner { stack: self.tools.stack.clone(), address: self.change.address.clone(), deposed, protect }
     }
 
+    fn until(&self) -> Instant {
+        *self.until.lock().expect("no holder panics")
+    }
+
+    /// Waits until the service may be asked again, holding nobody else up.
+    async fn turn(&self) -> Result<(), Ending> {
+        let (limiter, provider, region) = (&self.tools.looks.limiter, &*self.tools.provider, self.region());
+        if limiter.is_open(provider, &self.kind.name, &region, Verbs::Writes) {
+            return Ok(());
+        }
+        let (begun, held) = (Instant::now(), self.free_slot());
+        let mut stopping = self.tools.stopping.clone();
+        let turn = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => Err(Ending::Interrupted),
+            turn = limiter.turn(provider, &self.kind.name, &region, Verbs::Writes) => turn.map_err(|fault| self.failed(&fault)),
+        };
+        self.take_slot(held).await;
+        *self.until.lock().expect("no holder panics") += begun.elapsed();
+        turn
+    }
+
     /// A write in flight is always awaited: to drop it would leave us not knowing. Only the time limit ends it.
     pub(super) async fn call<T>(
         &self,
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<Result<T, Fault>, Ending> {
-        match timeout_at(self.until.max(Instant::now() + Duration::from_secs(60)), call).await {
+        self.turn().await?;
+        let (limiter, region) = (&self.tools.looks.limiter, self.region());
+        let call = limiter.learn(&*self.tools.provider, &self.kind.name, &region, Verbs::Writes, call);
+        match timeout_at(self.until().max(Instant::now() + Duration::from_secs(60)), call).await {
             Ok(result) => Ok(result),
             Err(_) => Ok(Err(Fault::new(Class::Ambiguous, "no answer came in time"))),
         }
@@ -147,8 +174,8 @@ impl<'a> Work<'a> {
     }
 
     pub(super) async fn pause(&self, backoff: &mut Backoff, fault: &Fault) -> Result<(), Ending> {
-        let (attempt, pause) = backoff.again_after(fault.retry_after);
-        if Instant::now() + pause > self.until {
+        let (attempt, pause) = backoff.again_after(fault);
+        if pause > self.until().saturating_duration_since(Instant::now()) {
             return Err(self.failed(fault));
         }
         self.tools.events.emit(Event::Retrying {
@@ -160,16 +187,21 @@ impl<'a> Work<'a> {
         });
         let held = self.free_slot();
         let slept = self.sleep(pause).await;
-        if held {
-            let slot = self.slots.clone().acquire_owned().await.expect("nobody closes it");
-            *self.slot.lock().expect("no holder panics") = Some(slot);
-        }
+        self.take_slot(held).await;
         slept
     }
 
     /// Lets another write; tells whether there was a slot to free.
     pub(super) fn free_slot(&self) -> bool {
         self.slot.lock().expect("no holder panics").take().is_some()
+    }
+
+    /// Takes one again, if there was one.
+    async fn take_slot(&self, held: bool) {
+        if held {
+            let slot = self.slots.clone().acquire_owned().await.expect("nobody closes it");
+            *self.slot.lock().expect("no holder panics") = Some(slot);
+        }
     }
 
     pub(super) async fn sleep(&self, pause: Duration) -> Result<(), Ending> {
@@ -182,7 +214,7 @@ impl<'a> Work<'a> {
 
     /// The pause between two looks, unless the time is up.
     pub(super) async fn pace(&self, pace: &Pace, told: &Option<(String, Instant)>) -> Result<(), Ending> {
-        if Instant::now() > self.until {
+        if Instant::now() > self.until() {
             let status = told.as_ref().map_or("unknown", |(status, _)| status.as_str());
             let summary = match self.operation {
                 Operation::Delete => format!("{} is not gone after {} s", self.change.address, self.limit.as_secs()),

@@ -1,5 +1,6 @@
 //! All providers behind one: each kind goes to the one that has it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -166,6 +167,14 @@ impl Provider for Together {
 
     async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
         self.of(name).look_up(name, arguments).await
+    }
+
+    fn service<'a>(&self, what: &'a str) -> Cow<'a, str> {
+        self.of(what).service(what)
+    }
+
+    fn refusals(&self, service: &str) -> u64 {
+        self.aws.refusals(service)
     }
 
     async fn secret(&self, source: &Source) -> Result<String, Fault> {

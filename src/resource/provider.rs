@@ -1,5 +1,6 @@
 //! The few verbs through which the outside is reached, and the ways in which they fail.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,18 @@ pub trait Provider: Send + Sync {
     async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault>;
 
     async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault>;
+
+    /// Who serves a kind or a lookup, and limits how often it may be asked: `ec2`.
+    fn service<'a>(&self, what: &'a str) -> Cow<'a, str> {
+        what.split("::").next().unwrap_or(what).into()
+    }
+
+    /// How often a service has refused reads so far because it was asked too often: the provider may have asked again by
+    /// itself.
+    fn refusals(&self, service: &str) -> u64 {
+        let _ = service;
+        0
+    }
 
     /// The value of a secret that is kept outside of this machine.
     async fn secret(&self, source: &Source) -> Result<String, Fault> {

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use aws_config::identity::IdentityCache;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
@@ -18,11 +19,9 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextRef,
-    BeforeTransmitInterceptorContextRef, InterceptorContext,
+    BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
-use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::RetryConfig;
@@ -31,7 +30,15 @@ use tokio::sync::OnceCell;
 
 use super::eks_token;
 use super::fault::OrFault;
+use super::fault_codes::is_expired;
+use super::refusals::Refusals;
+use super::renewal::Renewable;
+use super::whole_answer::{RetryTruncated, WholeAnswer};
+use crate::providers::causes;
 use crate::resource::{Class, Fault};
+
+/// Nobody waits longer for an answer.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the inventory says of AWS.
 #[derive(Clone, Debug, Default)]
@@ -106,6 +113,7 @@ macro_rules! client {
                 .region($sdk::config::Region::new($region.to_owned()))
                 .interceptor(Guard { read_only: $of.settings.read_only })
                 .interceptor($of.calls.clone())
+                .interceptor($of.refusals.clone())
                 .interceptor(WholeAnswer)
                 .retry_classifier(RetryTruncated)
                 .build(),
@@ -118,27 +126,37 @@ pub struct Client {
     settings: Settings,
     loader: Mutex<Option<ConfigLoader>>,
     config: OnceCell<SdkConfig>,
+    /// What signs every call; none if there is no chain to take it from.
+    credentials: OnceCell<Option<Renewable>>,
     identity: OnceCell<Result<Identity, Fault>>,
     regions: Mutex<BTreeMap<String, Arc<Region>>>,
     calls: Calls,
+    refusals: Refusals,
 }
 
 impl Client {
-    /// Sends nothing yet. `loader` is where the credential chain starts: `aws_config::defaults` outside of tests.
-    pub fn new(settings: Settings, loader: ConfigLoader) -> Self {
+    /// Sends nothing yet. `loader` is where the credential chain starts, if not where everyone's does.
+    pub fn new(settings: Settings, loader: Option<ConfigLoader>) -> Self {
         Client {
             settings,
-            loader: Mutex::new(Some(loader)),
+            loader: Mutex::new(loader),
             config: OnceCell::new(),
+            credentials: OnceCell::new(),
             identity: OnceCell::new(),
             regions: Mutex::default(),
             calls: Calls::default(),
+            refusals: Refusals::default(),
         }
     }
 
     /// How many requests were sent, by operation (`ec2:DescribeVpcs`); a retried one counts again.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         self.calls.0.lock().expect("no holder panics").clone()
+    }
+
+    /// How often a service refused because it was asked too often; also what was asked again and answered then.
+    pub fn refusals(&self, service: &str) -> u64 {
+        self.refusals.of(service)
     }
 
     /// A region by name, or the inventory's; the account is checked before the first.
@@ -181,7 +199,9 @@ impl Client {
         let found = self.identity.get_or_try_init(|| async {
             match self.ask_identity().await {
                 // Worth asking again: the next caller will.
-                Err(fault) if matches!(fault.class, Class::Throttled | Class::Ambiguous) => Err(fault),
+                Err(fault) if matches!(fault.class, Class::Throttled | Class::Ambiguous) || is_expired(&fault) => {
+                    Err(fault)
+                }
                 told => Ok(told),
             }
         });
@@ -237,29 +257,73 @@ impl Client {
         }
     }
 
+    /// What to make of a call that AWS refused because the credentials have expired: if the place where they come from
+    /// has others by now, and they are of the same account, it may be made again.
+    pub async fn renew(&self, begun: Instant, mut fault: Fault) -> Fault {
+        let Some(Some(credentials)) = self.credentials.get() else { return fault };
+        let fresh = async || self.load().await.credentials_provider();
+        match credentials.renew(begun, fresh).await {
+            Ok(true) => {}
+            Ok(false) => return fault,
+            Err(error) => {
+                fault.message =
+                    format!("{}, and there are no new credentials: {}", fault.message, causes::innermost(&error));
+                return fault;
+            }
+        }
+        match (self.ask_identity().await, self.identity.get()) {
+            (Ok(now), Some(Ok(then))) if now.account != then.account => Fault::new(
+                Class::Denied,
+                format!(
+                    "the credentials have expired, and the new ones belong to account {}, not {}",
+                    now.account, then.account
+                ),
+            )
+            .hint("run again with credentials of one account"),
+            (Ok(_), _) => {
+                fault.class = Class::Throttled;
+                fault.message = format!("{}; new credentials were taken", fault.message);
+                fault.hint = None;
+                fault
+            }
+            (Err(wrong), _) => wrong,
+        }
+    }
+
     async fn config(&self) -> &SdkConfig {
         self.config
             .get_or_init(|| async {
-                let loader = self.loader.lock().expect("no holder panics").take();
-                let mut loader = loader
-                    .unwrap_or_else(|| aws_config::defaults(BehaviorVersion::latest()))
-                    .http_client(http())
-                    .retry_config(RetryConfig::standard().with_max_attempts(4))
-                    .timeout_config(
-                        TimeoutConfig::builder()
-                            .connect_timeout(Duration::from_secs(5))
-                            .read_timeout(Duration::from_secs(60))
-                            .build(),
-                    );
-                if let Some(region) = &self.settings.region {
-                    loader = loader.region(aws_config::Region::new(region.clone()));
+                let config = self.load().await;
+                let credentials = config.credentials_provider().map(Renewable::new);
+                let _ = self.credentials.set(credentials.clone());
+                match credentials {
+                    // It remembers by itself.
+                    Some(credentials) => config
+                        .into_builder()
+                        .credentials_provider(SharedCredentialsProvider::new(credentials))
+                        .identity_cache(IdentityCache::no_cache())
+                        .build(),
+                    None => config,
                 }
-                if let Some(profile) = &self.settings.profile {
-                    loader = loader.profile_name(profile);
-                }
-                loader.load().await
             })
             .await
+    }
+
+    async fn load(&self) -> SdkConfig {
+        let loader = self.loader.lock().expect("no holder panics").take();
+        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).read_timeout(READ_TIMEOUT);
+        let mut loader = loader
+            .unwrap_or_else(|| aws_config::defaults(BehaviorVersion::latest()))
+            .http_client(http())
+            .retry_config(RetryConfig::standard().with_max_attempts(4))
+            .timeout_config(timeouts.build());
+        if let Some(region) = &self.settings.region {
+            loader = loader.region(aws_config::Region::new(region.clone()));
+        }
+        if let Some(profile) = &self.settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        loader.load().await
     }
 }
 
@@ -288,7 +352,8 @@ pub fn reads(operation: &str) -> bool {
     ["Describe", "Get", "List", "Head", "AssumeRole"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn operation(cfg: &ConfigBag) -> String {
+/// `ec2:DescribeVpcs`, of the call that is being made.
+pub fn operation(cfg: &ConfigBag) -> String {
     match cfg.load::<Metadata>() {
         Some(metadata) => format!("{}:{}", service(metadata.service()), metadata.name()),
         None => String::new(),
@@ -366,104 +431,9 @@ impl Intercept for Calls {
     }
 }
 
-/// Refuses an XML answer that does not end as it began: the parser takes half a list for a shorter one.
-#[derive(Debug)]
-struct WholeAnswer;
-
-/// An answer that ends too early.
-#[derive(Debug)]
-pub struct Truncated;
-
-impl fmt::Display for Truncated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer ended before it was complete")
-    }
-}
-
-impl std::error::Error for Truncated {}
-
-impl Intercept for WholeAnswer {
-    fn name(&self) -> &'static str {
-        "WholeAnswer"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        cfg: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        match context.response().body().bytes() {
-            Some([]) if may_say_nothing(&operation(cfg)) => Ok(()),
-            Some(body) if !is_whole(body) => Err(Truncated.into()),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Whether an answer without a body is one: a write's, to services that do not wrap their answers.
-fn may_say_nothing(operation: &str) -> bool {
-    let (service, name) = operation.split_once(':').unwrap_or_default();
-    let wraps = ["autoscaling", "ec2", "elasticloadbalancing", "iam", "rds", "sts"].contains(&service);
-    name.starts_with("Head") || !wraps && !reads(name)
-}
-
-/// True unless it is XML that lacks the end of its root element.
-fn is_whole(body: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(body);
-    let mut rest = text.trim();
-    if rest.is_empty() {
-        return false;
-    }
-    if !rest.starts_with('<') {
-        return true;
-    }
-    while rest.starts_with("<?") || rest.starts_with("<!") {
-        match rest.split_once('>') {
-            Some((_, after)) => rest = after.trim_start(),
-            None => return false,
-        }
-    }
-    let name: &str = rest.trim_start_matches('<').split([' ', '>', '/', '\n', '\r', '\t']).next().unwrap_or_default();
-    let one_element = rest.ends_with("/>") && rest.matches('<').count() == 1;
-    !name.is_empty() && (one_element || rest.ends_with(&format!("</{name}>")))
-}
-
-/// A read whose answer was cut is asked again, like one that got none.
-#[derive(Debug)]
-struct RetryTruncated;
-
-impl ClassifyRetry for RetryTruncated {
-    fn classify_retry(&self, ctx: &InterceptorContext) -> RetryAction {
-        let Some(Err(error)) = ctx.output_or_error() else { return RetryAction::NoActionIndicated };
-        let error: &(dyn std::error::Error + 'static) = error;
-        match std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Truncated>()) {
-            true => RetryAction::transient_error(),
-            false => RetryAction::NoActionIndicated,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "RetryTruncated"
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_is_whole_if_it_ends_as_it_began() {
-        let whole = br#"<?xml version="1.0"?><DescribeVpcsResponse xmlns="x"><vpcSet/></DescribeVpcsResponse>"#;
-        assert!(is_whole(whole));
-        for end in 1..whole.len() {
-            assert!(!is_whole(&whole[..end]), "{}", String::from_utf8_lossy(&whole[..end]));
-        }
-        assert!(is_whole(b"{\"json\": true}"));
-        assert!(is_whole(b"<Empty/>\n"));
-        assert!(!is_whole(b"<Set><item/>"));
-        assert!(!is_whole(b""));
-    }
 
     #[test]
     fn only_what_is_known_to_read_counts_as_a_read() {

@@ -1,15 +1,19 @@
 //! What AWS says went wrong, as a [`Fault`]: its class decides what the engine may do, its hint what a person can.
 
 use std::error::Error;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
 
-use super::client::{Refused, Truncated};
-use super::fault_codes::{classify, hint, in_context};
+use super::client::Refused;
+use super::fault_codes::{classify, hint, in_context, is_about_the_time};
+use super::whole_answer::Truncated;
 use crate::providers::causes::{self, chain, innermost, lower_first};
 use crate::resource::{Class, Fault};
 
@@ -65,8 +69,28 @@ fn answered(meta: &ErrorMetadata, raw: &HttpResponse, operation: &str) -> Fault 
     );
     fault.code = Some(code.to_owned()).filter(|code| !code.is_empty());
     fault.request_id = meta.request_id().filter(|id| !id.is_empty()).map(str::to_owned);
-    fault.hint = hint(code, message, operation);
+    fault.hint = match is_about_the_time(code) {
+        true => clock(raw, SystemTime::now()).or_else(|| hint(code, message, operation)),
+        false => hint(code, message, operation),
+    };
     fault
+}
+
+/// What is wrong with this machine's clock, by the time that AWS gives with its answer.
+fn clock(raw: &HttpResponse, now: SystemTime) -> Option<String> {
+    let told = DateTime::from_str(raw.headers().get("date")?, Format::HttpDate).ok()?;
+    let told = SystemTime::try_from(told).ok()?;
+    let (wrong, how) = match now.duration_since(told) {
+        Ok(ahead) => (ahead, "ahead"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    // AWS takes what was signed up to five minutes ago.
+    (wrong > Duration::from_secs(4 * 60)).then(|| {
+        format!(
+            "this machine's clock is {} min {how}: set it (`timedatectl set-ntp true`), then run again",
+            wrong.as_secs() / 60
+        )
+    })
 }
 
 /// No answer, or none that can be read.

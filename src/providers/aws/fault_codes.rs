@@ -1,6 +1,6 @@
 //! What AWS's error codes mean: what the engine may do about each, and what a person can.
 
-use crate::resource::Class;
+use crate::resource::{Class, Fault};
 
 /// What was made in IAM is not known everywhere at once. Who does not know it yet says so with a code for wrong inputs;
 /// it is the same class as if it were not there, so that it is tried again if it is fresh.
@@ -72,6 +72,8 @@ pub fn classify(code: &str, status: u16) -> Class {
         | "SignatureDoesNotMatch"
         | "IncompleteSignature"
         | "RequestExpired"
+        | "RequestTimeTooSkewed"
+        | "InvalidSignatureException"
         | "Blocked"
         | "PendingVerification"
         | "MissingAuthenticationToken" => Class::Denied,
@@ -124,6 +126,23 @@ pub fn classify(code: &str, status: u16) -> Class {
     }
 }
 
+/// Whether the credentials were good once.
+pub fn is_expired(fault: &Fault) -> bool {
+    matches!(fault.code.as_deref(), Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired"))
+}
+
+/// Whether a clock that is wrong has such an answer.
+pub fn is_about_the_time(code: &str) -> bool {
+    matches!(
+        code,
+        "RequestTimeTooSkewed"
+            | "SignatureDoesNotMatch"
+            | "InvalidSignatureException"
+            | "AuthFailure"
+            | "RequestExpired"
+    )
+}
+
 pub fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
     let text = match code {
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
@@ -134,10 +153,15 @@ pub fn hint(code: &str, message: &str, operation: &str) -> Option<String> {
             }
         }
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
-            "the credentials are out of date: log in again (`aws sso login`), and check the clock".into()
+            "the credentials are out of date: log in again (`aws sso login`), check the clock, and run again: what was \
+             made is known by its tags"
+                .into()
         }
         "AuthFailure" | "InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch" => {
             "AWS does not know these credentials: check `AWS_PROFILE` and the access key".into()
+        }
+        "RequestTimeTooSkewed" | "InvalidSignatureException" => {
+            "check this machine's clock (`timedatectl`), then the access key".into()
         }
         "OptInRequired" => "enable the region or the service for this account first".into(),
         "InvalidSubnet.Conflict" => "choose a `cidr_block` that no other subnet of the VPC uses".into(),

@@ -25,12 +25,15 @@ mod launch_template_data;
 mod load_balancing;
 mod lookups;
 mod policy;
+mod refusals;
+mod renewal;
 mod s3_bucket_emptying;
 mod secrets;
 mod security_group_rules;
 mod tagging;
 mod tags;
 mod users;
+mod whole_answer;
 
 mod acm_certificate;
 mod acm_certificate_validation;
@@ -66,15 +69,18 @@ mod subnet;
 mod vpc;
 mod vpc_endpoint;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_config::ConfigLoader;
 
 pub use client::{Identity, Settings};
 
 use self::client::Client;
+use self::fault_codes::is_expired;
 use self::kind::{AnyKind, any};
 use crate::providers::typed::Named;
 use crate::resource::kind::Lookup;
@@ -140,14 +146,18 @@ pub struct Aws {
 
 impl Aws {
     pub fn connect(settings: Settings) -> Self {
-        Self::connect_from(settings, aws_config::defaults(BehaviorVersion::latest()))
+        Self::over(Client::new(settings, None))
     }
 
     /// The same with another start of the credential chain.
     pub fn connect_from(settings: Settings, loader: ConfigLoader) -> Self {
+        Self::over(Client::new(settings, Some(loader)))
+    }
+
+    fn over(client: Client) -> Self {
         let all = all();
         Aws {
-            client: Client::new(settings, loader),
+            client,
             secrets: secrets::Texts::default(),
             kinds: all.iter().map(|one| one.kind().clone()).collect(),
             implementations: all.into_iter().map(|one| (one.kind().name.clone(), one)).collect(),
@@ -175,6 +185,15 @@ impl Aws {
         self.client.eks_token(region, cluster).await
     }
 
+    /// A call whose credentials may run out on the way.
+    async fn unexpired<T>(&self, call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let begun = Instant::now();
+        match call.await {
+            Err(fault) if is_expired(&fault) => Err(self.client.renew(begun, fault).await),
+            other => other,
+        }
+    }
+
     fn implementation(&self, kind: &Kind) -> Result<&dyn AnyKind, Fault> {
         let found = self.implementations.get(&kind.name).map(Box::as_ref);
         found.ok_or_else(|| Fault::new(Class::Invalid, format!("{} is not a kind of AWS", kind.name)))
@@ -196,45 +215,73 @@ impl Provider for Aws {
     }
 
     async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault> {
-        let region = self.client.region(region).await?;
-        census::owned_kinds(&region, self.implementations.values().map(Box::as_ref), stack).await
+        let census = async {
+            let region = self.client.region(region).await?;
+            census::owned_kinds(&region, self.implementations.values().map(Box::as_ref), stack).await
+        };
+        self.unexpired(census).await
     }
 
     async fn list(&self, kind: &Kind, region: Option<&str>, select: &Select) -> Result<Vec<Live>, Fault> {
         let implementation = self.implementation(kind)?;
-        implementation.list(&*self.client.region(region).await?, region, select).await
+        self.unexpired(async { implementation.list(&*self.client.region(region).await?, region, select).await }).await
     }
 
     async fn create(&self, kind: &Kind, request: &Create) -> Result<String, Fault> {
         let implementation = self.implementation(kind)?;
-        implementation.create(&*self.client.region(request.region.as_deref()).await?, request).await
+        self.unexpired(async {
+            implementation.create(&*self.client.region(request.region.as_deref()).await?, request).await
+        })
+        .await
     }
 
     async fn update(&self, kind: &Kind, request: &Update) -> Result<(), Fault> {
         let implementation = self.implementation(kind)?;
-        implementation.update(&*self.client.region(request.live.region.as_deref()).await?, request).await
+        self.unexpired(async {
+            implementation.update(&*self.client.region(request.live.region.as_deref()).await?, request).await
+        })
+        .await
     }
 
     async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault> {
         let implementation = self.implementation(kind)?;
-        implementation.delete(&*self.client.region(request.live.region.as_deref()).await?, request).await
+        self.unexpired(async {
+            implementation.delete(&*self.client.region(request.live.region.as_deref()).await?, request).await
+        })
+        .await
+    }
+
+    fn service<'a>(&self, what: &'a str) -> Cow<'a, str> {
+        match (what, self.implementations.get(what)) {
+            (_, Some(kind)) => kind.of_type().service().into(),
+            (lookups::AVAILABILITY_ZONES | ami::NAME, _) => "ec2".into(),
+            (lookups::SSM_PARAMETER, _) => "ssm".into(),
+            _ => what.into(),
+        }
+    }
+
+    fn refusals(&self, service: &str) -> u64 {
+        self.client.refusals(service)
     }
 
     async fn secret(&self, source: &Source) -> Result<String, Fault> {
-        secrets::read(&*self.client.region(None).await?, &self.secrets, source).await
+        self.unexpired(async { secrets::read(&*self.client.region(None).await?, &self.secrets, source).await }).await
     }
 
     async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
-        match name {
-            lookups::CALLER => Ok(lookups::caller(self.client.identity().await?)),
-            lookups::AVAILABILITY_ZONES => lookups::availability_zones(&*self.client.region(None).await?).await,
-            lookups::SSM_PARAMETER => {
-                let Named { name } = arguments.into();
-                ssm_parameter::look_up(&*self.client.region(None).await?, &name).await
+        let call = async {
+            match name {
+                lookups::CALLER => Ok(lookups::caller(self.client.identity().await?)),
+                lookups::AVAILABILITY_ZONES => lookups::availability_zones(&*self.client.region(None).await?).await,
+                lookups::SSM_PARAMETER => {
+                    let Named { name } = arguments.into();
+                    ssm_parameter::look_up(&*self.client.region(None).await?, &name).await
+                }
+                ami::NAME => ami::find(&*self.client.region(None).await?, arguments).await,
+                _ => Err(Fault::new(Class::Invalid, format!("{name} is not a lookup of AWS"))),
             }
-            ami::NAME => ami::find(&*self.client.region(None).await?, arguments).await,
-            _ => Err(Fault::new(Class::Invalid, format!("{name} is not a lookup of AWS"))),
-        }
+        };
+        self.unexpired(call).await
     }
 }
 

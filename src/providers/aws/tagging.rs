@@ -58,6 +58,23 @@ impl Type {
         })
     }
 
+    /// The service that has it, as IAM's actions name it.
+    pub fn service(&self) -> &'static str {
+        match self {
+            Type::AutoScalingGroup => "autoscaling",
+            Type::Bucket => "s3",
+            Type::Certificate | Type::CertificateValidation => "acm",
+            Type::Ec2(_) => "ec2",
+            Type::Eks(_) => "eks",
+            Type::LoadBalancing(_) => "elasticloadbalancing",
+            Type::InstanceProfile | Type::OpenIdConnectProvider | Type::Policy | Type::Role => "iam",
+            Type::LifecyclePolicy => "dlm",
+            Type::Parameter => "ssm",
+            Type::Rds(_) => "rds",
+            Type::Repository => "ecr",
+        }
+    }
+
     /// Under which name a tag of ours is kept. What has no tags of its own has some among another's, where that one's
     /// owner must stay as it is.
     pub fn kept_as(&self, key: &str) -> String {

@@ -164,7 +164,7 @@ impl Client {
             let mut url = way.url(path);
             url.query_pairs_mut().append_pair("page", &page.to_string()).append_pair("per_page", &per_page.to_string());
             let answer = self.send::<Vec<T>>(operation, way, way.http.get(url), true).await?;
-            let items = answer.result.ok_or_else(|| fault::unreadable(operation, true, "it has no result"))?;
+            let items = answer.result.ok_or_else(|| fault::unreadable(operation, "it has no result"))?;
             let empty = items.is_empty();
             for item in items {
                 if !seen.insert(item.id().to_owned()) {
@@ -209,7 +209,7 @@ impl Client {
             None => request,
         };
         let answer = self.send::<T>(operation, way, request, is_read).await?;
-        answer.result.ok_or_else(|| fault::unreadable(operation, is_read, "it has no result"))
+        answer.result.ok_or_else(|| fault::unreadable(operation, "it has no result"))
     }
 
     async fn send<T: DeserializeOwned>(
@@ -235,9 +235,9 @@ impl Client {
             }
             Err(error) if status < 400 && error.is_data() => Err(fault::of_another_form(operation, is_read, &error)),
             Err(_) if text.trim_ascii_start().starts_with(b"<") && status < 400 => {
-                Err(fault::unreadable(operation, is_read, "it is a page of HTML, not the API's"))
+                Err(fault::unreadable(operation, "it is a page of HTML, not the API's"))
             }
-            Err(error) if status < 400 => Err(fault::unreadable(operation, is_read, &error.to_string())),
+            Err(error) if status < 400 => Err(fault::unreadable(operation, &error.to_string())),
             // The result of a refusal may be anything; and what stands before the API answers in HTML.
             Err(_) => {
                 let told: Result<Envelope<IgnoredAny>, _> = serde_json::from_slice(&text);

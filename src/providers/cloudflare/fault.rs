@@ -52,7 +52,7 @@ fn in_words(answer: &Answer, code: u32, message: String) -> (Class, String, Opti
         "find out whose it is: adopt it with the option `adopt: \"<zone id>/<record id>\"`, or delete it by hand";
     let (class, words, hint) = match (answer.status, code) {
         (429, _) => (Class::Throttled, "Cloudflare limits how often it may be asked".to_owned(), None),
-        (500.., _) => (lost(answer.is_read), message, Some(TROUBLE)),
+        (500.., _) => (Class::Ambiguous, message, Some(TROUBLE)),
         // What refuses without a word of the API's stands before it.
         (401 | 403, 0) => {
             let what = format!("something before Cloudflare's API refuses the request (status {})", answer.status);
@@ -124,19 +124,14 @@ pub fn of_zones(fault: Fault, unknown: bool) -> Fault {
     Fault { message, ..fault }
 }
 
-/// Of what was sent to be done nobody knows whether it was.
-fn lost(is_read: bool) -> Class {
-    if is_read { Class::Throttled } else { Class::Ambiguous }
-}
-
 /// A token that an account owns is unknown to the call that verifies those of users.
 pub fn may_be_of_account(fault: &Fault) -> bool {
     fault.class == Class::Denied && matches!(fault.code.as_deref(), None | Some("1000" | "9109" | "10000"))
 }
 
 /// An answer that is not what the API gives.
-pub fn unreadable(operation: &str, is_read: bool, why: &str) -> Fault {
-    let mut fault = Fault::new(lost(is_read), format!("the answer cannot be read: {why}"));
+pub fn unreadable(operation: &str, why: &str) -> Fault {
+    let mut fault = Fault::new(Class::Ambiguous, format!("the answer cannot be read: {why}"));
     fault.operation = Some(operation.to_owned());
     fault.hint = Some("is `CLOUDFLARE_BASE_URL` right?".to_owned());
     fault
@@ -144,17 +139,20 @@ pub fn unreadable(operation: &str, is_read: bool, why: &str) -> Fault {
 
 /// It is whole, and says something else than it should; asked again, it would again.
 pub fn of_another_form(operation: &str, is_read: bool, error: &serde_json::Error) -> Fault {
-    let fault = unreadable(operation, is_read, &error.to_string());
+    let fault = unreadable(operation, &error.to_string());
     Fault { class: if is_read { Class::Other } else { fault.class }, ..fault }
 }
 
 pub fn unanswered(operation: &str, is_read: bool, error: &reqwest::Error) -> Fault {
     let mut fault = match error.is_connect() {
         // Nothing was sent, so that it may be sent again.
-        true => Fault::new(Class::Throttled, format!("no connection to Cloudflare: {}", innermost(error)))
-            .hint("check the network, proxies (`HTTPS_PROXY`) and `CLOUDFLARE_BASE_URL`"),
-        false if error.is_timeout() => Fault::new(lost(is_read), "no answer came in time").hint(TROUBLE),
-        false => Fault::new(lost(is_read), format!("the connection broke: {}", innermost(error))).hint(TROUBLE),
+        true => Fault::new(
+            if is_read { Class::Ambiguous } else { Class::Throttled },
+            format!("no connection to Cloudflare: {}", innermost(error)),
+        )
+        .hint("check the network, proxies (`HTTPS_PROXY`) and `CLOUDFLARE_BASE_URL`"),
+        false if error.is_timeout() => Fault::new(Class::Ambiguous, "no answer came in time").hint(TROUBLE),
+        false => Fault::new(Class::Ambiguous, format!("the connection broke: {}", innermost(error))).hint(TROUBLE),
     };
     fault.operation = Some(operation.to_owned());
     fault
@@ -201,7 +199,7 @@ mod tests {
         for (operation, status, code, class) in [
             (list, 429, 971, Class::Throttled),
             (create, 429, 971, Class::Throttled),
-            (list, 502, 0, Class::Throttled),
+            (list, 502, 0, Class::Ambiguous),
             (create, 502, 0, Class::Ambiguous),
             (create, 400, 81053, Class::Exists),
             (create, 400, 81058, Class::Exists),

@@ -1,5 +1,7 @@
 //! What a cluster says went wrong, as a [`Fault`]: its class decides what the engine may do, its hint what a person can.
 
+use std::time::Duration;
+
 use serde_json::Value as Json;
 
 use super::fields::{self, conflicts};
@@ -7,6 +9,8 @@ use super::object::{at, text};
 use crate::providers::causes::{chain, innermost};
 use crate::resource::{Class, Fault};
 
+/// Who asks for more is asked again after so many seconds all the same.
+const LONGEST: u64 = 300;
 const NO_LOGIN: &str = "the cluster does not accept the credentials";
 const NO_ADDRESS: &str = "the cluster's address is not found";
 const NO_CONNECTION: &str = "no connection to the cluster";
@@ -22,7 +26,14 @@ pub fn of_status(operation: &str, status_code: u16, body: &str) -> Fault {
     fault.code =
         status.as_ref().and_then(|status| text(status, &["reason"])).filter(|r| !r.is_empty()).map(str::to_owned);
     fault.operation = Some(operation.to_owned());
+    fault.retry_after = status.as_ref().filter(|_| fault.class == Class::Throttled).and_then(seconds_asked_for);
     fault
+}
+
+/// `Retry-After`, which the API server repeats in its answer.
+fn seconds_asked_for(status: &Json) -> Option<Duration> {
+    let seconds = at(status, &["details", "retryAfterSeconds"])?.as_u64()?;
+    (seconds > 0).then(|| Duration::from_secs(seconds.min(LONGEST)))
 }
 
 /// Whether nothing can have been changed by it, so that it may be made again.
@@ -36,10 +47,6 @@ fn resource(operation: &str) -> &str {
     operation.split_once(' ').map_or(operation, |(_, resource)| resource)
 }
 
-fn lost(operation: &str) -> Class {
-    if is_read(operation) { Class::Throttled } else { Class::Ambiguous }
-}
-
 fn unexplained(operation: &str, code: u16, body: &str) -> Fault {
     let first = beginning(body, 200);
     match code {
@@ -47,7 +54,7 @@ fn unexplained(operation: &str, code: u16, body: &str) -> Fault {
         401 => denied_login(),
         403 => Fault::new(Class::Denied, format!("refused: {first}")),
         429 | 503 => Fault::new(Class::Throttled, format!("the API server is busy: {first}")),
-        500.. => Fault::new(lost(operation), format!("status {code} without an explanation: {first}"))
+        500.. => Fault::new(Class::Ambiguous, format!("status {code} without an explanation: {first}"))
             .hint("what answered may be a proxy or load balancer before the API server"),
         _ => Fault::new(Class::Other, format!("status {code}: {first}")),
     }
@@ -97,7 +104,7 @@ fn answered(operation: &str, code: u16, status: &Json) -> Fault {
         (422, _) => Fault::new(Class::Invalid, causes(status).unwrap_or_else(|| readable(&redacted(message)))),
         (429 | 503, _) => Fault::new(Class::Throttled, readable(message)),
         (500, _) if is_schema(message) => schema(message),
-        (500.., _) => Fault::new(lost(operation), readable(message)),
+        (500.., _) => Fault::new(Class::Ambiguous, readable(message)),
         (413, _) => Fault::new(Class::Invalid, "the object is too large for the API server"),
         (400..=499, _) => Fault::new(Class::Invalid, causes(status).unwrap_or_else(|| readable(&redacted(message)))),
         _ => Fault::new(Class::Other, readable(message)),
@@ -295,7 +302,7 @@ pub fn of_error(operation: &str, error: &kube::Error) -> Fault {
         }
         kube::Error::Auth(_) => Fault::new(Class::Denied, format!("no credentials could be had: {}", innermost(error)))
             .hint("does the command that the kubeconfig names work by itself, and is it logged in?"),
-        kube::Error::HyperError(_) | kube::Error::Service(_) => unanswered(operation, &chain(error), &innermost(error)),
+        kube::Error::HyperError(_) | kube::Error::Service(_) => unanswered(&chain(error), &innermost(error)),
         kube::Error::SerdeError(_) => {
             let class = if is_read(operation) { Class::Other } else { Class::Ambiguous };
             Fault::new(class, format!("what answers is no API server: {}", innermost(error)))
@@ -315,7 +322,7 @@ fn is_unparsed(reason: &str) -> bool {
     reason == "Failed to parse error data"
 }
 
-fn unanswered(operation: &str, chain: &str, innermost: &str) -> Fault {
+fn unanswered(chain: &str, innermost: &str) -> Fault {
     let said = |words: &[&str]| words.iter().any(|word| chain.to_lowercase().contains(word));
     if said(&["dns error", "failed to lookup", "name or service not known"]) {
         return Fault::new(Class::Other, format!("{NO_ADDRESS}: {innermost}"))
@@ -331,7 +338,7 @@ fn unanswered(operation: &str, chain: &str, innermost: &str) -> Fault {
     }
     let what =
         if said(&["timed out", "deadline", "timeout"]) { "no answer came in time" } else { "the connection broke" };
-    Fault::new(lost(operation), format!("{what}: {innermost}"))
+    Fault::new(Class::Ambiguous, format!("{what}: {innermost}"))
 }
 
 /// Without a full stop at its end, and on one line.

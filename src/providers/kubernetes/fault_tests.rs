@@ -1,5 +1,7 @@
 //! What is made of a cluster's answers.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
@@ -36,7 +38,7 @@ fn a_schema_error_is_told_and_never_ambiguous() {
     assert_eq!(fault(500, "InternalError", "etcdserver: leader changed", Json::Null).class, Class::Ambiguous);
     assert_eq!(
         of_status("k8s:List pods", 500, &body(500, "InternalError", "etcd", Json::Null)).class,
-        Class::Throttled
+        Class::Ambiguous
     );
 }
 
@@ -156,13 +158,24 @@ fn what_cannot_be_changed_is_listed_and_a_pod_template_is_not_echoed() {
 }
 
 #[test]
-fn no_answer_is_ambiguous_only_for_a_write_that_was_sent() {
+fn no_answer_is_ambiguous_unless_nothing_was_sent() {
     let broken = || kube::Error::Service(std::io::Error::other("connection reset by peer").into());
     assert_eq!(of_error("k8s:Patch pods", &broken()).class, Class::Ambiguous);
-    assert_eq!(of_error("k8s:List pods", &broken()).class, Class::Throttled);
+    assert_eq!(of_error("k8s:List pods", &broken()).class, Class::Ambiguous);
     let refused = kube::Error::Service(std::io::Error::other("Connection refused (os error 111)").into());
     assert_eq!(of_error("k8s:Patch pods", &refused).class, Class::Other);
     let status = kube::core::Status::failure("pods \"a\" already exists", "AlreadyExists").with_code(409);
     let found = of_error("k8s:Patch pods", &kube::Error::Api(status.boxed()));
     assert_eq!((found.class, found.code.as_deref()), (Class::Exists, Some("AlreadyExists")));
+}
+
+#[test]
+fn when_to_come_back_is_kept_where_it_is_said() {
+    let after =
+        |code, details| of_status("k8s:Patch pods", code, &body(code, "TooManyRequests", "x", details)).retry_after;
+    assert_eq!(after(429, json!({ "retryAfterSeconds": 7 })), Some(Duration::from_secs(7)));
+    assert_eq!(after(503, json!({ "retryAfterSeconds": 100_000 })), Some(Duration::from_secs(300)));
+    assert_eq!(after(429, json!({ "retryAfterSeconds": 0 })), None);
+    assert_eq!(after(504, json!({ "retryAfterSeconds": 7 })), None);
+    assert_eq!(after(429, json!({})), None);
 }

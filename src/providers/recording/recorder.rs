@@ -1,5 +1,6 @@
 //! A provider around the real one that writes down what it is asked and what it answers. It changes nothing.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -158,6 +159,14 @@ impl Provider for Recorder {
         let question = Question::Fetch { url: url.to_owned(), sha256: sha256.to_owned() };
         self.hear(question, &result, |text| Answer::Text(text.clone()));
         result
+    }
+
+    fn service<'a>(&self, what: &'a str) -> Cow<'a, str> {
+        self.inner.service(what)
+    }
+
+    fn refusals(&self, service: &str) -> u64 {
+        self.inner.refusals(service)
     }
 
     fn stands_in_for_secrets(&self) -> bool {
