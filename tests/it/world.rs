@@ -218,6 +218,7 @@ impl Cloud {
             journal: Journal::none(),
             events: self.events.clone(),
             secrets: Default::default(),
+            lease: Default::default(),
             stopping: self.stop.subscribe(),
         };
         let all = kinds();

@@ -23,6 +23,7 @@ mod instance_update;
 mod kind;
 mod launch_template_data;
 mod load_balancing;
+mod lock_store;
 mod lookups;
 mod policy;
 mod s3_bucket_emptying;
@@ -78,7 +79,9 @@ use self::client::Client;
 use self::kind::{AnyKind, any};
 use crate::providers::typed::Named;
 use crate::resource::kind::Lookup;
-use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Provider, Select, Update, Value};
+use crate::resource::{
+    Class, Create, Delete, Fault, Kind, Live, LockPlace, LockStore, Provider, Select, Update, Value,
+};
 use crate::secret::Source;
 
 /// Every kind there is; a new one is one line.
@@ -131,7 +134,7 @@ pub fn lookups() -> Vec<Lookup> {
 
 /// AWS behind the provider's verbs. Nothing is sent, and no credentials are looked for, before the first call.
 pub struct Aws {
-    client: Client,
+    client: Arc<Client>,
     secrets: secrets::Texts,
     implementations: BTreeMap<Arc<str>, Box<dyn AnyKind>>,
     kinds: Vec<Arc<Kind>>,
@@ -147,7 +150,7 @@ impl Aws {
     pub fn connect_from(settings: Settings, loader: ConfigLoader) -> Self {
         let all = all();
         Aws {
-            client: Client::new(settings, loader),
+            client: Arc::new(Client::new(settings, loader)),
             secrets: secrets::Texts::default(),
             kinds: all.iter().map(|one| one.kind().clone()).collect(),
             implementations: all.into_iter().map(|one| (one.kind().name.clone(), one)).collect(),
@@ -218,6 +221,10 @@ impl Provider for Aws {
     async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault> {
         let implementation = self.implementation(kind)?;
         implementation.delete(&*self.client.region(request.live.region.as_deref()).await?, request).await
+    }
+
+    fn lock_store(&self, place: &LockPlace, stack: &str) -> Option<Arc<dyn LockStore>> {
+        Some(Arc::new(lock_store::S3Lock::new(self.client.clone(), place, stack)))
     }
 
     async fn secret(&self, source: &Source) -> Result<String, Fault> {
