@@ -138,6 +138,12 @@ What it adds to moto 5.2, and why:
 37. TagResource and UntagResource for all of EKS, with all the keys. (moto: of clusters, and only the first key.)
 38. `eks:cluster`, `eks:access-entry`, `eks:addon` and `eks:nodegroup` in the tagging API. (moto: nothing of EKS.)
 
+110. S3: a conditional write and the look before it are one. (moto: two writes at once may both be served.)
+111. S3: requests for objects are logged, and fail as a test asks. (moto: S3 goes a way of its own.)
+112. POST /moto-api/runner/age {"account": "...", "bucket": "...", "key": "...", "seconds": 61}: an object was written so
+    long before it was.
+113. GET /moto-api/runner/parameters?account=... gives {"writes": [[name, value], ...]}: every PutParameter, in order.
+
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """
 

@@ -27,7 +27,7 @@ pub(super) const SILENT: &str = "no answer came in time";
 
 /// For how long an answer is awaited: a call that hangs must not take the lease with it.
 pub(super) fn patience(lease: Duration) -> Duration {
-    lease / 6
+    lease / 10
 }
 
 impl Keeper {
@@ -60,6 +60,7 @@ impl Keeper {
         let mut sent = vec![];
         loop {
             let begun = self.shared.clock.mark();
+            let over = self.shared.passed() >= self.shared.lease;
             self.record.beat += 1;
             sent.push((self.record.beat, begun));
             let text = self.record.text();
@@ -73,7 +74,9 @@ impl Keeper {
                 Err(why) => why,
             };
             // Refused, or without an answer: what is there now tells.
+            let mut pause = self.shared.lease / 12;
             if let Ok(found) = within(self.patience(), self.store.read()).await {
+                pause = self.shared.lease / 60;
                 match self.ours(found) {
                     Ok((record, version)) => {
                         self.version = version;
@@ -85,11 +88,12 @@ impl Keeper {
                     Err(who) => return Some(self.lost(who)),
                 }
             }
-            if self.shared.passed() >= self.shared.lease {
+            // The last try is one that began after the end: nobody may have missed this run.
+            if over {
                 let silent = format!("for {} s no sign of life was taken: {failed}", self.shared.lease.as_secs());
                 return Some(self.lost(silent));
             }
-            sleep(self.shared.lease / 12).await;
+            sleep(pause).await;
         }
     }
 
