@@ -3,6 +3,8 @@
 //! `inventory/prod.toml` may say `extends = "common"` (or a list, in which later ones win); tables are merged, everything
 //! else replaces. `--set a.b=c` comes last.
 
+mod lock;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -12,6 +14,8 @@ use toml::de::{DeTable, DeValue};
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources, closest};
 use crate::resource::{Map, Value};
 use crate::secret::Source;
+
+pub use self::lock::Lock;
 
 /// The values of one stack, and where each of them stands.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -23,6 +27,7 @@ pub struct Inventory {
     pub files: Vec<String>,
     pub aws: Aws,
     pub cloudflare: Option<Cloudflare>,
+    pub lock: Option<Lock>,
     /// `[secrets]`: where each is.
     pub secrets: BTreeMap<String, Source>,
     origins: BTreeMap<String, Site>,
@@ -73,6 +78,7 @@ impl Inventory {
         inventory.aws = inventory.read_aws()?;
         inventory.secrets = inventory.read_secrets(root)?;
         inventory.cloudflare = inventory.read_cloudflare()?;
+        inventory.lock = inventory.read_lock()?;
         Ok(inventory)
     }
 

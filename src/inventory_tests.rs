@@ -216,3 +216,32 @@ fn secrets_are_named_and_their_sources_checked() {
     assert!(found.contains("`secrets.a` does not say where the secret is"), "{found}");
     assert!(found.contains("`secrets.b` does not say where"), "{found}");
 }
+
+#[test]
+fn a_lock_is_where_the_inventory_says_and_no_mistake_leaves_it_out() {
+    let lock = |text: &str| load(&[("prod", &format!("[lock]\n{text}\n"))], "prod", &[]).map(|found| found.lock);
+    let found = lock("s3 = \"s3://team-locks/shop/eu/\"\nregion = \"eu-west-1\"").unwrap().unwrap();
+    assert_eq!(found.lease, 60);
+    let place = found.place().unwrap();
+    assert_eq!((place.bucket.as_str(), place.prefix.as_str()), ("team-locks", "shop/eu"));
+    assert_eq!(place.region.as_deref(), Some("eu-west-1"));
+    let place = lock("s3 = \"s3://team-locks\"\nlease = 300").unwrap().unwrap().place().unwrap();
+    assert_eq!((place.bucket.as_str(), place.prefix.as_str()), ("team-locks", ""));
+    assert_eq!(load(&[("prod", COMMON)], "prod", &[]).unwrap().lock, None);
+    for (text, said) in [
+        ("", "does not say where the lock is"),
+        ("s4 = \"s3://team-locks\"", "did you mean `s3`?"),
+        ("s3 = \"s3://team-locks\"\nenabled = false", "`lock.enabled` is not a setting"),
+        ("s3 = \"team-locks/shop\"", "is no place in S3"),
+        ("s3 = \"s3://Team_Locks\"", "is no place in S3"),
+        ("s3 = \"s3:///shop\"", "is no place in S3"),
+        ("s3 = \"s3://team-locks/../shop\"", "is no place in S3"),
+        ("s3 = 7", "must be a string"),
+        ("s3 = \"s3://team-locks\"\nlease = 5", "from 15 to 3600"),
+        ("s3 = \"s3://team-locks\"\nlease = \"60\"", "from 15 to 3600"),
+    ] {
+        let told = lock(text).unwrap_err();
+        assert!(told.contains(said), "{text}: {told}");
+    }
+    assert!(load(&[("prod", "lock = true")], "prod", &[]).unwrap_err().contains("`lock` must be a table"));
+}

@@ -32,6 +32,7 @@ pub fn run(args: &ApplyFileArgs) -> u8 {
         };
         session.report.note(&header(&file));
         let exit = apply(&mut session, &file, args).await;
+        session.unlock().await;
         session.end(exit)
     })
 }
@@ -96,10 +97,10 @@ async fn ready(
             stale("nothing was changed: the plan is stale, since the files it was made from have changed", moved);
         return Err(vec![told.hint(again())]);
     }
-    if !file.files.keys().any(|name| session.root.join(name).is_file()) {
+    if !file.is_beside(&session.root) {
         session.report.note("The project's files are not here: they were not compared with those of the plan, and its policies are not heard again.");
     }
-    session.lock().map_err(|wrong| vec![*wrong])?;
+    session.lock(args.apply.lock_timeout).await.map_err(|wrong| vec![*wrong])?;
     let forecast =
         Arc::new(Forecast::new(session.world(), file.plan.wish.phases.clone(), tokio::runtime::Handle::current()));
     same_secrets(session, &forecast, file).await.map_err(|wrong| told_again(wrong, again()))?;

@@ -38,6 +38,7 @@ Examples:
   runner destroy playbooks/prod.rhai          plan the removal of all the stack owns, ask, delete
   runner playbooks/prod.rhai --dry-run --plan-out prod.plan   save the plan, for a review
   runner apply prod.plan                      apply that and nothing else; refused if anything has moved since
+  runner unlock playbooks/prod.rhai           who has the lock of a stack, and away with it if that run is gone
   runner render apps/namespace.yaml -i prod   what a template gives
 
 Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending (with --detailed-exitcode), 64 wrong usage,
@@ -57,6 +58,8 @@ pub enum Command {
     Output(OutputArgs),
     /// What a template gives with an inventory, as text; reads and changes nothing else
     Render(RenderArgs),
+    /// Who has the lock of a stack; removes the one that a run which is gone has left
+    Unlock(UnlockArgs),
     /// The reference of kinds and lookups: inputs, outputs, options
     Doc(DocArgs),
 }
@@ -205,6 +208,21 @@ pub struct OutputArgs {
     pub name: Option<String>,
 }
 
+#[derive(Debug, Args)]
+#[command(mut_arg("report", |report| report.hide(true)))]
+pub struct UnlockArgs {
+    #[command(flatten)]
+    pub stack: StackArgs,
+
+    /// Do not ask before removing it
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// Also remove the lock of a live run, which then stops before its next write, and one that cannot be read
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// What every command on a stack takes.
 #[derive(Debug, Args)]
 pub struct StackArgs {
@@ -247,6 +265,10 @@ pub struct ApplyArgs {
     /// How many changes may be written at a time; waiting for a provider does not count
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub parallelism: u16,
+
+    /// How long to wait for a stack that another run is changing
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=604_800))]
+    pub lock_timeout: u64,
 }
 
 #[derive(Debug, Args)]

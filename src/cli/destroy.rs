@@ -19,13 +19,14 @@ pub fn run(args: DestroyArgs) -> u8 {
             Err(code) => return code,
         };
         let exit = destroy(&mut session, &args).await;
+        session.unlock().await;
         session.end(exit)
     })
 }
 
 async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
     if !args.dry_run
-        && let Err(wrong) = session.lock()
+        && let Err(wrong) = session.lock(args.apply.lock_timeout).await
     {
         return session.refuse(&[*wrong]);
     }

@@ -7,6 +7,7 @@ mod destroy;
 mod doc;
 mod hidden;
 mod history;
+mod locking;
 mod output;
 mod plan_file;
 mod policies;
@@ -19,6 +20,7 @@ mod saving;
 mod session;
 mod show;
 mod signals;
+mod unlock;
 mod watch;
 
 use std::ffi::OsString;
@@ -56,6 +58,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Some(Command::Destroy(args)) => destroy::run(args),
         Some(Command::Show(args)) => show::run(&args),
         Some(Command::Apply(args)) => apply::run(&args),
+        Some(Command::Unlock(args)) => unlock::run(args),
         Some(Command::Check(args)) => check::run(args),
         Some(Command::Output(args)) => output::run(args),
         Some(Command::Render(args)) => render::run(args),
@@ -69,6 +72,8 @@ fn misfit(cli: &Cli) -> Option<&'static str> {
         None => (cli.run.stack.format, cli.run.dry_run),
         Some(Command::Destroy(args)) => (args.stack.format, args.dry_run),
         Some(Command::Output(args)) if args.stack.report.is_some() => return Some("--report is for a plan or a run"),
+        Some(Command::Unlock(args)) if args.stack.report.is_some() => return Some("--report is for a plan or a run"),
+        Some(Command::Unlock(args)) => (args.stack.format, false),
         Some(Command::Output(args)) => (args.stack.format, false),
         Some(Command::Apply(args)) => (args.show.format, false),
         Some(Command::Check(args)) => (args.format, false),

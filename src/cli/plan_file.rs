@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::Diagnostic;
 use crate::digest::{Salt, sha256};
 use crate::engine::{self, Saved};
-use crate::inventory::{Aws, Cloudflare};
+use crate::inventory::{Aws, Cloudflare, Lock};
 use crate::private_file;
 use crate::secret::{Secrets, Source};
 
@@ -35,6 +35,8 @@ pub struct PlanFile {
     pub sets: Vec<String>,
     pub aws: Aws,
     pub cloudflare: Option<Cloudflare>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Lock>,
     /// The file of the sandbox it was planned on; below the project, by its path there.
     pub sandbox: Option<PathBuf>,
     /// What the provider told of itself.
@@ -150,7 +152,7 @@ impl PlanFile {
     /// The files that are not as they were when the plan was made, and whether the project is there at all.
     pub fn moved(&self, root: &Path) -> Vec<String> {
         let read = |file: &String| fs::read(root.join(file));
-        if !self.files.keys().any(|file| root.join(file).is_file()) {
+        if !self.is_beside(root) {
             return vec![];
         }
         let mut moved = vec![];
@@ -163,6 +165,11 @@ impl PlanFile {
             }
         }
         moved
+    }
+
+    /// Whether any of the files that the plan was made from is there.
+    pub fn is_beside(&self, root: &Path) -> bool {
+        self.files.keys().any(|file| root.join(file).is_file())
     }
 
     /// The folder of the project, seen from here: where the playbook is below, or this one.

@@ -21,6 +21,7 @@ pub fn run(args: RunArgs) -> u8 {
             Err(code) => return code,
         };
         let exit = stages(&mut session, &args).await;
+        session.unlock().await;
         session.end(exit)
     })
 }
@@ -30,7 +31,7 @@ pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
     let mut before: Vec<Stop> = vec![];
     loop {
         if !args.dry_run
-            && let Err(wrong) = session.lock()
+            && let Err(wrong) = session.lock(args.apply.lock_timeout).await
         {
             return session.refuse(&[*wrong]);
         }

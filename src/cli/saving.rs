@@ -44,6 +44,7 @@ pub async fn save(session: &Session, sets: &[String], made: Made<'_>, path: &Pat
         stack: session.inventory.name.clone(),
         sets: sets.to_vec(),
         aws: session.inventory.aws.clone(),
+        lock: session.inventory.lock.clone(),
         cloudflare: session.inventory.cloudflare.clone(),
         sandbox: session.sandbox.as_ref().map(|file| plan_file::below(root, &told(root, file))),
         whereabouts: whereabouts(session),

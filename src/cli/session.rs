@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::args::{Format, PlanOut, ReviewArgs, ShowArgs, StackArgs};
 use super::history;
+use super::locking::{self, Locks};
 use super::plan_file::PlanFile;
 use super::ready::Ready;
 use super::record::Record;
@@ -14,7 +15,6 @@ use super::review::Review;
 use super::signals::Signals;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use crate::engine::journal::Journal;
-use crate::engine::lock::Lock;
 use crate::engine::wait::Looks;
 use crate::engine::{self, Forecast, History, Limiter, Outcome, Plan, Tools, World};
 use crate::event::{Event, Events};
@@ -39,13 +39,16 @@ pub struct Session {
     pub root: PathBuf,
     /// The file of the sandbox that stands in for the outside.
     pub sandbox: Option<PathBuf>,
-    run: String,
+    pub(super) run: String,
+    pub(super) command: String,
     record: Record,
-    signals: Signals,
+    pub(super) signals: Signals,
     /// What is asked of the provider in this run, all of it.
     limiter: Limiter,
     started: Instant,
-    lock: Option<Lock>,
+    pub(super) locks: Option<Locks>,
+    /// Where the lock of this checkout is.
+    pub(super) lock_folder: PathBuf,
     /// What the stages so far made.
     made: Vec<Arc<Live>>,
     /// An earlier stage has been applied.
@@ -85,7 +88,7 @@ impl Session {
         let root = file.root();
         // Beside the playbook are the policies.
         let playbook = if root == Path::new(".") { PathBuf::from(&file.playbook) } else { root.join(&file.playbook) };
-        Self::begin(start, &playbook, &file.stack, |sources, secrets| {
+        let session = Self::begin(start, &playbook, &file.stack, |sources, secrets| {
             for name in file.files.keys() {
                 if let Ok(text) = std::fs::read_to_string(root.join(name)) {
                     sources.add(name.as_str(), text);
@@ -98,10 +101,18 @@ impl Session {
             let mut inventory = Inventory::default();
             inventory.name.clone_from(&file.stack);
             (inventory.aws, inventory.cloudflare) = (file.aws.clone(), file.cloudflare.clone());
+            inventory.lock = file.lock.clone();
             inventory.secrets = file.secrets.iter().map(at).collect();
             let sandbox = file.sandbox.as_ref().map(|sandbox| root.join(sandbox));
             Ready::of(inventory, root, sandbox, &ReviewArgs::default(), read_only, secrets)
-        })
+        });
+        let mut session = session?;
+        if !file.is_beside(&session.root)
+            && let Some(folder) = locking::folder_elsewhere(file)
+        {
+            session.lock_folder = folder;
+        }
+        Ok(session)
     }
 
     fn begin(
@@ -166,13 +177,15 @@ impl Session {
             provider: ready.provider,
             review: ready.review,
             playbook: playbook.to_owned(),
+            lock_folder: ready.root.join(".runner/locks"),
             root: ready.root,
             sandbox: ready.sandbox,
             run,
+            command: command.to_owned(),
             record,
             signals: ready.signals,
             started,
-            lock: None,
+            locks: None,
             made: vec![],
             applied: false,
         })
@@ -281,15 +294,6 @@ impl Session {
         });
     }
 
-    /// One run per stack: held until the session ends.
-    pub fn lock(&mut self) -> Result<(), Box<Diagnostic>> {
-        if self.lock.is_none() {
-            let holder = format!("run {} (process {}), since {}", self.run, std::process::id(), jiff::Timestamp::now());
-            self.lock = Some(Lock::take(&self.root.join(".runner/locks"), &self.inventory.name, &holder)?);
-        }
-        Ok(())
-    }
-
     /// Does what a plan says.
     pub async fn apply(&mut self, plan: &Plan, parallelism: u16) -> Result<Outcome, Box<Diagnostic>> {
         let unwritable = |error: std::io::Error| {
@@ -307,7 +311,8 @@ impl Session {
             journal: Journal::at(&folder.join("journal")).map_err(unwritable)?,
             events: self.events.clone(),
             secrets: self.secrets.clone(),
-            stopping: self.signals.stopping(),
+            stopping: self.lease().stopping(self.signals.stopping()),
+            lease: self.lease(),
         };
         let kinds = |name: &str| self.provider.kind(name);
         self.signals.applying(true);
@@ -333,7 +338,8 @@ impl Session {
 
     /// The exit code if nothing may follow this apply; whoever asked the run to stop is heard even if all was done.
     pub fn ended(&self, outcome: &Outcome) -> Option<u8> {
-        match outcome.interrupted || self.signals.is_stopping() {
+        let interrupted = outcome.interrupted && outcome.lost.is_none();
+        match interrupted || self.signals.is_stopping() {
             true => Some(super::exit::INTERRUPTED),
             false => (!outcome.is_success()).then_some(super::exit::FAILED),
         }

@@ -24,6 +24,8 @@ pub struct Outcome {
     pub skipped: Vec<(Address, Address)>,
     /// Stopped from outside before everything was begun.
     pub interrupted: bool,
+    /// The run's lock was lost meanwhile, and why.
+    pub lost: Option<Box<Diagnostic>>,
     /// What exists now of what the plan names.
     pub lives: HashMap<Address, Arc<Live>>,
     pub seconds: f64,
@@ -38,7 +40,7 @@ pub struct Failure {
 
 impl Outcome {
     pub fn is_success(&self) -> bool {
-        self.failures.is_empty() && !self.interrupted
+        self.failures.is_empty() && !self.interrupted && self.lost.is_none()
     }
 
     /// The value a reference has now.
@@ -65,7 +67,7 @@ pub async fn apply(
     let mut stopping = tools.stopping.clone();
     let mut stopped = false;
     loop {
-        let may_begin = walk.has_ready() && !stopped;
+        let may_begin = walk.has_ready() && !stopped && tools.lease.why_lost().is_none();
         if !may_begin && flying.is_empty() {
             break;
         }
@@ -90,7 +92,15 @@ pub async fn apply(
     }
     let mut outcome = walk.outcome;
     outcome.seconds = started.elapsed().as_secs_f64();
-    outcome.interrupted |= stopped && walk.begun < walk.steps.len();
+    outcome.lost = tools.lease.why_lost();
+    if let Some(why) = &outcome.lost {
+        tools.events.emit(Event::Told { diagnostic: why.clone() });
+        // So that what was not begun is told.
+        if !stopped {
+            tools.events.emit(Event::Interrupted { waiting_for: 0 });
+        }
+    }
+    outcome.interrupted |= (stopped || outcome.lost.is_some()) && walk.begun < walk.steps.len();
     tools.events.emit(Event::Applied {
         done: outcome.done,
         failed: outcome.failures.len(),

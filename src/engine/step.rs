@@ -57,7 +57,7 @@ impl Work<'_> {
         };
         let mut backoff = Backoff::new(&self.change.address);
         let id = loop {
-            match self.call(self.tools.provider.create(self.kind, &request)).await? {
+            match self.write(self.tools.provider.create(self.kind, &request)).await? {
                 Ok(id) => break id,
                 // It exists, and we know which it is: what could not be set is set now, or says why not.
                 Err(Fault { created: Some(id), .. }) => {
@@ -154,7 +154,7 @@ impl Work<'_> {
         };
         let mut backoff = Backoff::new(&self.change.address);
         loop {
-            match self.call(self.tools.provider.update(self.kind, &request)).await? {
+            match self.write(self.tools.provider.update(self.kind, &request)).await? {
                 Ok(()) => return Ok(()),
                 // Writing the same tags twice does no harm.
                 Err(fault) if fault.class == Class::Ambiguous || self.may_retry(&fault) => {
@@ -195,7 +195,7 @@ impl Work<'_> {
                 changed,
                 token: token.to_owned(),
             };
-            match self.call(self.tools.provider.update(self.kind, &request)).await? {
+            match self.write(self.tools.provider.update(self.kind, &request)).await? {
                 Ok(()) => break,
                 Err(fault) if fault.class == Class::Ambiguous || self.may_retry(&fault) => {
                     self.pause(&mut backoff, &fault).await?;
@@ -219,7 +219,7 @@ impl Work<'_> {
         let request = Delete { live: (*live).clone() };
         let mut backoff = Backoff::new(&self.change.address);
         loop {
-            match self.call(self.tools.provider.delete(self.kind, &request)).await? {
+            match self.write(self.tools.provider.delete(self.kind, &request)).await? {
                 Ok(()) => break,
                 // That the resource itself is gone would be a success; something it names may not be visible.
                 Err(fault) if matches!(fault.class, Class::Ambiguous | Class::NotFound) || self.may_retry(&fault) => {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::journal::Journal;
 use super::limiter::Verbs;
+use super::lock::Lease;
 use super::plan::{Action, Change};
 use super::wait::{Backoff, Looks, Pace};
 use crate::diagnostic::Diagnostic;
@@ -25,6 +26,8 @@ pub struct Tools {
     pub journal: Journal,
     pub events: Events,
     pub secrets: Secrets,
+    /// A team's lock: asked before each write.
+    pub lease: Lease,
     /// Turns true when the run is to end: calls in flight finish, waiting stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -161,6 +164,22 @@ impl<'a> Work<'a> {
             Ok(result) => Ok(result),
             Err(_) => Ok(Err(Fault::new(Class::Ambiguous, "no answer came in time"))),
         }
+    }
+
+    /// A call that changes something: only while the run has its lock. That it was lost is told once, for all steps.
+    pub(super) async fn write<T>(
+        &self,
+        call: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<Result<T, Fault>, Ending> {
+        let mut stopping = self.tools.stopping.clone();
+        let permit = tokio::select! {
+            biased;
+            permit = self.tools.lease.permit() => permit.map_err(|_| Ending::Interrupted)?,
+            _ = stopping.wait_for(|stopping| *stopping) => return Err(Ending::Interrupted),
+        };
+        let answer = self.call(call).await;
+        drop(permit);
+        answer
     }
 
     pub(super) fn may_retry(&self, fault: &Fault) -> bool {

@@ -14,7 +14,8 @@ use super::remote;
 use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{
-    Address, Class, Create, Delete, Fault, Kind, Live, Map, Preview, Previewed, Provider, Select, Update, Value,
+    Address, Class, Create, Delete, Fault, Kind, Live, LockPlace, LockStore, Map, Preview, Previewed, Provider, Select,
+    Update, Value,
 };
 use crate::secret::{Secrets, Source};
 
@@ -179,6 +180,10 @@ impl Provider for Together {
 
     async fn secret(&self, source: &Source) -> Result<String, Fault> {
         self.aws.secret(source).await
+    }
+
+    fn lock_store(&self, place: &LockPlace, stack: &str) -> Option<Arc<dyn LockStore>> {
+        self.aws.lock_store(place, stack)
     }
 
     fn whereabouts(&self) -> BTreeMap<String, String> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compound::Compound;
 use super::kind::Lookup;
-use super::{Address, Kind, Live, Map, Owner, Preview, Previewed, Value};
+use super::{Address, Kind, Live, LockPlace, LockStore, Map, Owner, Preview, Previewed, Value};
 use crate::secret::Source;
 
 /// Something that holds resources: a cloud, a cluster, the sandbox. It does one call's work and reports; it never
@@ -87,6 +87,12 @@ pub trait Provider: Send + Sync {
     async fn fetch(&self, url: &str, sha256: &str) -> Result<Option<String>, Fault> {
         let _ = sha256;
         Err(Fault::new(Class::Invalid, format!("there is no way to {url}")))
+    }
+
+    /// What a team's lock of a stack is kept in; none where there is no such thing. Sends nothing yet.
+    fn lock_store(&self, place: &LockPlace, stack: &str) -> Option<Arc<dyn LockStore>> {
+        let (_, _) = (place, stack);
+        None
     }
 
     /// By what this outside is told from others of its sort, as far as it is known by now: the account, the region.

@@ -151,6 +151,7 @@ async fn apply(cloud: &Cloud, service: Arc<Service>, items: Vec<Item>) -> (Outco
         events,
         secrets: Default::default(),
         stopping: cloud.stop.subscribe(),
+        lease: Default::default(),
     };
     let all = kinds();
     let kind = |name: &str| all.iter().find(|kind| *kind.name == *name).cloned();

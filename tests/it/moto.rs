@@ -82,6 +82,18 @@ impl Account {
         request("POST", "delays", Some(json!({ "account": self.number, (kind): seconds })));
     }
 
+    /// An object in S3 was written so many seconds before it was.
+    pub fn age(&self, bucket: &str, key: &str, seconds: u64) {
+        let age = json!({ "account": self.number, "bucket": bucket, "key": key, "seconds": seconds });
+        request("POST", "age", Some(age));
+    }
+
+    /// Every write of a parameter, in the order in which they arrived: (name, value).
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        let told = request("GET", &format!("parameters?account={}", self.number), None);
+        serde_json::from_value(told["writes"].clone()).expect("pairs")
+    }
+
     /// What the certificates of this account come to, and how many seconds after they were asked for.
     pub fn certificates_come_to(&self, status: &str, reason: Option<&str>, after: f64) {
         let outcome = json!({ "account": self.number, "status": status, "reason": reason, "after": after });

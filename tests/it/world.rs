@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use runner::diagnostic::{Diagnostics, Site};
-use runner::engine::{self, Forecast, Outcome, Plan, Tools, Wish, World, journal::Journal, wait::Looks};
+use runner::engine::{self, Forecast, Outcome, Plan, Tools, Wish, World, journal::Journal, lock::Lease, wait::Looks};
 use runner::event::{Event, Events, Operation, Reader, Stamped};
 use runner::providers::sandbox::Sandbox;
 use runner::resource::kind::Nature;
@@ -156,6 +156,8 @@ pub struct Cloud {
     pub record: Record,
     pub wish: Wish,
     pub stop: watch::Sender<bool>,
+    /// A team's lock.
+    pub lease: Lease,
     events: Events,
     stack: String,
 }
@@ -169,8 +171,9 @@ impl Cloud {
         let record = Record::default();
         let events = Events::default();
         events.add(record.clone());
-        let stop = watch::channel(false).0;
-        Cloud { sandbox: Arc::new(sandbox), record, wish: Wish::default(), stop, events, stack: "prod".into() }
+        let (stop, lease) = (watch::channel(false).0, Lease::none());
+        let (sandbox, stack) = (Arc::new(sandbox), "prod".into());
+        Cloud { sandbox, record, wish: Wish::default(), stop, lease, events, stack }
     }
 
     /// The same cloud, another stack.
@@ -218,7 +221,8 @@ impl Cloud {
             journal: Journal::none(),
             events: self.events.clone(),
             secrets: Default::default(),
-            stopping: self.stop.subscribe(),
+            lease: self.lease.clone(),
+            stopping: self.lease.stopping(self.stop.subscribe()),
         };
         let all = kinds();
         let kind = |name: &str| all.iter().find(|kind| *kind.name == *name).cloned();

@@ -23,6 +23,7 @@ mod instance_update;
 mod kind;
 mod launch_template_data;
 mod load_balancing;
+mod lock_store;
 mod lookups;
 mod policy;
 mod refusals;
@@ -84,7 +85,9 @@ use self::fault_codes::is_expired;
 use self::kind::{AnyKind, any};
 use crate::providers::typed::Named;
 use crate::resource::kind::Lookup;
-use crate::resource::{Class, Create, Delete, Fault, Kind, Live, Provider, Select, Update, Value};
+use crate::resource::{
+    Class, Create, Delete, Fault, Kind, Live, LockPlace, LockStore, Provider, Select, Update, Value,
+};
 use crate::secret::Source;
 
 /// Every kind there is; a new one is one line.
@@ -137,7 +140,7 @@ pub fn lookups() -> Vec<Lookup> {
 
 /// AWS behind the provider's verbs. Nothing is sent, and no credentials are looked for, before the first call.
 pub struct Aws {
-    client: Client,
+    client: Arc<Client>,
     secrets: secrets::Texts,
     implementations: BTreeMap<Arc<str>, Box<dyn AnyKind>>,
     kinds: Vec<Arc<Kind>>,
@@ -157,7 +160,7 @@ impl Aws {
     fn over(client: Client) -> Self {
         let all = all();
         Aws {
-            client,
+            client: Arc::new(client),
             secrets: secrets::Texts::default(),
             kinds: all.iter().map(|one| one.kind().clone()).collect(),
             implementations: all.into_iter().map(|one| (one.kind().name.clone(), one)).collect(),
@@ -262,6 +265,10 @@ impl Provider for Aws {
 
     fn refusals(&self, service: &str) -> u64 {
         self.client.refusals(service)
+    }
+
+    fn lock_store(&self, place: &LockPlace, stack: &str) -> Option<Arc<dyn LockStore>> {
+        Some(Arc::new(lock_store::S3Lock::new(self.client.clone(), place, stack)))
     }
 
     async fn secret(&self, source: &Source) -> Result<String, Fault> {

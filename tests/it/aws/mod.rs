@@ -8,6 +8,7 @@ pub mod hosts;
 mod iam;
 pub mod launch;
 mod lifecycle;
+mod locks;
 mod network;
 mod nodes;
 pub mod stack;

@@ -99,6 +99,7 @@ impl Stack {
             journal: Journal::none(),
             events: Events::default(),
             secrets: Default::default(),
+            lease: Default::default(),
             stopping,
         };
         let outcome = engine::apply(plan, &|name: &str| self.kind(name), &tools, 32).await;
