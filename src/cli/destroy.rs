@@ -29,10 +29,13 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
         return session.refuse(&[*wrong]);
     }
     let wish = Wish { regions: session.inventory.aws.regions.clone(), ..Wish::default() };
+    session.recall();
     session.about_to_plan().await;
-    let (forecast, evaluation, mut plan) = match plan(session, &wish, session.world(), true).await {
+    let world = session.world();
+    let (forecast, evaluation, mut plan) = match plan(session, &wish, world.clone(), true).await {
         Ok(planned) => planned,
         Err(wrong) => {
+            session.recovered_in(&world);
             session.keep_what_was_read();
             return session.refuse(&wrong);
         }
@@ -40,6 +43,7 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
     session.complete(&mut plan);
     session.judge(&mut plan);
     session.planned(&plan);
+    session.recovered(&plan, true);
     session.report.plan(&plan);
     let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
     if let Err(wrong) = session.keep(&plan, again).await {

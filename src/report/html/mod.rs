@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::plan_diff;
 use super::plan_json::{ChangeDocument, OutputDocument, PlanDocument, StopDocument};
 use super::plan_value as value;
+use super::recovered;
 use super::sink::Sink;
 use super::why::{self, Why};
 use crate::diagnostic::Diagnostic;
@@ -134,6 +135,11 @@ impl Reader for Page {
         let last = matches!(event.event, Event::RunFinished { .. });
         if !matches!(event.event, Event::Listed { .. } | Event::Waiting { .. }) {
             self.state.lock().expect("no holder panics").events.push(event.clone());
+        }
+        // Said in words, among what else there is to be said.
+        if let Some(told) = recovered::told(&event.event) {
+            let told = Event::Told { diagnostic: Box::new(Diagnostic::warning(told)) };
+            self.state.lock().expect("no holder panics").events.push(Stamped { at: event.at, event: told });
         }
         if last {
             self.write();
