@@ -33,10 +33,7 @@ impl Ending {
         let exit = super::exit::INTERRUPTED;
         let Ending { report, events, mut record, started } = self;
         let say = move || {
-            match tally {
-                Some(tally) => report.cut_short(&tally),
-                None => report.note("Interrupted: nothing was changed."),
-            }
+            report.cut_short(tally.as_ref());
             end(&events, started, exit);
         };
         // The channel may be held up by who shows; the record is kept all the same.

@@ -87,7 +87,7 @@ pub fn read(runs: &Path, stack: &str, sandbox: Option<&str>) -> Journals {
 fn one(text: &[u8]) -> (Option<Told>, Vec<String>) {
     let (entries, mut wrong) = journal::read(&String::from_utf8_lossy(text));
     if text.len() as u64 >= LONGEST {
-        wrong.push(format!("it is longer than {} MiB, and only its beginning was read", LONGEST >> 20));
+        wrong.insert(0, format!("it is longer than {} MiB, and only its beginning was read", LONGEST >> 20));
     }
     let told = earlier::told(&entries);
     if told.is_none() && wrong.is_empty() {

@@ -23,6 +23,8 @@ const TOKEN_HOLDS: i64 = 30 * 60;
 
 /// How many mistakes of one journal are told.
 const MISTAKES: usize = 5;
+/// With so many it is no journal any more.
+const HOPELESS: usize = 1000;
 
 /// One line of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -230,6 +232,9 @@ pub fn read(text: &str) -> (Vec<Entry>, Vec<String>) {
                     true => "its last line is cut off".to_owned(),
                     false => format!("line {} cannot be read", index + 1),
                 });
+                if wrong.len() == HOPELESS {
+                    break;
+                }
             }
         }
     }

@@ -22,6 +22,9 @@ const SETTLING: Duration = Duration::from_secs(90);
 /// After so long a listing shows what was made.
 const SEEN_AFTER: Duration = Duration::from_secs(4);
 
+/// What an earlier run made, and nobody sees for so long, is not there any more.
+const GONE_AFTER: Duration = Duration::from_secs(20);
+
 impl Work<'_> {
     /// Does it; what exists afterwards, if anything does.
     pub async fn run(&self) -> Result<Option<Arc<Live>>, Ending> {
@@ -74,7 +77,7 @@ impl Work<'_> {
         loop {
             match self.write(self.tools.provider.create(self.kind, &request)).await? {
                 // The token stands for what was made with it, also if that is on its way out.
-                Ok(id) if token.again && self.is_going(&id).await? => {
+                Ok(id) if token.again && self.is_gone(&id).await? => {
                     token = self.intend(replaced, true)?;
                     request.token.clone_from(&token.text);
                 }
@@ -137,8 +140,18 @@ impl Work<'_> {
         Ok(None)
     }
 
-    async fn is_going(&self, id: &str) -> Result<bool, Ending> {
-        Ok(self.read(id).await?.is_some_and(|live| live.status == Status::Deleting))
+    /// Whether what a provider gives back for a token is on its way out, or so far gone that nobody sees it.
+    async fn is_gone(&self, id: &str) -> Result<bool, Ending> {
+        let (mut told, pace, begun) = (None, Pace::begin(), Instant::now());
+        loop {
+            match self.read(id).await? {
+                Some(live) => return Ok(live.status == Status::Deleting),
+                None if begun.elapsed() > GONE_AFTER => return Ok(true),
+                None => {}
+            }
+            self.tell(&mut told, "not visible yet".into());
+            self.pace(&pace, &told).await?;
+        }
     }
 
     /// The call may have taken effect although no answer came. Its tags tell; and they may take a moment to show.

@@ -172,10 +172,15 @@ impl Report {
         }
     }
 
-    /// The same where the run ends at once.
-    pub fn cut_short(&self, tally: &Tally) {
-        self.summary(tally);
-        if tally.is_at_rest() {
+    /// The same where the run ends at once; without a tally before anything was changed.
+    pub fn cut_short(&self, tally: Option<&Tally>) {
+        match tally {
+            Some(tally) => self.summary(tally),
+            // Below what a terminal shows of the question, or of the keys.
+            None => self
+                .note(&format!("{}Interrupted: nothing was changed.", if self.look.err.terminal { "\n" } else { "" })),
+        }
+        if tally.is_some_and(Tally::is_at_rest) {
             self.note("Nothing further was changed.");
         }
     }

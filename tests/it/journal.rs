@@ -175,10 +175,10 @@ fn what_a_listing_leaves_out_is_found_by_its_id() {
         let none =
             "<DescribeNatGatewaysResponse><requestId>r</requestId><natGatewaySet/></DescribeNatGatewaysResponse>";
         // Only what asks by tags; nothing is created that would end it.
-        gate.answer("Filter.1.Name=tag", "Action=CreateNatGateway", 1, none);
-        let hidden = "Action=DescribeNatGateways";
+        gate.answer("Action=DescribeNatGateways&Version=2016-11-15&Filter.1.Name=tag", "Action=CreateNatGateway", 1, none);
         let said = plan(&project).code(0);
-        assert!(!gate.seen(hidden).is_empty());
+        assert!(!gate.seen("Action=DescribeNatGateways&Version=2016-11-15&Filter.1.Name=tag").is_empty());
+        assert!(!gate.seen("Filter.1.Name=nat-gateway-id").is_empty());
         assert!(!said.out.contains("+ aws::nat_gateway.prod"), "{}", said.out);
     }
 }

@@ -46,7 +46,7 @@ fn a_wait_ends_at_once_and_what_is_left_is_named() {
         let run = project.start("playbooks/prod.rhai --yes");
         // The answer to the create is there; what follows are looks.
         let until = Instant::now() + Duration::from_secs(90);
-        while gate.seen("NatGatewayId.1=").is_empty() && Instant::now() < until {
+        while gate.seen("Filter.1.Name=nat-gateway-id").is_empty() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(20));
         }
         run.signal(name);
