@@ -85,8 +85,27 @@ pub enum Event {
         operation: Operation,
         because: Address,
     },
+    /// The run was asked to stop. What is in flight may finish; the rest is left to the next run.
     Interrupted {
         waiting_for: usize,
+        #[serde(default)]
+        not_begun: Vec<Step>,
+    },
+    /// A stop cut it short.
+    Left {
+        address: Address,
+        operation: Operation,
+        left: Left,
+        id: Option<String>,
+        seconds: f64,
+    },
+    /// What an earlier run left unfinished, and what has become of it.
+    Recovered {
+        run: String,
+        address: Address,
+        operation: Operation,
+        found: Found,
+        ids: Vec<String>,
     },
     Applied {
         done: usize,
@@ -120,6 +139,44 @@ impl Operation {
             Operation::Delete => "delete",
         }
     }
+}
+
+/// One operation on one resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Step {
+    pub address: Address,
+    pub operation: Operation,
+}
+
+/// How far a step came that was cut short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    /// No call of it took effect.
+    Untouched,
+    /// A call was made, and no answer came.
+    Unknown,
+    /// The provider took it, and has not finished.
+    Written,
+}
+
+/// What became of something unfinished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// It exists and is declared: nothing is made in its place.
+    Adopted,
+    /// It does not exist and is declared: the plan has it again.
+    Missing,
+    /// It exists and goes, or is no longer declared.
+    Exists,
+    /// Several have its address.
+    Several,
+    AsDeclared,
+    Differs,
+    Gone,
+    /// It was to be deleted, and is there.
+    Remains,
 }
 
 /// An event with its moment: one line of a run record and of `--format json`.

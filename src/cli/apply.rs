@@ -45,6 +45,7 @@ async fn apply(session: &mut Session, file: &PlanFile, args: &ApplyFileArgs) -> 
     // What forbids it may have come since it was saved.
     session.judge(&mut plan);
     session.planned(&plan);
+    session.recovered(&plan, file.plan.wish.phases.is_empty());
     session.report.plan(&file.plan.plan);
     if let Some(code) = session.denied(&plan, &PlanOut::default()) {
         return code;
@@ -101,6 +102,7 @@ async fn ready(
         session.report.note("The project's files are not here: they were not compared with those of the plan, and its policies are not heard again.");
     }
     session.lock(args.apply.lock_timeout).await.map_err(|wrong| vec![*wrong])?;
+    session.recall();
     let forecast =
         Arc::new(Forecast::new(session.world(), file.plan.wish.phases.clone(), tokio::runtime::Handle::current()));
     same_secrets(session, &forecast, file).await.map_err(|wrong| told_again(wrong, again()))?;

@@ -31,10 +31,13 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
         return session.refuse(&[*wrong]);
     }
     let wish = Wish { regions: session.inventory.aws.regions.clone(), ..Wish::default() };
+    session.recall();
     session.about_to_plan().await;
-    let (forecast, evaluation, mut plan) = match plan(session, &wish, session.world(), true).await {
+    let world = session.world();
+    let (forecast, evaluation, mut plan) = match plan(session, &wish, world.clone(), true).await {
         Ok(planned) => planned,
         Err(wrong) => {
+            session.recovered_in(&world);
             session.keep_what_was_read().await;
             return session.refuse(&wrong);
         }
@@ -42,6 +45,7 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
     session.complete(&mut plan);
     session.judge(&mut plan);
     session.planned(&plan);
+    session.recovered(&plan, true);
     if let Err(wrong) = engine::refuse_protected(&plan.changes) {
         // A document is either a plan or a refusal; who reads the text may see what would go.
         if session.report.format == Format::Text {

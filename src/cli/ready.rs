@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::args::ReviewArgs;
 use super::review::Review;
-use super::signals::Signals;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::Diagnostics;
 use crate::inventory::Inventory;
 use crate::providers::{self, Settings};
 use crate::resource::Provider;
@@ -18,7 +17,6 @@ pub struct Ready {
     pub review: Review,
     pub root: PathBuf,
     pub sandbox: Option<PathBuf>,
-    pub signals: Signals,
 }
 
 impl Ready {
@@ -55,9 +53,7 @@ impl Ready {
         };
         let (review, provider) =
             Review::open(review, &inventory.name, secrets, || providers::connect(settings, secrets))?;
-        let signals = Signals::listen()
-            .map_err(|error| vec![Diagnostic::error("cannot listen for signals").because(error.to_string())])?;
-        Ok(Ready { inventory, provider, review, root, sandbox, signals })
+        Ok(Ready { inventory, provider, review, root, sandbox })
     }
 }
 

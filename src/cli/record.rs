@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use crate::event::{Reader, Stamped};
+use crate::event::{Event, Reader, Stamped};
 
 /// Keeps events in memory until the run is about to change something, then in a file.
 #[derive(Clone, Default)]
@@ -15,6 +15,8 @@ pub struct Record(Arc<Mutex<State>>);
 struct State {
     early: Vec<Stamped>,
     file: Option<File>,
+    /// The last event was written.
+    over: bool,
 }
 
 impl Record {
@@ -37,6 +39,11 @@ impl Record {
 impl Reader for Record {
     fn read(&mut self, event: &Stamped) {
         let mut state = self.0.lock().expect("no holder panics");
+        // It may come twice if the run is ended from outside.
+        if state.over {
+            return;
+        }
+        state.over = matches!(event.event, Event::RunFinished { .. });
         match &mut state.file {
             // A full disk must not end an apply half-way; a next run rests on the tags in the cloud, not on this.
             Some(file) => drop(write(file, event)),

@@ -41,10 +41,13 @@ pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             prune_named: args.prune.iter().flatten().cloned().collect(),
             regions: session.inventory.aws.regions.clone(),
         };
+        session.recall();
         session.about_to_plan().await;
-        let (forecast, evaluation, mut plan) = match plan(session, &wish, session.world(), true).await {
+        let world = session.world();
+        let (forecast, evaluation, mut plan) = match plan(session, &wish, world.clone(), true).await {
             Ok(planned) => planned,
             Err(wrong) => {
+                session.recovered_in(&world);
                 session.keep_what_was_read().await;
                 return session.refuse(&wrong);
             }
@@ -52,6 +55,7 @@ pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         session.complete(&mut plan);
         session.judge(&mut plan);
         session.planned(&plan);
+        session.recovered(&plan, args.phase.is_empty());
         let outside = plan.stop.as_ref().filter(|stop| is_outside(&evaluation, stop, &args.phase));
         // All that this run may do is done; what else the script has to say is for other phases.
         let last = plan.stop.is_none() || outside.is_some();

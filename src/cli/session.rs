@@ -6,15 +6,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::{Format, PlanOut, ReviewArgs, ShowArgs, StackArgs};
+use super::ending::{Ending, end};
 use super::history;
+use super::journals;
 use super::locking::{self, Locks};
+pub(super) use super::place::project_root;
 use super::plan_file::PlanFile;
 use super::ready::Ready;
 use super::record::Record;
+use super::recovery::Recovery;
 use super::review::Review;
 use super::signals::Signals;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
-use crate::engine::journal::Journal;
+use crate::engine::journal::{Journal, Whose};
 use crate::engine::wait::Looks;
 use crate::engine::{self, Forecast, History, Limiter, Outcome, Plan, Tools, World};
 use crate::event::{Event, Events};
@@ -49,8 +53,13 @@ pub struct Session {
     pub(super) locks: Option<Locks>,
     /// Where the lock of this checkout is.
     pub(super) lock_folder: PathBuf,
-    /// What the stages so far made.
-    made: Vec<Arc<Live>>,
+    /// It may change something.
+    pub(super) writes: bool,
+    /// Where the run is recorded, once it changes something.
+    pub(super) folder: Option<PathBuf>,
+    pub(super) recovery: Recovery,
+    /// What the stages so far made, and runs shortly before.
+    pub(super) made: Vec<Arc<Live>>,
     /// An earlier stage has been applied.
     pub applied: bool,
 }
@@ -144,13 +153,14 @@ impl Session {
         }
         let report = Arc::new(report);
         let (events, record, tally) = (Events::masking(secrets.clone()), Record::default(), Tally::default());
-        events.add(report.reader());
-        events.add(tally.clone());
-        if let Some(page) = &report.page {
-            events.add(page.clone());
-        }
+        // What only remembers comes first: whoever shows may be held up by who does not read.
         if !read_only {
             events.add(record.clone());
+        }
+        events.add(tally.clone());
+        events.add(report.reader());
+        if let Some(page) = &report.page {
+            events.add(page.clone());
         }
         let run = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
         events.emit(Event::RunStarted {
@@ -160,7 +170,14 @@ impl Session {
             command: command.to_owned(),
             sandbox,
         });
-        let ready = match ready(&report.sources, &secrets) {
+        let signals = Signals::listen()
+            .map_err(|error| vec![Diagnostic::error("cannot listen for signals").because(error.to_string())]);
+        let ready = signals.and_then(|signals| {
+            let ending = Ending { report: report.clone(), events: events.clone(), record: record.clone(), started };
+            ending.words(&signals, None);
+            Ok((ready(&report.sources, &secrets)?, signals))
+        });
+        let (ready, signals) = match ready {
             Ok(ready) => ready,
             Err(wrong) => {
                 tell(&report, &events, &wrong);
@@ -183,9 +200,12 @@ impl Session {
             run,
             command: command.to_owned(),
             record,
-            signals: ready.signals,
+            signals,
             started,
             locks: None,
+            writes: !read_only,
+            folder: None,
+            recovery: Recovery::default(),
             made: vec![],
             applied: false,
         })
@@ -259,7 +279,7 @@ impl Session {
 
     /// What earlier runs took.
     pub(super) fn history(&self) -> History {
-        history::read(&self.root.join(".runner/runs"), &self.inventory.name, self.sandbox.is_some())
+        history::read(&self.runs(), &self.inventory.name, self.sandbox.is_some())
     }
 
     /// Hears the policies: what they say becomes part of the plan.
@@ -303,36 +323,52 @@ impl Session {
                     .hint("free some space or mend the permissions of `.runner`"),
             )
         };
-        let folder = self.record.open(&self.root.join(".runner/runs"), &self.run).map_err(unwritable)?;
+        let folder = self.record.open(&self.runs(), &self.run).map_err(unwritable)?;
+        if self.folder.replace(folder.clone()).is_none() {
+            journals::prune(&self.runs());
+        }
+        let whose = Whose {
+            run: self.run.clone(),
+            stack: self.inventory.name.clone(),
+            sandbox: self.sandbox_name(),
+            outside: self.provider.whereabouts(),
+        };
+        let journal = Journal::at(&folder.join(journals::JOURNAL), whose).map_err(unwritable)?;
         let tools = Tools {
             provider: self.provider.clone(),
             stack: self.inventory.name.clone(),
             looks: Looks::new(self.provider.clone(), &self.inventory.name).limited_by(self.limiter.clone()),
-            journal: Journal::at(&folder.join("journal")).map_err(unwritable)?,
+            journal: journal.after(self.recovery.open().into_iter().cloned()),
             events: self.events.clone(),
             secrets: self.secrets.clone(),
             stopping: self.lease().stopping(self.signals.stopping()),
             lease: self.lease(),
         };
         let kinds = |name: &str| self.provider.kind(name);
+        self.last_words(true);
         self.signals.applying(true);
         let outcome = engine::apply(plan, &kinds, &tools, parallelism.into()).await;
         self.signals.applying(false);
         if let Ok(outcome) = &outcome {
             self.applied = true;
-            let (report, tally, events) = (self.report.clone(), self.tally.clone(), self.events.clone());
-            let started = self.started;
-            self.signals.last_words(move || {
-                report.summary(&tally);
-                report.note("Nothing further was changed.");
-                end(&events, started, super::exit::INTERRUPTED);
-            });
             self.made.extend(outcome.lives.values().cloned());
+        }
+        match self.signals.is_stopping() {
+            // The run says itself how it ended.
+            true => self.signals.no_words(),
+            false => self.last_words(self.applied),
         }
         outcome
     }
 
+    fn last_words(&self, changed: bool) {
+        let (report, events, record) = (self.report.clone(), self.events.clone(), self.record.clone());
+        let ending = Ending { report, events, record, started: self.started };
+        ending.words(&self.signals, changed.then(|| self.tally.clone()));
+    }
+
     pub fn end(self, exit: u8) -> u8 {
+        self.settle();
         end(&self.events, self.started, exit)
     }
 
@@ -375,12 +411,6 @@ pub(super) fn for_script(inventory: &Inventory) -> script::Inventory {
     }
 }
 
-/// The last event, whatever the exit.
-fn end(events: &Events, started: Instant, exit: u8) -> u8 {
-    events.emit(Event::RunFinished { exit, seconds: started.elapsed().as_secs_f64() });
-    exit
-}
-
 /// The files that a script may reach.
 struct Beside(Templates);
 
@@ -418,29 +448,6 @@ fn tell(report: &Report, events: &Events, wrong: &[Diagnostic]) {
         events.emit(Event::Told { diagnostic: Box::new(diagnostic.clone()) });
     }
     report.no_document(wrong);
-}
-
-/// The folder that holds `inventory/`, from the playbook's folder upwards; without one, the playbook's own.
-pub(super) fn project_root(playbook: &Path) -> Result<PathBuf, Diagnostics> {
-    let cannot = |error: std::io::Error| {
-        vec![
-            Diagnostic::error(format!("cannot read the playbook {}", playbook.display()))
-                .because(error.to_string())
-                .hint("give the path of a Rhai file, for example playbooks/prod.rhai"),
-        ]
-    };
-    let file = playbook.canonicalize().map_err(cannot)?;
-    if file.is_dir() {
-        return Err(cannot(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
-    }
-    let folder = file.parent().unwrap_or(Path::new("/"));
-    let found = folder.ancestors().find(|folder| folder.join("inventory").is_dir()).unwrap_or(folder);
-    // As a person would write it, where that is possible.
-    let here = std::env::current_dir().and_then(|here| here.canonicalize());
-    Ok(match here {
-        Ok(here) if here == found => PathBuf::from("."),
-        _ => found.to_owned(),
-    })
 }
 
 /// Runs a command on the threads it needs.

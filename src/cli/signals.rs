@@ -1,45 +1,67 @@
-//! Ctrl-C and SIGTERM: the first lets what is under way finish, the second ends the process.
+//! Ctrl-C, SIGTERM and SIGHUP: the first lets what is under way finish, the second ends the process.
+//!
+//! They are heard on a thread of their own: neither a call that hangs nor a reader who does not read keeps the second
+//! from being heeded.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::exit;
 use crate::engine::lock::Lease;
 
-/// Listens from now on.
+/// For so long may the last words take, and what is written where nobody listens: all of it in less than the 2.5 seconds
+/// that CI systems leave between SIGTERM and SIGKILL.
+const WORDS: Duration = Duration::from_millis(1500);
+const RECORD: Duration = Duration::from_millis(300);
+/// And to let go of the team's lock.
+const PARTING: Duration = Duration::from_millis(500);
+
+/// Listens from now on, until it is dropped.
 pub struct Signals {
     stopping: watch::Sender<bool>,
-    /// While nothing is being changed, the first signal ends the process at once.
-    applying: Arc<AtomicBool>,
-    last_words: LastWords,
-    lease: Released,
+    shared: Arc<Shared>,
 }
 
-/// The team's lock, to be let go of when a signal ends the process.
-type Released = Arc<Mutex<Lease>>;
+#[derive(Default)]
+struct Shared {
+    /// While nothing is being changed, the first signal ends the process at once.
+    applying: AtomicBool,
+    words: Mutex<Option<Words>>,
+    /// The team's lock, to be let go of when a signal ends the process.
+    lease: Mutex<Lease>,
+    over: Notify,
+}
 
-/// How long that may take.
-const PARTING: Duration = Duration::from_secs(1);
+type Saying = Box<dyn FnOnce() + Send>;
 
-type LastWords = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+/// What to say if the process ends at once.
+struct Words {
+    say: Saying,
+    /// Where the words could not be said to their end.
+    record: Saying,
+}
 
 impl Signals {
-    /// Must be called on the runtime.
-    pub fn listen() -> std::io::Result<Self> {
-        let signals = Signals {
-            stopping: watch::channel(false).0,
-            applying: Arc::default(),
-            last_words: LastWords::default(),
-            lease: Released::default(),
-        };
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let (stopping, applying) = (signals.stopping.clone(), signals.applying.clone());
-        let (words, lease) = (signals.last_words.clone(), signals.lease.clone());
-        tokio::spawn(heed(interrupt, terminate, stopping, applying, words, lease));
+    pub fn listen() -> io::Result<Self> {
+        let signals = Signals { stopping: watch::channel(false).0, shared: Arc::default() };
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let mut heard = vec![signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+        // Whoever started it with `nohup` wants it to outlive the terminal.
+        if !is_ignored(SignalKind::hangup()) {
+            heard.push(signal(SignalKind::hangup())?);
+        }
+        drop(entered);
+        let (stopping, shared) = (signals.stopping.clone(), signals.shared.clone());
+        let heed = move || runtime.block_on(heed(heard, stopping, &shared));
+        std::thread::Builder::new().name("signals".into()).spawn(heed)?;
         Ok(signals)
     }
 
@@ -51,56 +73,100 @@ impl Signals {
         *self.stopping.borrow()
     }
 
-    /// What to say if a signal ends the process at once from now on, between two stages.
-    pub fn last_words(&self, words: impl FnOnce() + Send + 'static) {
-        *self.last_words.lock().expect("no holder panics") = Some(Box::new(words));
+    /// What to say if a signal ends the process at once from now on.
+    pub fn last_words(&self, say: impl FnOnce() + Send + 'static, record: impl FnOnce() + Send + 'static) {
+        *self.words() = Some(Words { say: Box::new(say), record: Box::new(record) });
+    }
+
+    /// Nothing is left to say: the run says it itself.
+    pub fn no_words(&self) {
+        drop(self.words().take());
+    }
+
+    fn words(&self) -> std::sync::MutexGuard<'_, Option<Words>> {
+        self.shared.words.lock().expect("no holder panics")
     }
 
     /// What to let go of if a signal ends the process at once.
     pub fn releases(&self, lease: Lease) {
-        *self.lease.lock().expect("no holder panics") = lease;
+        *self.shared.lease.lock().expect("no holder panics") = lease;
     }
 
     pub fn applying(&self, now: bool) {
-        self.applying.store(now, Ordering::SeqCst);
+        self.shared.applying.store(now, Ordering::SeqCst);
     }
 }
 
-async fn heed(
-    mut interrupt: Signal,
-    mut terminate: Signal,
-    stopping: watch::Sender<bool>,
-    applying: Arc<AtomicBool>,
-    last_words: LastWords,
-    lease: Released,
-) {
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.shared.over.notify_one();
+    }
+}
+
+async fn heed(mut signals: Vec<Signal>, stopping: watch::Sender<bool>, shared: &Shared) {
     loop {
+        let heard = futures_util::future::select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv())));
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = heard => {}
+            () = shared.over.notified() => return,
         }
         let first = !stopping.send_replace(true);
-        if first && applying.load(Ordering::SeqCst) {
+        if first && shared.applying.load(Ordering::SeqCst) {
             continue;
         }
-        let words = last_words.lock().expect("no holder panics").take();
-        if let Some(words) = words.filter(|_| first) {
-            // Not even words that find nobody to read them hold up the next signal.
-            tokio::select! {
-                _ = tokio::task::spawn_blocking(words) => {}
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+        let words = shared.words.lock().expect("no holder panics").take();
+        if let Some(Words { say, record }) = words
+            && !within(WORDS, say)
+        {
+            within(RECORD, record);
         }
-        let lease = lease.lock().expect("no holder panics").clone();
+        let lease = shared.lease.lock().expect("no holder panics").clone();
         // A write in flight may still take effect: then the lock is left to end by itself, after it.
         if !lease.is_writing() {
-            tokio::select! {
-                _ = lease.release(PARTING) => {}
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            let _ = lease.release(PARTING).await;
         }
         std::process::exit(exit::INTERRUPTED.into());
+    }
+}
+
+/// Whether it came to its end in that time.
+fn within(time: Duration, saying: Saying) -> bool {
+    let (done, waiting) = channel();
+    let say = move || {
+        saying();
+        let _ = done.send(());
+    };
+    std::thread::Builder::new().spawn(say).is_ok() && waiting.recv_timeout(time).is_ok()
+}
+
+/// Whether it was ignored before we came, where the system tells.
+fn is_ignored(kind: SignalKind) -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return false };
+    ignored(&status, kind.as_raw_value())
+}
+
+fn ignored(status: &str, number: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    (1..=64).contains(&number) && mask >> (number - 1) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_ignored_is_read_from_the_mask() {
+        let status = "Name:\trunner\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000002\n";
+        assert!(ignored(status, 1) && ignored(status, 13));
+        assert!(!ignored(status, 2) && !ignored(status, 0) && !ignored("", 1) && !ignored("SigIgn:\tx", 1));
+    }
+
+    #[test]
+    fn words_that_find_no_end_are_given_up() {
+        assert!(within(Duration::from_secs(60), Box::new(|| ())));
+        let (never, waiting) = channel::<()>();
+        assert!(!within(Duration::from_millis(1), Box::new(move || assert!(waiting.recv().is_err()))));
+        drop(never);
     }
 }

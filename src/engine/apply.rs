@@ -11,7 +11,7 @@ use super::graph::{self, Step};
 use super::plan::{Action, Change, Plan};
 use super::work::{Ending, Tools, Work};
 use crate::diagnostic::Diagnostic;
-use crate::event::{Event, Operation};
+use crate::event::{self, Event, Operation};
 use crate::resource::{Address, Kind, Live, Map, Reference, Value};
 use crate::secret::Secrets;
 
@@ -75,7 +75,8 @@ pub async fn apply(
             biased;
             _ = stopping.wait_for(|stopping| *stopping), if !stopped => {
                 stopped = true;
-                tools.events.emit(Event::Interrupted { waiting_for: flying.len() });
+                let not_begun = walk.not_begun();
+                tools.events.emit(Event::Interrupted { waiting_for: flying.len(), not_begun });
             }
             slot = slots.clone().acquire_owned(), if may_begin => {
                 let slot = slot.expect("nobody closes it");
@@ -173,6 +174,7 @@ struct Walk<'a> {
     /// Longest chain first; among equals, in plan order.
     ready: BinaryHeap<(usize, std::cmp::Reverse<usize>)>,
     skipped: HashSet<usize>,
+    started: HashSet<usize>,
     begun: usize,
     /// Made or changed in this run.
     fresh: HashSet<Address>,
@@ -197,8 +199,8 @@ impl<'a> Walk<'a> {
         // A mere name says nothing of who is meant by it.
         let told = going.filter(|change| !kinds(&change.address.kind).is_some_and(|kind| kind.is_named()));
         let removed = Arc::new(told.filter_map(|change| Some(change.live.as_ref()?.id.clone())).collect());
-        let (skipped, fresh) = (HashSet::new(), HashSet::new());
-        Walk { plan, steps, then, waiting, ready, skipped, begun: 0, fresh, removed, outcome }
+        let (skipped, started, fresh) = (HashSet::new(), HashSet::new(), HashSet::new());
+        Walk { plan, steps, then, waiting, ready, skipped, started, begun: 0, fresh, removed, outcome }
     }
 
     fn has_ready(&self) -> bool {
@@ -208,7 +210,17 @@ impl<'a> Walk<'a> {
     fn next(&mut self) -> Option<usize> {
         let (_, std::cmp::Reverse(index)) = self.ready.pop()?;
         self.begun += 1;
+        self.started.insert(index);
         Some(index)
+    }
+
+    fn not_begun(&self) -> Vec<event::Step> {
+        let left = (0..self.steps.len()).filter(|index| !self.started.contains(index) && !self.skipped.contains(index));
+        let step = |index: usize| {
+            let step = &self.steps[index];
+            event::Step { address: self.plan.changes[step.change].address.clone(), operation: step.operation }
+        };
+        left.map(step).collect()
     }
 
     fn prepare(&self, change: &Change, kind: Option<Arc<Kind>>, operation: Operation, secrets: &Secrets) -> Prepared {
@@ -252,6 +264,10 @@ impl<'a> Walk<'a> {
                 tools.events.emit(Event::Finished { address, operation, id, seconds });
             }
             Err(Ending::Interrupted) => self.outcome.interrupted = true,
+            Err(Ending::Left(left, id)) => {
+                self.outcome.interrupted = true;
+                tools.events.emit(Event::Left { address, operation, left, id, seconds });
+            }
             Err(Ending::Failed(diagnostic)) => {
                 let event =
                     Event::Failed { address: address.clone(), operation, diagnostic: diagnostic.clone(), seconds };

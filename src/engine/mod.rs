@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod diff;
+pub mod earlier;
 pub mod estimate;
 mod finding;
 pub mod fingerprint;

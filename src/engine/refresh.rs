@@ -184,7 +184,10 @@ impl World {
                     if !overlooked.is_empty() {
                         let select = Select::Ids(overlooked);
                         let list = || self.provider.list(kind, region.as_deref(), &select);
-                        lives.extend(self.read(&kind.name, region, list).await?);
+                        let mut found = self.read(&kind.name, region, list).await?;
+                        // By its name it may be somebody else's by now.
+                        found.retain(|live| live.owner.as_ref().is_some_and(|owner| owner.stack == self.stack));
+                        lives.extend(found);
                     }
                 }
                 let (kind, region, found) = (kind.name.clone(), region.clone(), lives.len());

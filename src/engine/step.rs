@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::diff;
@@ -18,9 +19,20 @@ use crate::resource::{Class, Create, Delete, Fault, Live, Map, ReplaceOrder, Sel
 /// For how long an update that was taken may show nothing.
 const SETTLING: Duration = Duration::from_secs(90);
 
+/// After so long a listing shows what was made.
+const SEEN_AFTER: Duration = Duration::from_secs(4);
+
+/// What an earlier run made, and nobody sees for so long, is not there any more.
+const GONE_AFTER: Duration = Duration::from_secs(20);
+
 impl Work<'_> {
     /// Does it; what exists afterwards, if anything does.
     pub async fn run(&self) -> Result<Option<Arc<Live>>, Ending> {
+        let result = self.to_its_end().await;
+        self.ended(result)
+    }
+
+    async fn to_its_end(&self) -> Result<Option<Arc<Live>>, Ending> {
         let written = match self.operation {
             Operation::Create => self.create().await?,
             Operation::Update => self.update().await?,
@@ -39,60 +51,107 @@ impl Work<'_> {
         // A second look: someone may have made it since the plan, or the plan's listing may have been short.
         let existing = self.find_by_address().await?;
         let replaced = self.change.live.as_ref().map(|live| live.id.as_str());
-        let others: Vec<_> = existing.iter().filter(|live| Some(live.id.as_str()) != replaced).collect();
-        if let Some(other) = others.first() {
-            return Err(self.moved(format!("`{}` exists with this address", other.id)).into());
-        }
+        let mut others = existing.into_iter().filter(|live| Some(live.id.as_str()) != replaced);
+        // What an earlier run asked for without an answer is what it asked for.
+        let other = match (others.next(), self.tools.journal.unanswered(&self.change.address)) {
+            (None, Some(asked)) if self.kind.nature.natural_key.is_empty() => self.look_since(asked, replaced).await?,
+            (Some(other), None) => return Err(self.moved(format!("`{}` exists with this address", other.id)).into()),
+            (other, _) => other,
+        };
+        let mut token = self.intend(replaced, false)?;
         if let Some(old) = &self.change.live
             && self.change.options.replace == ReplaceOrder::CreateFirst
         {
             self.depose(old).await?;
         }
-        let token = self.intend(None)?;
-        let request = Create {
+        if let Some(live) = other {
+            return self.go_on_with(live, &token.text).await.map(Some);
+        }
+        let mut request = Create {
             region: self.change.options.region.clone(),
             owner: self.owner(false),
             inputs: self.inputs.clone(),
-            token,
+            token: token.text.clone(),
         };
         let mut backoff = Backoff::new(&self.change.address);
-        let id = loop {
+        loop {
             match self.write(self.tools.provider.create(self.kind, &request)).await? {
-                Ok(id) => break id,
+                // The token stands for what was made with it, also if that is on its way out.
+                Ok(id) if token.again && self.is_gone(&id).await? => {
+                    token = self.intend(replaced, true)?;
+                    request.token.clone_from(&token.text);
+                }
+                Ok(id) => {
+                    self.written(Some(&id));
+                    return Ok(Some(id));
+                }
                 // It exists, and we know which it is: what could not be set is set now, or says why not.
                 Err(Fault { created: Some(id), .. }) => {
                     let live = self.wait_visible(&id).await?;
-                    self.bring_about(live, &request.token, false).await?;
-                    break id;
+                    return self.go_on_with(live, &request.token).await.map(Some);
                 }
                 Err(fault) if fault.class == Class::Ambiguous => {
+                    // It exists, but perhaps not all of it was set.
                     if let Some(live) = self.look_for_what_may_exist(replaced).await? {
-                        // It exists, but perhaps not all of it was set.
-                        let id = live.id.clone();
-                        self.bring_about(live, &request.token, false).await?;
-                        break id;
+                        return self.go_on_with(live, &request.token).await.map(Some);
                     }
                     self.pause(&mut backoff, &fault).await?;
                 }
                 // The name is taken by what an earlier attempt made, and no listing by tags has shown yet.
                 Err(fault) if fault.class == Class::Exists && replaced.is_none() => match self.ours_by_name().await? {
-                    Some(live) => {
-                        let id = live.id.clone();
-                        self.bring_about(live, &request.token, false).await?;
-                        break id;
-                    }
+                    Some(live) => return self.go_on_with(live, &request.token).await.map(Some),
                     None if self.may_retry(&fault) => self.pause(&mut backoff, &fault).await?,
                     None => return Err(self.failed(&fault)),
                 },
                 Err(fault) if self.may_retry(&fault) => self.pause(&mut backoff, &fault).await?,
+                // It may be the token that is refused: what it was used for differs in what a digest does not tell.
+                Err(fault) if token.again && fault.class == Class::Invalid => {
+                    if let Some(live) = self.look_for_what_may_exist(replaced).await? {
+                        return self.go_on_with(live, &request.token).await.map(Some);
+                    }
+                    token = self.intend(replaced, true)?;
+                    request.token.clone_from(&token.text);
+                }
                 Err(fault) => return Err(self.failed(&fault)),
             }
-        };
-        self.tools
-            .journal
-            .outcome(&self.change.address, self.operation, Ok(Some(&id)))
-            .map_err(|e| self.unwritable(e))?;
-        Ok(Some(id))
+        }
+    }
+
+    /// What exists already, as far as it is not yet as it shall be.
+    async fn go_on_with(&self, live: Arc<Live>, token: &str) -> Result<String, Ending> {
+        self.written(Some(&live.id));
+        let id = live.id.clone();
+        self.bring_about(live, token, false).await?;
+        Ok(id)
+    }
+
+    /// Looks until what was asked for at some moment would be seen.
+    async fn look_since(&self, asked: Timestamp, replaced: Option<&str>) -> Result<Option<Arc<Live>>, Ending> {
+        let mut left = SEEN_AFTER.saturating_sub(Timestamp::now().duration_since(asked).unsigned_abs());
+        while !left.is_zero() {
+            let pause = left.min(Duration::from_secs(1));
+            self.sleep(pause).await?;
+            left -= pause;
+            let found = self.find_by_address().await?;
+            if let Some(live) = found.into_iter().find(|live| Some(live.id.as_str()) != replaced) {
+                return Ok(Some(live));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether what a provider gives back for a token is on its way out, or so far gone that nobody sees it.
+    async fn is_gone(&self, id: &str) -> Result<bool, Ending> {
+        let (mut told, pace, begun) = (None, Pace::begin(), Instant::now());
+        loop {
+            match self.read(id).await? {
+                Some(live) => return Ok(live.status == Status::Deleting),
+                None if begun.elapsed() > GONE_AFTER => return Ok(true),
+                None => {}
+            }
+            self.tell(&mut told, "not visible yet".into());
+            self.pace(&pace, &told).await?;
+        }
     }
 
     /// The call may have taken effect although no answer came. Its tags tell; and they may take a moment to show.
@@ -174,10 +233,9 @@ impl Work<'_> {
             Some(Reason::Adopted { .. } | Reason::Renamed { .. } | Reason::Protection { .. })
         );
         if unowned || !self.to_send(&live).is_empty() {
-            let token = self.intend(Some(&id))?;
-            self.bring_about(live, &token, unowned).await?;
-            let outcome = self.tools.journal.outcome(&self.change.address, self.operation, Ok(Some(&id)));
-            outcome.map_err(|e| self.unwritable(e))?;
+            let token = self.intend(Some(&id), false)?;
+            self.bring_about(live, &token.text, unowned).await?;
+            self.written(Some(&id));
         }
         Ok(Some(id))
     }
@@ -215,7 +273,7 @@ impl Work<'_> {
             return Ok(Some(live.id.clone()));
         }
         self.refuse_moved(&live, planned, planned.inputs.keys())?;
-        self.intend(Some(&live.id))?;
+        self.intend(Some(&live.id), false)?;
         let request = Delete { live: (*live).clone() };
         let mut backoff = Backoff::new(&self.change.address);
         loop {
@@ -233,8 +291,7 @@ impl Work<'_> {
                 Err(fault) => return Err(self.failed(&fault)),
             }
         }
-        let outcome = self.tools.journal.outcome(&self.change.address, self.operation, Ok(Some(&live.id)));
-        outcome.map_err(|e| self.unwritable(e))?;
+        self.written(Some(&live.id));
         Ok(Some(live.id.clone()))
     }
 

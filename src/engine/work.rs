@@ -1,21 +1,21 @@
 //! What every step of an apply works with: reading, pausing, writing down, and telling what went wrong.
 
-use std::collections::HashSet;
-use std::sync::atomic::AtomicBool;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::journal::Journal;
+use super::journal::{Intended, Journal, Token};
 use super::limiter::Verbs;
 use super::lock::Lease;
 use super::plan::{Action, Change};
 use super::wait::{Backoff, Looks, Pace};
 use crate::diagnostic::Diagnostic;
-use crate::event::{Event, Events, Operation};
-use crate::resource::{Class, Fault, Kind, Live, Map, Owner, Provider, Status};
+use crate::event::{Event, Events, Left, Operation};
+use crate::resource::{Class, Fault, Kind, Live, Map, Owner, Provider, Status, Value};
 use crate::secret::Secrets;
 
 /// What every step of one apply shares.
@@ -35,8 +35,10 @@ pub struct Tools {
 /// How a step ended that did not reach its end.
 pub enum Ending {
     Failed(Box<Diagnostic>),
-    /// Stopped while it waited; the next run goes on from there.
+    /// Stopped while it waited.
     Interrupted,
+    /// Stopped, and how far it had come: the next run goes on from there.
+    Left(Left, Option<String>),
 }
 
 impl From<Diagnostic> for Ending {
@@ -62,6 +64,10 @@ pub struct Work<'a> {
     /// Moves on while it is held up before a call.
     until: Mutex<Instant>,
     limit: Duration,
+    /// How far it has come; with the id, once the provider took it.
+    reach: Mutex<(Left, Option<String>)>,
+    /// It stands in the journal.
+    intended: AtomicBool,
     /// An update has sent something besides tags.
     pub(super) wrote: AtomicBool,
     /// Bounds how many write at a time; held while writing, not while waiting for anything.
@@ -81,8 +87,26 @@ impl<'a> Work<'a> {
         let limit = change.options.timeout.unwrap_or(Duration::from_secs(kind.nature.timeout));
         let (inputs, until) = (change.inputs.clone(), Mutex::new(Instant::now() + limit));
         let (removed, slot) = (Arc::default(), Mutex::new(Some(slot)));
-        let (fresh, room_is_made, wrote) = (false, false, AtomicBool::new(false));
-        Work { tools, kind, change, operation, inputs, fresh, room_is_made, removed, until, limit, wrote, slots, slot }
+        let (reach, intended, wrote) =
+            (Mutex::new((Left::Untouched, None)), AtomicBool::new(false), AtomicBool::new(false));
+        let (fresh, room_is_made) = (false, false);
+        Work {
+            tools,
+            kind,
+            change,
+            operation,
+            inputs,
+            fresh,
+            room_is_made,
+            removed,
+            until,
+            limit,
+            reach,
+            intended,
+            wrote,
+            slots,
+            slot,
+        }
     }
 
     /// Says what is waited for: when that changes, and every half a minute.
@@ -166,7 +190,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A call that changes something: only while the run has its lock. That it was lost is told once, for all steps.
+    /// A call that changes something: only while the run has its lock, and that it was lost is told once, for all steps.
+    /// What is known of it follows from its answer.
     pub(super) async fn write<T>(
         &self,
         call: impl Future<Output = Result<T, Fault>>,
@@ -177,9 +202,64 @@ impl<'a> Work<'a> {
             permit = self.tools.lease.permit() => permit.map_err(|_| Ending::Interrupted)?,
             _ = stopping.wait_for(|stopping| *stopping) => return Err(Ending::Interrupted),
         };
-        let answer = self.call(call).await;
+        let before = self.reach.lock().expect("no holder panics").clone();
+        if before.0 == Left::Untouched {
+            self.reaches(Left::Unknown, None);
+        }
+        let result = self.call(call).await;
         drop(permit);
-        answer
+        let result = result?;
+        match &result {
+            Err(Fault { created: Some(id), .. }) => self.written(Some(id)),
+            Err(fault) if fault.class == Class::Ambiguous => {}
+            // Refused: nothing more has come of it than before.
+            Err(_) => self.reaches(before.0, before.1),
+            Ok(_) => {}
+        }
+        Ok(result)
+    }
+
+    fn reaches(&self, left: Left, id: Option<String>) {
+        *self.reach.lock().expect("no holder panics") = (left, id);
+    }
+
+    /// The provider took it. That this cannot be written down is no reason to leave it half done.
+    pub(super) fn written(&self, id: Option<&str>) {
+        self.reaches(Left::Written, id.map(str::to_owned));
+        let written = self.tools.journal.written(&self.change.address, self.operation, id);
+        let _ = written.map_err(|error| self.tell_unwritten(&error));
+    }
+
+    /// Writes down how it ended; gives it back with how far it had come.
+    pub(super) fn ended<T>(&self, result: Result<T, Ending>) -> Result<T, Ending> {
+        let (left, id) = self.reach.lock().expect("no holder panics").clone();
+        let (journal, address, operation) = (&self.tools.journal, &self.change.address, self.operation);
+        let noted = match &result {
+            _ if !self.intended.load(Ordering::Relaxed) => Ok(()),
+            Ok(_) => journal.outcome(address, operation, None, false),
+            Err(Ending::Failed(wrong)) => {
+                let error = wrong.causes.first().unwrap_or(&wrong.summary);
+                let error = self.tools.secrets.mask(error);
+                journal.outcome(address, operation, Some(&error), left == Left::Unknown)
+            }
+            Err(_) => match left {
+                Left::Written => journal.abandoned(address, operation),
+                Left::Unknown => Ok(()),
+                Left::Untouched => journal.outcome(address, operation, Some("stopped before it was done"), false),
+            },
+        };
+        let _ = noted.map_err(|error| self.tell_unwritten(&error));
+        match result {
+            Err(Ending::Interrupted) => Err(Ending::Left(left, id)),
+            other => other,
+        }
+    }
+
+    fn tell_unwritten(&self, error: &std::io::Error) {
+        let told = Diagnostic::warning(format!("how {} ended is not in the run's journal", self.change.address))
+            .because(error.to_string())
+            .hint("nothing is lost: the next run finds it by its tags");
+        self.tools.events.emit(Event::Told { diagnostic: Box::new(told) });
     }
 
     pub(super) fn may_retry(&self, fault: &Fault) -> bool {
@@ -205,9 +285,13 @@ impl<'a> Work<'a> {
             seconds: pause.as_secs_f64(),
         });
         let held = self.free_slot();
-        let slept = self.sleep(pause).await;
+        self.sleep(pause).await?;
         self.take_slot(held).await;
-        slept
+        // Others may have had the slot for long: nothing new begins after a stop.
+        match *self.tools.stopping.borrow() {
+            true => Err(Ending::Interrupted),
+            false => Ok(()),
+        }
     }
 
     /// Lets another write; tells whether there was a slot to free.
@@ -252,9 +336,26 @@ impl<'a> Work<'a> {
         }
     }
 
-    pub(super) fn intend(&self, id: Option<&str>) -> Result<String, Ending> {
-        let written = self.tools.journal.intent(&self.change.address, self.operation, id);
-        written.map_err(|error| self.unwritable(error))
+    pub(super) fn intend(&self, id: Option<&str>, anew: bool) -> Result<Token, Ending> {
+        let written = self.tools.journal.intent(&Intended {
+            address: &self.change.address,
+            operation: self.operation,
+            id,
+            region: self.change.options.region.as_deref(),
+            inputs: &self.told_inputs(),
+            anew,
+        });
+        let token = written.map_err(|error| self.unwritable(error))?;
+        self.intended.store(true, Ordering::Relaxed);
+        Ok(token)
+    }
+
+    /// The inputs by which two creates are the same, without what is secret.
+    fn told_inputs(&self) -> String {
+        let sensitive = |name: &str| self.kind.input(name).is_some_and(|field| field.sensitive);
+        let told: BTreeMap<&String, &Value> = self.inputs.iter().filter(|(name, _)| !sensitive(name)).collect();
+        let text = serde_json::json!([told, self.change.options.protect]).to_string();
+        self.tools.secrets.mask(&text).into_owned()
     }
 
     pub(super) fn unwritable(&self, error: std::io::Error) -> Ending {
@@ -275,7 +376,6 @@ impl<'a> Work<'a> {
     pub(super) fn failed(&self, fault: &Fault) -> Ending {
         let summary = format!("failed to {} {}", self.operation.verb(), self.change.address);
         let error = self.tools.secrets.mask(&fault.to_string()).into_owned();
-        let _ = self.tools.journal.outcome(&self.change.address, self.operation, Err(&error));
         let in_the_way =
             self.operation == Operation::Delete && self.change.action == Action::Replace && fault.class == Class::Busy;
         let hint = match in_the_way {

@@ -93,6 +93,7 @@ impl Board {
                 self.land(address, *operation);
                 self.failed += 1;
             }
+            Event::Left { address, operation, .. } => self.land(address, *operation),
             Event::Skipped { .. } => self.skipped += 1,
             _ => {}
         }

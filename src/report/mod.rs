@@ -14,10 +14,12 @@ pub mod plan_markdown;
 pub mod plan_text;
 pub mod plan_value;
 pub mod progress;
+pub mod recovered;
 pub mod reference;
 pub mod screen;
 pub mod sink;
 pub mod summary;
+mod unfinished;
 mod why;
 pub mod yaml;
 
@@ -168,6 +170,26 @@ impl Report {
     pub fn summary(&self, tally: &Tally) {
         if self.format != Format::JsonLines {
             self.stderr.put(format!("\n{}", tally.draw(&self.sources, &self.look.err)));
+        }
+    }
+
+    /// The same where the run ends at once; without a tally before anything was changed.
+    pub fn cut_short(&self, tally: Option<&Tally>) {
+        match tally {
+            Some(tally) => self.summary(tally),
+            // Below what a terminal shows of the question, or of the keys.
+            None => self
+                .note(&format!("{}Interrupted: nothing was changed.", if self.look.err.terminal { "\n" } else { "" })),
+        }
+        if tally.is_some_and(Tally::is_at_rest) {
+            self.note("Nothing further was changed.");
+        }
+    }
+
+    /// What became of something that an earlier run left, for whoever reads nothing but the plan.
+    pub fn found(&self, event: &Event) {
+        if let (Format::Markdown, Some(told)) = (self.format, recovered::told(event)) {
+            self.stdout.put(format!("> {told}\n\n"));
         }
     }
 

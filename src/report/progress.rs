@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::board::{Board, doing, done};
 use super::diagnostics;
+use super::recovered;
 use super::screen::{Ink, Screen, count, duration};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::event::{Event, Operation, Reader, Stamped};
@@ -42,7 +43,8 @@ pub fn line(event: &Event, ink: Ink) -> Option<String> {
             format!("… {} {address}: retrying in {seconds} (attempt {attempt}): {cause}", doing(*operation))
         }
         Event::HeldUp { cause, seconds } => format!("… reading again in {}: {cause}", duration(*seconds)),
-        Event::Interrupted { waiting_for } => {
+        event @ Event::Recovered { .. } => ink.yellow(recovered::told(event)?),
+        Event::Interrupted { waiting_for, .. } => {
             let what = count(*waiting_for, "operation");
             ink.yellow(format!("interrupted: nothing new is started; waiting for {what} in flight"))
         }
@@ -254,7 +256,7 @@ mod tests {
             (33, wait(&pending)),
             (90, Event::Failed { address: eks.clone(), operation: create, diagnostic: failed, seconds: 88.0 }),
             (90, Event::Skipped { address: vpc.clone(), operation: Operation::Delete, because: eks.clone() }),
-            (91, Event::Interrupted { waiting_for: 1 }),
+            (91, Event::Interrupted { waiting_for: 1, not_begun: vec![] }),
             (92, Event::Told { diagnostic: Box::new(Diagnostic::warning("the lock is old")) }),
         ]);
         insta::assert_snapshot!(text, @r#"

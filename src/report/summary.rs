@@ -1,12 +1,15 @@
 //! After an apply: what was done, what failed and where, and what had to be left out because of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
 
 use super::board::{doing, done};
 use super::diagnostics;
 use super::plan_value as value;
 use super::screen::{Ink, Screen, count, duration};
+use super::unfinished::Unfinished;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::event::{Event, Operation, Reader, Stamped};
 use crate::resource::{Address, Value};
@@ -22,9 +25,10 @@ struct Counted {
     skipped: Vec<(Address, Address)>,
     /// How many the applies set out to do.
     operations: usize,
-    /// Begun and, as far as was told, not ended.
-    open: BTreeSet<(Address, Operation)>,
+    unfinished: Unfinished,
     seconds: f64,
+    /// An apply is under way.
+    since: Option<Timestamp>,
     interrupted: bool,
 }
 
@@ -38,15 +42,14 @@ struct Failure {
 impl Reader for Tally {
     fn read(&mut self, event: &Stamped) {
         let mut counted = self.0.lock().expect("no reader panics");
+        counted.unfinished.read(&event.event);
         match &event.event {
-            Event::ApplyStarted { operations } => counted.operations += operations,
-            Event::Started { address, operation, .. } => drop(counted.open.insert((address.clone(), *operation))),
-            Event::Finished { address, operation, .. } => {
-                counted.open.remove(&(address.clone(), *operation));
-                *counted.done.entry(*operation).or_default() += 1;
+            Event::ApplyStarted { operations } => {
+                counted.operations += operations;
+                counted.since = Some(event.at);
             }
+            Event::Finished { operation, .. } => *counted.done.entry(*operation).or_default() += 1,
             Event::Failed { address, operation, diagnostic, .. } => {
-                counted.open.remove(&(address.clone(), *operation));
                 counted.failed.push(Failure {
                     address: address.clone(),
                     operation: *operation,
@@ -54,7 +57,10 @@ impl Reader for Tally {
                 });
             }
             Event::Skipped { address, because, .. } => counted.skipped.push((address.clone(), because.clone())),
-            Event::Applied { seconds, .. } => counted.seconds += seconds,
+            Event::Applied { seconds, .. } => {
+                counted.seconds += seconds;
+                counted.since = None;
+            }
             Event::Interrupted { .. } => counted.interrupted = true,
             _ => {}
         }
@@ -65,6 +71,11 @@ impl Tally {
     /// Failures with what each kept from being done, then one line with all numbers.
     pub fn draw(&self, sources: &Sources, screen: &Screen) -> String {
         self.0.lock().expect("no reader panics").draw(sources, screen)
+    }
+
+    /// Nothing that was begun is without an end.
+    pub fn is_at_rest(&self) -> bool {
+        self.0.lock().expect("no reader panics").unfinished.open() == 0
     }
 }
 
@@ -84,6 +95,9 @@ impl Counted {
         for (cause, names) in skipped {
             text.push_str(&because(&format!("{cause} was not done"), &names, ink));
             text.push('\n');
+        }
+        if self.interrupted {
+            text.push_str(&self.unfinished.draw(ink));
         }
         text.push_str(&self.total(ink));
         text
@@ -120,9 +134,10 @@ impl Counted {
             parts.push(ink.yellow(format!("{skipped} skipped")));
         }
         if self.interrupted {
+            let (flying, off) = (self.unfinished.in_flight(), self.unfinished.put_off());
             let ended = self.done.values().sum::<usize>() + self.failed.len() + self.skipped.len();
-            let waiting = self.operations.saturating_sub(ended + self.open.len());
-            let left = [(self.open.len(), "still under way"), (waiting, "not begun")];
+            let waiting = self.operations.saturating_sub(ended + flying + off);
+            let left = [(flying, "in flight"), (off, "put off"), (waiting, "not begun")];
             let left = left.iter().filter(|(number, _)| *number > 0);
             parts.extend(left.map(|(number, what)| ink.yellow(format!("{number} {what}"))));
         }
@@ -134,7 +149,8 @@ impl Counted {
             (false, true) => ink.green("Done:"),
             (false, false) => ink.alarm("Not done:"),
         };
-        format!("{word} {} in {}.\n", parts.join(", "), duration(self.seconds))
+        let cut = self.since.map_or(0.0, |since| Timestamp::now().duration_since(since).as_secs_f64());
+        format!("{word} {} in {}.\n", parts.join(", "), duration(self.seconds + cut))
     }
 }
 
@@ -177,6 +193,7 @@ mod tests {
     use super::super::example::address;
     use super::*;
     use crate::diagnostic::Site;
+    use crate::event::{Left, Step};
 
     fn tally(events: Vec<Event>) -> Tally {
         let mut tally = Tally::default();
@@ -230,23 +247,54 @@ mod tests {
         let subnet = address("aws::subnet.a");
         let diagnostic = Box::new(Diagnostic::error("the quota is used up"));
         let started = |address: &Address| Event::Started { address: address.clone(), operation, site: None };
-        let tally = tally(vec![
-            Event::ApplyStarted { operations: 6 },
+        let left = |address: &Address, left, id: Option<&str>| {
+            let (address, id) = (address.clone(), id.map(str::to_owned));
+            Event::Left { address, operation, left, id, seconds: 1.0 }
+        };
+        let step = |address: &Address| Step { address: address.clone(), operation };
+        let (igw, key, tree) = (address("aws::igw.a"), address("aws::key_pair.a"), address("aws::tree.a"));
+        let wait = Event::Waiting { address: nat.clone(), operation, status: "pending".into() };
+        let mut events = vec![
+            Event::ApplyStarted { operations: 7 },
             started(&eip),
             started(&vpc),
             started(&nat),
+            wait,
+            started(&igw),
+            started(&key),
+            Event::Interrupted { waiting_for: 2, not_begun: vec![step(&subnet), step(&tree)] },
             Event::Failed { address: vpc.clone(), operation, diagnostic, seconds: 1.0 },
             Event::Skipped { address: subnet, operation, because: vpc },
-            Event::Interrupted { waiting_for: 2 },
             Event::Finished { address: eip, operation, id: None, seconds: 1.0 },
-            Event::Applied { done: 1, failed: 1, skipped: 1, seconds: 2.0 },
-        ]);
+        ];
+        let cut = tally(events.clone());
+        assert!(!cut.is_at_rest());
+        events.push(left(&nat, Left::Written, Some("nat-1")));
+        events.push(left(&igw, Left::Untouched, None));
+        events.push(left(&key, Left::Unknown, None));
+        events.push(Event::Applied { done: 1, failed: 1, skipped: 1, seconds: 2.0 });
+        let tally = tally(events);
+        assert!(tally.is_at_rest());
         insta::assert_snapshot!(tally.draw(&Sources::default(), &Screen::plain()), @r#"
         error: creating aws::vpc.main failed: the quota is used up
         skipped because aws::vpc.main failed: 1 resource: aws::subnet.a
 
-        Interrupted: 1 created, 1 failed, 1 skipped, 1 still under way, 2 not begun in 2.0s.
+        done: 1 operation: aws::eip.nat
+        in flight: creating aws::nat_gateway.main nat-1 (pending): made, and not ready yet; the next run goes on from there
+        in flight: creating aws::key_pair.a: no answer yet; the next run looks whether it took effect
+        put off: creating aws::igw.a: refused until then; the next run tries again
+        not begun: 1 operation: creating aws::tree.a
+        Interrupted: 1 created, 1 failed, 1 skipped, 2 in flight, 1 put off, 1 not begun in 2.0s.
         "#);
+        // Cut short, nothing more is known than that.
+        let drawn = cut.draw(&Sources::default(), &Screen::plain());
+        let rest: Vec<&str> = drawn.lines().filter(|line| line.contains("flight")).collect();
+        insta::assert_snapshot!(rest[..3].join("\n"), @r#"
+        in flight: creating aws::igw.a: no answer yet; the next run looks whether it took effect
+        in flight: creating aws::key_pair.a: no answer yet; the next run looks whether it took effect
+        in flight: creating aws::nat_gateway.main (pending): made, and not ready yet; the next run goes on from there
+        "#);
+        assert!(rest[3].starts_with("Interrupted: 1 created, 1 failed, 1 skipped, 3 in flight, 1 not begun in "));
     }
 
     #[test]

@@ -1,7 +1,14 @@
 //! What the engine promises, over the sandbox.
 
-use runner::engine::{Action, Reason};
-use runner::resource::{ReplaceOrder, Value};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use runner::engine::{Action, Reason, World};
+use runner::event::Events;
+use runner::providers::sandbox::Sandbox;
+use runner::resource::kind::Lookup;
+use runner::resource::{Create, Delete, Fault, Kind, Live, Provider, ReplaceOrder, Select, Update, Value};
 use serde_json::json;
 
 use crate::world::{Cloud, Item, item, lines, reference};
@@ -343,13 +350,59 @@ async fn a_listing_that_lags_behind_makes_nothing_twice_in_the_next_stage() {
     let cloud = Cloud::new();
     let plan = cloud.plan(vec![network("10.0.0.0/16")]).await;
     let outcome = cloud.apply(&plan).await;
-    let made = outcome.lives.values().cloned().collect();
-    // Its tags do not show yet.
+    let made: Vec<_> = outcome.lives.values().cloned().collect();
+    let seen = async || {
+        let lagging = Arc::new(Lagging(cloud.sandbox.clone()));
+        let world = World::new(lagging, "prod", Events::default()).after(made.clone());
+        let kind = world.kind("t::network").unwrap().clone();
+        world.owned(&kind, &None).await.unwrap().at(&"t::network.main".parse().unwrap()).len()
+    };
+    assert_eq!(seen().await, 1);
+    // What has become another stack's meanwhile is not ours.
     let id = cloud.live("t::network.main").id;
-    cloud.sandbox.meddle(&id, |live| live.owner.as_mut().unwrap().stack = "not visible".into());
-    let world = runner::engine::World::new(cloud.sandbox.clone(), "prod", runner::event::Events::default()).after(made);
-    let kind = world.kind("t::network").unwrap().clone();
-    assert_eq!(world.owned(&kind, &None).await.unwrap().at(&"t::network.main".parse().unwrap()).len(), 1);
+    cloud.sandbox.meddle(&id, |live| live.owner.as_mut().unwrap().stack = "other".into());
+    assert_eq!(seen().await, 0);
+}
+
+/// Its listings by tags show nothing yet.
+struct Lagging(Arc<Sandbox>);
+
+#[async_trait]
+impl Provider for Lagging {
+    fn kinds(&self) -> &[Arc<Kind>] {
+        self.0.kinds()
+    }
+
+    fn lookups(&self) -> &[Lookup] {
+        self.0.lookups()
+    }
+
+    async fn owned_kinds(&self, region: Option<&str>, stack: &str) -> Result<BTreeSet<Arc<str>>, Fault> {
+        self.0.owned_kinds(region, stack).await
+    }
+
+    async fn list(&self, kind: &Kind, region: Option<&str>, select: &Select) -> Result<Vec<Live>, Fault> {
+        match select {
+            Select::Owned { .. } => Ok(vec![]),
+            _ => self.0.list(kind, region, select).await,
+        }
+    }
+
+    async fn create(&self, kind: &Kind, request: &Create) -> Result<String, Fault> {
+        self.0.create(kind, request).await
+    }
+
+    async fn update(&self, kind: &Kind, request: &Update) -> Result<(), Fault> {
+        self.0.update(kind, request).await
+    }
+
+    async fn delete(&self, kind: &Kind, request: &Delete) -> Result<(), Fault> {
+        self.0.delete(kind, request).await
+    }
+
+    async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
+        self.0.look_up(name, arguments).await
+    }
 }
 
 fn holder() -> Item {

@@ -12,6 +12,7 @@ use super::plan_diff;
 use super::plan_json::{ChangeDocument, LeftOutDocument, OutputDocument, PlanDocument, PolicyDocument, StopDocument};
 use super::plan_text;
 use super::plan_value as value;
+use super::recovered;
 use super::screen::Screen;
 use super::sink::Sink;
 use super::why::{self, Why};
@@ -124,6 +125,11 @@ impl Reader for Page {
         let last = matches!(event.event, Event::RunFinished { .. });
         if !matches!(event.event, Event::Listed { .. } | Event::Waiting { .. }) {
             self.state.lock().expect("no holder panics").events.push(event.clone());
+        }
+        // Said in words, among what else there is to be said.
+        if let Some(told) = recovered::told(&event.event) {
+            let told = Event::Told { diagnostic: Box::new(Diagnostic::warning(told)) };
+            self.state.lock().expect("no holder panics").events.push(Stamped { at: event.at, event: told });
         }
         if last {
             self.write();
