@@ -29,6 +29,7 @@ mod moto;
 mod platform;
 mod policies;
 mod project;
+mod property;
 mod replay;
 mod report;
 mod saved;
