@@ -1,13 +1,13 @@
 # What the suites need is installed into a cache once ($RUNNER_TEST_CACHE, or ~/.cache/runner); they start their servers
 # themselves, on free ports, and stop them. Many tests wait for those, so more run at a time than there are cores.
 
-.PHONY: test test-crash test-upstream demo-real check docs
+.PHONY: test test-crash test-upstream demo-real check docs deny fuzz
 
 test:
 	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
 	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
 	RUNNER_CHROMIUM="$$(tests/chromium/setup.sh)" && export RUNNER_CHROMIUM && \
-	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-4}" cargo test
+	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-4}" cargo test --locked
 
 # Runs that are killed at each of their calls: more of them than `make test` has, and over the whole platform. They print what
 # was swept.
@@ -24,7 +24,7 @@ demo-real:
 
 check:
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --locked --all-targets -- -D warnings
 
 # The reference is generated from the kinds, the schema of a plan from its types; tests compare.
 docs:
@@ -36,3 +36,7 @@ test-upstream:
 	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
 	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
 	RUNNER_UPSTREAM=1 cargo test --test it cli_platform
+
+# Licences, advisories, duplicates, a second TLS stack: see deny.toml.
+deny:
+	.ci/deny

@@ -26,10 +26,11 @@ pub fn refused(
     live: &Live,
 ) -> Option<Diagnostic> {
     let remembered = live.owner.as_ref().is_some_and(|owner| owner.protect);
+    let follows_the_name = || kind.nature.named_by.filter(|name| fields.iter().any(|field| field.path == *name));
     match (action, reason) {
         (Action::Replace, Some(Reason::Adopted { id })) => Some(cannot_adopt(declaration, id, fields)),
-        (Action::Replace, Some(Reason::Renamed { from })) => {
-            let named = kind.nature.named_by.filter(|name| fields.iter().any(|field| field.path == *name))?;
+        (Action::Replace, Some(Reason::Renamed { from })) if follows_the_name().is_some() => {
+            let named = follows_the_name()?;
             let old = live.inputs.get(named).cloned().unwrap_or_default();
             Some(cannot_rename(declaration, from, named, &old))
         }

@@ -312,9 +312,13 @@ impl Work<'_> {
         planned: &Live,
         fields: impl Iterator<Item = &'b String>,
     ) -> Result<(), Ending> {
-        // Being deposed by the create that went before is our own doing.
+        // Being deposed by the create that went before is our own doing, also under a new name.
         let whose = |live: &Live| live.owner.as_ref().map(|owner| (owner.stack.clone(), owner.address.clone()));
-        if whose(live) != whose(planned) {
+        let deposed = self.owner(true);
+        let by_us = self.operation == Operation::Delete
+            && live.owner.as_ref().is_some_and(|owner| owner.deposed)
+            && whose(live) == Some((deposed.stack, deposed.address));
+        if whose(live) != whose(planned) && !by_us {
             return Err(self.moved("its ownership tags are different now".into()).into());
         }
         // By its name it may be another one by now.

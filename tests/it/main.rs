@@ -36,6 +36,7 @@ mod moto;
 mod platform;
 mod policies;
 mod project;
+mod property;
 mod replay;
 mod report;
 mod saved;
