@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::journal::Journal;
 use super::plan::{Action, Change};
+use super::vanished::Made;
 use super::wait::{Backoff, Looks, Pace};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Events, Operation};
@@ -49,14 +50,16 @@ pub struct Work<'a> {
     pub operation: Operation,
     /// Complete: references are filled in.
     pub inputs: Map,
-    /// Something it rests on was made in this run, so "not found" may mean "not visible yet".
-    pub fresh: bool,
+    /// What it rests on of what this run made, so "not found" may mean "not visible yet".
+    pub made: Vec<Made>,
     /// The plan removes something of this kind.
     pub room_is_made: bool,
     /// Ids of what this plan removes: that others lose their hold of it is our own doing.
     pub removed: Arc<HashSet<String>>,
     until: Instant,
     limit: Duration,
+    /// Something of `made` was not there when it was last looked for.
+    pub(super) missed: AtomicBool,
     /// An update has sent something besides tags.
     pub(super) wrote: AtomicBool,
     /// Bounds how many write at a time; held while writing, not while waiting for anything.
@@ -76,8 +79,24 @@ impl<'a> Work<'a> {
         let limit = change.options.timeout.unwrap_or(Duration::from_secs(kind.nature.timeout));
         let (inputs, until) = (change.inputs.clone(), Instant::now() + limit);
         let (removed, slot) = (Arc::default(), Mutex::new(Some(slot)));
-        let (fresh, room_is_made, wrote) = (false, false, AtomicBool::new(false));
-        Work { tools, kind, change, operation, inputs, fresh, room_is_made, removed, until, limit, wrote, slots, slot }
+        let (missed, wrote) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (made, room_is_made) = (vec![], false);
+        Work {
+            tools,
+            kind,
+            change,
+            operation,
+            inputs,
+            made,
+            room_is_made,
+            removed,
+            until,
+            limit,
+            missed,
+            wrote,
+            slots,
+            slot,
+        }
     }
 
     /// Says what is waited for: when that changes, and every half a minute.
@@ -139,7 +158,7 @@ impl<'a> Work<'a> {
     pub(super) fn may_retry(&self, fault: &Fault) -> bool {
         match fault.class {
             Class::Throttled | Class::Busy => true,
-            Class::NotFound => self.fresh,
+            Class::NotFound => !self.made.is_empty(),
             // What takes the name, or the range, may be on its way out by this very plan.
             Class::Exists => self.room_is_made && self.operation != Operation::Delete,
             _ => false,
@@ -148,6 +167,7 @@ impl<'a> Work<'a> {
 
     pub(super) async fn pause(&self, backoff: &mut Backoff, fault: &Fault) -> Result<(), Ending> {
         let (attempt, pause) = backoff.again_after(fault.retry_after);
+        self.doubt(fault, attempt).await?;
         if Instant::now() + pause > self.until {
             return Err(self.failed(fault));
         }
@@ -222,9 +242,6 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn failed(&self, fault: &Fault) -> Ending {
-        let summary = format!("failed to {} {}", self.operation.verb(), self.change.address);
-        let error = self.tools.secrets.mask(&fault.to_string()).into_owned();
-        let _ = self.tools.journal.outcome(&self.change.address, self.operation, Err(&error));
         let in_the_way =
             self.operation == Operation::Delete && self.change.action == Action::Replace && fault.class == Class::Busy;
         let hint = match in_the_way {
@@ -236,6 +253,13 @@ impl<'a> Work<'a> {
             }),
             false => fault.hint.clone(),
         };
+        self.failed_because(fault.to_string(), hint)
+    }
+
+    pub(super) fn failed_because(&self, error: String, hint: Option<String>) -> Ending {
+        let summary = format!("failed to {} {}", self.operation.verb(), self.change.address);
+        let error = self.tools.secrets.mask(&error).into_owned();
+        let _ = self.tools.journal.outcome(&self.change.address, self.operation, Err(&error));
         self.diagnostic(summary).because(error).maybe_hint(hint).into()
     }
 
