@@ -30,6 +30,7 @@ mod moto;
 mod platform;
 mod policies;
 mod project;
+mod races;
 mod replay;
 mod report;
 mod saved;

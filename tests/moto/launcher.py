@@ -138,7 +138,8 @@ What it adds to moto 5.2, and why:
 37. TagResource and UntagResource for all of EKS, with all the keys. (moto: of clusters, and only the first key.)
 38. `eks:cluster`, `eks:access-entry`, `eks:addon` and `eks:nodegroup` in the tagging API. (moto: nothing of EKS.)
 
-110. GET /moto-api/runner/held?account=... gives all that an account holds, whoever made it, with its tags.
+110. GET /moto-api/runner/held?account=... gives all that an account holds of EC2, whoever made it, with its tags;
+    held_elsewhere?account=... what it holds of other services, as far as they can be tagged.
 
 wire.py holds what is done around every request, gaps/ one file per part of AWS.
 """
