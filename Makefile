@@ -9,12 +9,12 @@ test:
 	RUNNER_CHROMIUM="$$(tests/chromium/setup.sh)" && export RUNNER_CHROMIUM && \
 	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-4}" cargo test --locked
 
-# Runs that are killed at each of their calls: more of them than `make test` has, and over the whole platform. They print what
-# was swept.
+# Runs that are killed at each of their calls, and disturbed at each: more of them than `make test` has, and over the whole
+# platform. They print what was swept.
 test-crash:
 	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
 	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
-	cargo test --test it crash:: -- --ignored --nocapture --test-threads 1
+	cargo test --test it crash_ -- --ignored --nocapture --test-threads 1
 
 # The whole platform in one run, against servers on this machine that speak like AWS, Kubernetes and Cloudflare.
 demo-real:

@@ -185,7 +185,7 @@ impl Session {
             }
         };
         Ok(Session {
-            limiter: Limiter::new(events.clone(), Some(ready.signals.stopping())),
+            limiter: Limiter::new(events.clone(), Some(signals.stopping())),
             report,
             events,
             tally,

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::graph::{self, Step};
 use super::plan::{Action, Change, Plan};
+use super::vanished::Made;
 use super::work::{Ending, Tools, Work};
 use crate::diagnostic::Diagnostic;
 use crate::event::{self, Event, Operation};
@@ -83,7 +84,7 @@ pub async fn apply(
                 let index = walk.next().expect("one is ready");
                 let step = &walk.steps[index];
                 let (change, operation) = (&plan.changes[step.change], step.operation);
-                let prepared = walk.prepare(change, kinds(&change.address.kind), operation, &tools.secrets);
+                let prepared = walk.prepare(change, kinds, operation, &tools.secrets);
                 let (address, site) = (change.address.clone(), change.site.clone());
                 tools.events.emit(Event::Started { address, operation, site });
                 flying.push(fly(index, change, operation, prepared, tools, slots.clone(), slot));
@@ -91,6 +92,7 @@ pub async fn apply(
             Some((index, result, seconds)) = flying.next() => walk.land(index, result, seconds, tools),
         }
     }
+    let not_begun = walk.not_begun();
     let mut outcome = walk.outcome;
     outcome.seconds = started.elapsed().as_secs_f64();
     outcome.lost = tools.lease.why_lost();
@@ -98,7 +100,7 @@ pub async fn apply(
         tools.events.emit(Event::Told { diagnostic: why.clone() });
         // So that what was not begun is told.
         if !stopped {
-            tools.events.emit(Event::Interrupted { waiting_for: 0 });
+            tools.events.emit(Event::Interrupted { waiting_for: 0, not_begun });
         }
     }
     outcome.interrupted |= (stopped || outcome.lost.is_some()) && walk.begun < walk.steps.len();
@@ -116,7 +118,7 @@ struct Prepared {
     kind: Option<Arc<Kind>>,
     inputs: Map,
     missing: Option<String>,
-    fresh: bool,
+    made: Vec<Made>,
     room_is_made: bool,
     removed: Arc<HashSet<String>>,
 }
@@ -139,7 +141,7 @@ async fn fly(
         (Some(kind), None) => {
             let mut work = Work::new(tools, &kind, change, operation, slots, slot);
             (work.inputs, work.removed) = (prepared.inputs, prepared.removed);
-            (work.fresh, work.room_is_made) = (prepared.fresh, prepared.room_is_made);
+            (work.made, work.room_is_made) = (prepared.made, prepared.room_is_made);
             work.run().await
         }
     };
@@ -223,8 +225,20 @@ impl<'a> Walk<'a> {
         left.map(step).collect()
     }
 
-    fn prepare(&self, change: &Change, kind: Option<Arc<Kind>>, operation: Operation, secrets: &Secrets) -> Prepared {
-        let fresh = change.needs.iter().any(|address| self.fresh.contains(address));
+    fn prepare(
+        &self,
+        change: &Change,
+        kinds: &dyn Fn(&str) -> Option<Arc<Kind>>,
+        operation: Operation,
+        secrets: &Secrets,
+    ) -> Prepared {
+        let kind = kinds(&change.address.kind);
+        let made = |address: &Address| {
+            let of = self.plan.changes.iter().find(|change| change.address == *address)?;
+            let (kind, live) = (kinds(&address.kind)?, self.outcome.lives.get(address)?.clone());
+            Some(Made { kind, region: of.options.region.clone(), live })
+        };
+        let made = change.needs.iter().filter(|address| self.fresh.contains(*address)).filter_map(made).collect();
         let removed = self.removed.clone();
         let mut missing = None;
         let mut inputs = change.inputs.clone();
@@ -246,7 +260,7 @@ impl<'a> Walk<'a> {
             }
         }
         let room_is_made = self.plan.changes.iter().any(|other| makes_room(other, change, kind.as_deref(), &inputs));
-        Prepared { kind, inputs, missing, fresh, room_is_made, removed }
+        Prepared { kind, inputs, missing, made, room_is_made, removed }
     }
 
     fn land(&mut self, index: usize, result: Result<Option<Arc<Live>>, Ending>, seconds: f64, tools: &Tools) {

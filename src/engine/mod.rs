@@ -24,6 +24,7 @@ pub mod refresh;
 mod refusals;
 pub mod saved;
 pub mod step;
+pub mod vanished;
 pub mod wait;
 pub mod work;
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::diff;
 use super::plan::Reason;
+use super::vanished::OUT_OF_SIGHT;
 use super::wait::{Backoff, Pace};
 use super::work::{Ending, Work, is_passing};
 use crate::event::Operation;
@@ -378,8 +379,13 @@ impl Work<'_> {
         let update = self.operation == Operation::Update;
         let before = self.change.live.as_ref().map(|live| &live.status).filter(|_| update);
         let wrote = self.wrote.load(Ordering::Relaxed);
+        let mut seen = update.then(Instant::now);
         loop {
-            let status = match self.read(id).await? {
+            let live = self.read(id).await?;
+            if live.is_some() {
+                seen = Some(Instant::now());
+            }
+            let status = match live {
                 Some(live) => match &live.status {
                     Status::Ready
                         if update && wrote && self.kind.nature.settles && !self.differing(&live).is_empty() =>
@@ -409,6 +415,9 @@ impl Work<'_> {
                         status.clone()
                     }
                 },
+                None if seen.is_some_and(|last| last.elapsed() > OUT_OF_SIGHT) => {
+                    return Err(self.lost(format!("`{id}` is gone")).into());
+                }
                 None => "not visible yet".into(),
             };
             self.tell(&mut told, status);

@@ -12,6 +12,7 @@ use super::journal::{Intended, Journal, Token};
 use super::limiter::Verbs;
 use super::lock::Lease;
 use super::plan::{Action, Change};
+use super::vanished::Made;
 use super::wait::{Backoff, Looks, Pace};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Events, Left, Operation};
@@ -55,8 +56,8 @@ pub struct Work<'a> {
     pub operation: Operation,
     /// Complete: references are filled in.
     pub inputs: Map,
-    /// Something it rests on was made in this run, so "not found" may mean "not visible yet".
-    pub fresh: bool,
+    /// What it rests on of what this run made, so "not found" may mean "not visible yet".
+    pub made: Vec<Made>,
     /// The plan removes something of this kind.
     pub room_is_made: bool,
     /// Ids of what this plan removes: that others lose their hold of it is our own doing.
@@ -68,6 +69,8 @@ pub struct Work<'a> {
     reach: Mutex<(Left, Option<String>)>,
     /// It stands in the journal.
     intended: AtomicBool,
+    /// Something of `made` was not there when it was last looked for.
+    pub(super) missed: AtomicBool,
     /// An update has sent something besides tags.
     pub(super) wrote: AtomicBool,
     /// Bounds how many write at a time; held while writing, not while waiting for anything.
@@ -89,20 +92,21 @@ impl<'a> Work<'a> {
         let (removed, slot) = (Arc::default(), Mutex::new(Some(slot)));
         let (reach, intended, wrote) =
             (Mutex::new((Left::Untouched, None)), AtomicBool::new(false), AtomicBool::new(false));
-        let (fresh, room_is_made) = (false, false);
+        let (made, missed, room_is_made) = (vec![], AtomicBool::new(false), false);
         Work {
             tools,
             kind,
             change,
             operation,
             inputs,
-            fresh,
+            made,
             room_is_made,
             removed,
             until,
             limit,
             reach,
             intended,
+            missed,
             wrote,
             slots,
             slot,
@@ -265,7 +269,7 @@ impl<'a> Work<'a> {
     pub(super) fn may_retry(&self, fault: &Fault) -> bool {
         match fault.class {
             Class::Throttled | Class::Busy => true,
-            Class::NotFound => self.fresh,
+            Class::NotFound => !self.made.is_empty(),
             // What takes the name, or the range, may be on its way out by this very plan.
             Class::Exists => self.room_is_made && self.operation != Operation::Delete,
             _ => false,
@@ -274,6 +278,7 @@ impl<'a> Work<'a> {
 
     pub(super) async fn pause(&self, backoff: &mut Backoff, fault: &Fault) -> Result<(), Ending> {
         let (attempt, pause) = backoff.again_after(fault);
+        self.doubt(fault, attempt).await?;
         if pause > self.until().saturating_duration_since(Instant::now()) {
             return Err(self.failed(fault));
         }
@@ -374,8 +379,6 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn failed(&self, fault: &Fault) -> Ending {
-        let summary = format!("failed to {} {}", self.operation.verb(), self.change.address);
-        let error = self.tools.secrets.mask(&fault.to_string()).into_owned();
         let in_the_way =
             self.operation == Operation::Delete && self.change.action == Action::Replace && fault.class == Class::Busy;
         let hint = match in_the_way {
@@ -387,6 +390,12 @@ impl<'a> Work<'a> {
             }),
             false => fault.hint.clone(),
         };
+        self.failed_because(fault.to_string(), hint)
+    }
+
+    pub(super) fn failed_because(&self, error: String, hint: Option<String>) -> Ending {
+        let summary = format!("failed to {} {}", self.operation.verb(), self.change.address);
+        let error = self.tools.secrets.mask(&error).into_owned();
         self.diagnostic(summary).because(error).maybe_hint(hint).into()
     }
 

@@ -1,6 +1,7 @@
 //! Killed at any of its calls, before that took effect or after: the next run converges, and nothing is lost, there
 //! twice, or there without an owner.
 
+mod platform;
 mod relay;
 mod tally;
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use runner::engine::Outcome;
 use runner::event::Event;
 use runner::providers::sandbox::{Mishap, Sandbox};
-use runner::resource::{Class, Value};
+use runner::resource::{Class, Delete, Live, Provider, Value};
 use serde_json::json;
 
 use crate::world::{Cloud, Item, item, kinds, lines, reference, seconds};
@@ -217,4 +218,40 @@ async fn a_sandbox_file_keeps_the_cloud_and_a_broken_one_is_told() {
     std::fs::write(&file, "{").unwrap();
     let wrong = open().err().unwrap().to_string();
     assert!(wrong.contains("cannot use the sandbox in") && wrong.contains("delete the file"), "{wrong}");
+}
+
+/// Makes three, one after the other, and somebody deletes one of them so many seconds later.
+async fn deleted_by_hand(address: &'static str, after: f64) -> Outcome {
+    let mut sandbox = Sandbox::in_memory(kinds(), vec![]);
+    sandbox.latency.settle_otherwise = seconds(20.0);
+    let cloud = Cloud::over(sandbox);
+    let middle = item("t::part.middle", json!({})).with(|o| o.after = vec!["t::part.first".parse().unwrap()]);
+    let targets = [reference("t::part.first.id"), reference("t::part.middle.id")];
+    let last = item("t::part.last", json!({ "targets": targets }));
+    let plan = cloud.plan(vec![item("t::part.first", json!({})), middle, last]).await;
+    let hand = cloud.sandbox.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(seconds(after)).await;
+        let of = |live: &Live| live.owner.as_ref().is_some_and(|owner| owner.address.to_string() == address);
+        let (_, live) = hand.all().into_iter().find(|(_, live)| of(live)).unwrap();
+        let kind = hand.kinds().iter().find(|kind| &*kind.name == "t::part").unwrap().clone();
+        hand.delete(&kind, &Delete { live }).await.unwrap();
+    });
+    cloud.apply(&plan).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_deletes_meanwhile_is_not_waited_for() {
+    // It was made, and what is made of it next does not find it any more.
+    let outcome = deleted_by_hand("t::part.first", 30.0).await;
+    let told = outcome.failures[0].diagnostic.to_string();
+    assert!(told.contains("failed to create t::part.last: t::part.first, `part-"), "{told}");
+    assert!(told.contains("was there earlier in this run and is gone") && told.contains("someone else"), "{told}");
+    assert!(outcome.seconds < 120.0, "{}", outcome.seconds);
+
+    // It is being made, and was seen.
+    let outcome = deleted_by_hand("t::part.middle", 30.0).await;
+    let told = outcome.failures[0].diagnostic.to_string();
+    assert!(told.contains("t::part.middle was changed by someone else meanwhile"), "{told}");
+    assert!(outcome.seconds < 120.0, "{}", outcome.seconds);
 }

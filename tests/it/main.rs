@@ -37,6 +37,7 @@ mod platform;
 mod policies;
 mod project;
 mod property;
+mod races;
 mod replay;
 mod report;
 mod saved;

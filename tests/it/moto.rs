@@ -105,9 +105,18 @@ impl Account {
         request("POST", "certificates", Some(json!({ "account": self.number, "resolver": resolver })));
     }
 
-    /// All that is in the account, whoever made it, from the server's own books.
+    /// All that is in the account of EC2, whoever made it, from the server's own books.
     pub fn held(&self) -> Vec<Held> {
-        let told = request("GET", &format!("held?account={}", self.number), None);
+        self.books("held")
+    }
+
+    /// And of other services, as far as it can be tagged.
+    pub fn held_elsewhere(&self) -> Vec<Held> {
+        self.books("held_elsewhere")
+    }
+
+    fn books(&self, which: &str) -> Vec<Held> {
+        let told = request("GET", &format!("{which}?account={}", self.number), None);
         serde_json::from_value(told["held"].clone()).expect("a list")
     }
 
@@ -128,6 +137,18 @@ impl Account {
         let fault = json!({ "account": self.number, "operation": operation, "code": code, "message": message,
                             "status": 400, "times": 1 });
         request("POST", "faults", Some(fault));
+    }
+
+    /// Somebody's call of EC2 in the region of the playbooks, by its form; the status and the answer.
+    pub fn ec2(&self, form: &str) -> (u16, String) {
+        let scope = format!("{}/20300101/eu-central-1/ec2/aws4_request", self.key());
+        let signed = format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n"
+        );
+        let answer = ask("POST", "/", &signed, &format!("{form}&Version=2016-11-15"));
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("a status"), answer)
     }
 
     /// Python with boto3: someone else's hands on the same account.
@@ -217,15 +238,21 @@ pub fn python() -> PathBuf {
 
 fn request(method: &str, path: &str, body: Option<Json>) -> Json {
     let body = body.map(|body| body.to_string()).unwrap_or_default();
+    let answer = ask(method, &format!("/moto-api/runner/{path}"), "", &body);
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let (start, end) = (body.find('{').expect("JSON"), body.rfind('}').expect("JSON"));
+    serde_json::from_str(&body[start..=end]).expect("JSON")
+}
+
+/// An answer, whole.
+fn ask(method: &str, path: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port())).expect("the server listens");
+    let length = body.len();
     let head = format!(
-        "{method} /moto-api/runner/{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
     );
     stream.write_all(head.as_bytes()).expect("the server reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the server answers");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-    let (start, end) = (body.find('{').expect("JSON"), body.rfind('}').expect("JSON"));
-    serde_json::from_str(&body[start..=end]).expect("JSON")
+    answer
 }

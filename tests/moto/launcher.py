@@ -138,7 +138,8 @@ What it adds to moto 5.2, and why:
 37. TagResource and UntagResource for all of EKS, with all the keys. (moto: of clusters, and only the first key.)
 38. `eks:cluster`, `eks:access-entry`, `eks:addon` and `eks:nodegroup` in the tagging API. (moto: nothing of EKS.)
 
-110. GET /moto-api/runner/held?account=... gives all that an account holds, whoever made it, with its tags.
+110. GET /moto-api/runner/held?account=... gives all that an account holds of EC2, whoever made it, with its tags;
+     held_elsewhere?account=... what it holds of other services, as far as they can be tagged.
 111. S3: a conditional write and the look before it are one. (moto: two writes at once may both be served.)
 112. S3: requests for objects are logged, and fail as a test asks. (moto: S3 goes a way of its own.)
 113. POST /moto-api/runner/age {"account": "...", "bucket": "...", "key": "...", "seconds": 61}: an object was written so

@@ -1,6 +1,9 @@
 """What an account holds, told without asking each service for it: see launcher.py."""
 
+from moto.autoscaling.models import autoscaling_backends
 from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
+from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
 from wire import OWN
 
 
@@ -42,4 +45,26 @@ def held(method, account, body):
     return {"held": found}
 
 
+def elsewhere(method, account, body):
+    """Beyond EC2: what the tagging API knows, roles, and Auto Scaling groups."""
+    found = []
+
+    def add(region, arn, tags):
+        service, what = arn.split(":")[2], arn.split(":", 5)[5].split("/")[0].split(":")[0]
+        # The names of buckets and topics stand in that place.
+        kind = service if service in ("s3", "sns", "sqs") else f"{service} {what}"
+        if service != "ec2":
+            found.append({"kind": kind, "id": arn, "region": region, "tags": dict(tags)})
+
+    for region in ("eu-central-1", "us-east-1"):
+        for one in resourcegroupstaggingapi_backends[account][region]._get_resources_generator():
+            add(region, one.arn, one.tags)
+        for group in list(autoscaling_backends[account][region].autoscaling_groups.values()):
+            add(region, group.arn, {tag["key"]: tag["value"] for tag in group.tags})
+    for role in list(iam_backends[account]["aws"].roles.values()):
+        add("global", role.arn, {tag["Key"]: tag["Value"] for tag in role.tags})
+    return {"held": list({one["id"]: one for one in found}.values())}
+
+
 OWN["held"] = held
+OWN["held_elsewhere"] = elsewhere
