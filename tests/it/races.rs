@@ -172,7 +172,7 @@ impl Scene {
                 return tally.nothing_to_do(told, &case.run(&self.plan()));
             }
             tally.conflicts += 1;
-            if !again.err.contains("caused by") && !again.err.contains("adopt it with the option") {
+            if !again.err.contains("caused by") && !again.err.contains("hint: ") {
                 tally.wrong(
                     &format!("{told}\n--- the next run\n{}", again.err),
                     "neither a cause nor a way out is told",

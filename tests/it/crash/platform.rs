@@ -1,4 +1,5 @@
-//! The whole platform in a relay: every run is killed at a write to AWS or to Cloudflare, and the next goes on. What is written
+//! The whole platform in a relay: every run is killed at its first write to AWS or to Cloudflare, or before its second, while
+//! others are under way, and the next goes on. What is written
 //! to Kubernetes is not counted, since its API server is reached by TLS: such writes are under way when others kill the run.
 
 use super::relay::Relay;
@@ -71,5 +72,5 @@ fn crash_the_platform() {
         println!("{told}: {} runs", one.cases);
         tally.add(one);
     }
-    tally.is_clean("the whole platform, each write in turn", 100);
+    tally.is_clean("the whole platform, in a relay", 40);
 }

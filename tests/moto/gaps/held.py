@@ -60,7 +60,7 @@ def elsewhere(method, account, body):
         for one in resourcegroupstaggingapi_backends[account][region]._get_resources_generator():
             add(region, one.arn, one.tags)
         for group in list(autoscaling_backends[account][region].autoscaling_groups.values()):
-            add(region, group.arn, {tag["key"]: tag["value"] for tag in group.tags})
+            add(region, group.arn, {tag["Key"]: tag["Value"] for tag in group.tags})
     for role in list(iam_backends[account]["aws"].roles.values()):
         add("global", role.arn, {tag["Key"]: tag["Value"] for tag in role.tags})
     return {"held": list({one["id"]: one for one in found}.values())}
