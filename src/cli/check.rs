@@ -114,7 +114,8 @@ impl Keys {
         for (key, value) in map {
             let inner = join_path(path, key);
             // What runner itself reads.
-            if path.is_empty() && matches!(key.as_str(), "aws" | "cloudflare" | "secrets" | "name" | "extends") {
+            if path.is_empty() && matches!(key.as_str(), "aws" | "cloudflare" | "lock" | "secrets" | "name" | "extends")
+            {
                 continue;
             }
             let whole = whole || reads.is_none_or(|reads| reads.has_whole(&inner) || reads.has_whole(""));

@@ -80,7 +80,7 @@ impl Session {
                 Tried::Held(other) => other,
             };
             if Instant::now() >= until {
-                return Err(local::refused(stack, other.as_ref()));
+                return Err(local::refused(stack, other.as_deref()));
             }
             if let Some(other) = other.filter(|other| told.as_ref() != Some(&other.id)) {
                 waiting(&self.events, stack, other.facts());

@@ -420,23 +420,23 @@ async fn outage(from: u64, seconds: u64, hangs: bool) -> (Option<Instant>, Optio
     };
     let one = take_on(&Way::with(&bucket, away), "one", 0, Wall::default().clock()).await.ok().unwrap().lease;
     let second = async {
-        while begun.elapsed() < Duration::from_secs(300) {
+        while begun.elapsed() < Duration::from_secs(210) {
             if let Ok(won) = take(&bucket, "two").await {
                 won.lease.permit().await.unwrap_or_else(|lost| panic!("{lost}"));
                 return Some(Instant::now());
             }
-            sleep(Duration::from_millis(300)).await;
+            sleep(Duration::from_secs(1)).await;
         }
         None
     };
     let first = async {
         let mut last = None;
-        while begun.elapsed() < Duration::from_secs(300) {
+        while begun.elapsed() < Duration::from_secs(210) {
             if one.permit().await.is_err() {
                 break;
             }
             last = Some(Instant::now());
-            sleep(Duration::from_millis(300)).await;
+            sleep(Duration::from_secs(1)).await;
         }
         last
     };
@@ -447,7 +447,7 @@ async fn outage(from: u64, seconds: u64, hangs: bool) -> (Option<Instant>, Optio
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_the_store_is_lived_through_or_ends_the_run_before_another_begins() {
     let (mut swept, mut lost) = (0, 0);
-    for from in 1..=24 {
+    for from in (1..=23).step_by(2) {
         for seconds in (5..=115).step_by(5) {
             for hangs in [false, true] {
                 let (last, second, is_lost) = outage(from, seconds, hangs).await;
@@ -462,8 +462,8 @@ async fn an_outage_of_the_store_is_lived_through_or_ends_the_run_before_another_
             }
         }
     }
-    assert_eq!(swept, 24 * 23 * 2);
-    assert!(lost > 100 && lost < swept - 100, "both ends were seen: {lost} of {swept}");
+    assert_eq!(swept, 12 * 23 * 2);
+    assert!(lost > 50 && lost < swept - 50, "both ends were seen: {lost} of {swept}");
 }
 
 /// The sandbox, in which something happens along with the n-th create.

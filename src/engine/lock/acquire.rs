@@ -28,7 +28,7 @@ pub struct Acquired {
 }
 
 /// Between two looks at a lock that another has.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// How many faults in a row are lived with.
 const FAULTS: u32 = 5;

@@ -16,7 +16,7 @@ pub struct LocalLock {
 pub enum Tried {
     Taken(LocalLock),
     /// By a run that says who it is, unless it is just about to.
-    Held(Option<Holder>),
+    Held(Option<Box<Holder>>),
 }
 
 impl LocalLock {
@@ -31,7 +31,7 @@ impl LocalLock {
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Tried::Held(holder_in(&mut file))),
+            Err(TryLockError::WouldBlock) => return Ok(Tried::Held(holder_in(&mut file).map(Box::new))),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         let line = serde_json::to_string(holder).unwrap_or_default();
