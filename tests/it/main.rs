@@ -21,6 +21,7 @@ mod engine;
 mod engine_crash;
 mod engine_faults;
 mod engine_holds;
+mod engine_journal;
 mod engine_scale;
 mod estimate;
 mod forms;
