@@ -58,7 +58,9 @@ impl Session {
     }
 
     pub(super) fn sandbox_name(&self) -> Option<String> {
-        self.sandbox.as_ref().map(|file| file.display().to_string())
+        // From wherever it is run.
+        let whole = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        self.sandbox.as_ref().map(|file| whole(file).display().to_string())
     }
 
     /// Says what became of what they left. `whole`: the plan tells of all that the stack owns.

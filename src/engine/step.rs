@@ -59,6 +59,11 @@ impl Work<'_> {
             (Some(other), None) => return Err(self.moved(format!("`{}` exists with this address", other.id)).into()),
             (other, _) => other,
         };
+        // As long as it can become what is wanted now.
+        let firm = |name: &String| self.kind.input(name).is_some_and(|field| field.immutable);
+        if let Some(other) = other.as_ref().filter(|other| self.differing(other).iter().any(firm)) {
+            return Err(self.moved(format!("`{}` exists with this address", other.id)).into());
+        }
         let mut token = self.intend(replaced, false)?;
         if let Some(old) = &self.change.live
             && self.change.options.replace == ReplaceOrder::CreateFirst

@@ -23,6 +23,7 @@ mod engine;
 mod engine_crash;
 mod engine_faults;
 mod engine_holds;
+mod engine_journal;
 mod engine_limits;
 mod engine_scale;
 mod estimate;

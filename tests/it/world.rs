@@ -214,11 +214,26 @@ impl Cloud {
 
     /// Applies through another provider over the same cloud.
     pub async fn apply_over(&self, provider: Arc<dyn Provider>, plan: &Plan, parallelism: usize) -> Outcome {
+        self.apply_as(provider, plan, parallelism, Journal::none()).await
+    }
+
+    /// Applies and writes down what it does.
+    pub async fn apply_noting(&self, plan: &Plan, journal: Journal) -> Outcome {
+        self.apply_as(self.sandbox.clone(), plan, 32, journal).await
+    }
+
+    async fn apply_as(
+        &self,
+        provider: Arc<dyn Provider>,
+        plan: &Plan,
+        parallelism: usize,
+        journal: Journal,
+    ) -> Outcome {
         let tools = Tools {
             looks: Looks::new(provider.clone(), &self.stack),
             provider,
             stack: self.stack.clone(),
-            journal: Journal::none(),
+            journal,
             events: self.events.clone(),
             secrets: Default::default(),
             lease: self.lease.clone(),
