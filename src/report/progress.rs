@@ -41,7 +41,7 @@ pub fn line(event: &Event, ink: Ink) -> Option<String> {
             let seconds = duration(*seconds);
             format!("… {} {address}: retrying in {seconds} (attempt {attempt}): {cause}", doing(*operation))
         }
-        Event::HeldUp { cause, seconds } => format!("… reading again in {}: {cause}", duration(*seconds)),
+        Event::HeldUp { cause, seconds } => format!("… asking again in {}: {cause}", duration(*seconds)),
         Event::Interrupted { waiting_for } => {
             let what = count(*waiting_for, "operation");
             ink.yellow(format!("interrupted: nothing new is started; waiting for {what} in flight"))
