@@ -10,6 +10,8 @@ use crate::wire::{Call, Verdict};
 const AT_A_TIME: usize = 4;
 
 pub type Rule = Box<dyn Fn(&Call) -> Verdict + Send + Sync>;
+/// The rule of a fault that begins with the n-th call.
+type From = dyn Fn(usize, &Case) -> Rule + Send + Sync;
 
 /// Over which calls a fault is swept, unless all are wanted.
 #[derive(Clone, Copy, PartialEq)]
@@ -38,7 +40,7 @@ pub struct Fault {
     pub name: &'static str,
     calls: Calls,
     ends: Ends,
-    rule: Box<dyn Fn(usize, &Case) -> Rule + Send + Sync>,
+    rule: Box<From>,
     case: fn() -> Case,
 }
 
