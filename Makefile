@@ -1,7 +1,7 @@
 # What the suites need is installed into a cache once ($RUNNER_TEST_CACHE, or ~/.cache/runner); they start their servers
 # themselves, on free ports, and stop them. Many tests wait for those, so more run at a time than there are cores.
 
-.PHONY: test test-crash test-upstream demo-real check docs deny fuzz
+.PHONY: test test-crash test-faults test-upstream demo-real check docs deny fuzz
 
 test:
 	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
@@ -15,6 +15,11 @@ test-crash:
 	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
 	RUNNER_KUBERNETES="$$(tests/kubernetes/setup.sh)" && export RUNNER_KUBERNETES && \
 	cargo test --test it crash_ -- --ignored --nocapture --test-threads 1
+
+# Every fault on the wire at every call of the network phase; `test` takes some calls of each. Its lines are a table.
+test-faults:
+	RUNNER_MOTO_PYTHON="$$(tests/moto/setup.sh)" && export RUNNER_MOTO_PYTHON && \
+	RUNNER_SWEEP=full RUST_TEST_THREADS="$${RUST_TEST_THREADS:-2}" cargo test --test it faults:: -- --nocapture
 
 # The whole platform in one run, against servers on this machine that speak like AWS, Kubernetes and Cloudflare.
 demo-real:

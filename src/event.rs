@@ -34,7 +34,7 @@ pub enum Event {
         region: Option<String>,
         found: usize,
     },
-    /// A read for the plan was put off: it is made again after a while.
+    /// A call was put off: it is made again after a while, or all to its service are made more slowly.
     HeldUp {
         cause: String,
         seconds: f64,

@@ -33,6 +33,7 @@
 //! - Only a complete evaluation tells what is no longer declared.
 //! - Nothing is changed that was not looked at again just before, and nothing that has changed since the plan.
 //! - No create is repeated without looking first whether it took effect; no provider repeats one on its own.
+//! - Who refuses because it is asked too often is asked more slowly by all, and nobody else is (`src/engine/limiter.rs`).
 //! - Ownership is set in the call that creates.
 //! - What a provider must be asked to tell (a dry run of the API server) is asked while planning, and is a line of the plan.
 //! - A recording is written only if the same plan comes of it, with no secret in it (`src/providers/recording/`).

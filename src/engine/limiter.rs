@@ -19,6 +19,8 @@ use crate::resource::{Class, Fault, Provider};
 /// Calls a second below which no lane falls, and from which it is open again.
 const SLOWEST: f64 = 0.5;
 const OPEN: f64 = 100.0;
+/// What is thought to be too fast where little was asked before the first refusal.
+const UNTRIED: f64 = 7.0;
 /// What is left of the rate after a refusal.
 const CUT: f64 = 0.7;
 /// What is taken for the pace of a service is measured over this.
@@ -216,7 +218,8 @@ impl State {
         // Many are refused at once: that is one refusal.
         if self.cut.is_none_or(|cut| begun >= cut) {
             let recent = self.served.iter().filter(|at| now - **at <= WINDOW).count();
-            let pace = if self.is_open() { recent as f64 / WINDOW.as_secs_f64() } else { self.rate };
+            let recent = (recent as f64 / WINDOW.as_secs_f64()).max(UNTRIED);
+            let pace = if self.is_open() { recent } else { self.rate };
             self.rate = (pace * CUT).max(SLOWEST);
             if self.is_fresh_storm(now) {
                 self.known_good = self.rate.max(4.0 * SLOWEST);

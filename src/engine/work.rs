@@ -186,6 +186,10 @@ impl<'a> Work<'a> {
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<Result<T, Fault>, Ending> {
         self.turn().await?;
+        self.send(call).await
+    }
+
+    async fn send<T>(&self, call: impl Future<Output = Result<T, Fault>>) -> Result<Result<T, Fault>, Ending> {
         let (limiter, region) = (&self.tools.looks.limiter, self.region());
         let call = limiter.learn(&*self.tools.provider, &self.kind.name, &region, Verbs::Writes, call);
         match timeout_at(self.until().max(Instant::now() + Duration::from_secs(60)), call).await {
@@ -200,6 +204,8 @@ impl<'a> Work<'a> {
         &self,
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<Result<T, Fault>, Ending> {
+        // Whoever waits for a turn may lose the lock meanwhile: it is asked for last.
+        self.turn().await?;
         let mut stopping = self.tools.stopping.clone();
         let permit = tokio::select! {
             biased;
@@ -210,7 +216,7 @@ impl<'a> Work<'a> {
         if before.0 == Left::Untouched {
             self.reaches(Left::Unknown, None);
         }
-        let result = self.call(call).await;
+        let result = self.send(call).await;
         drop(permit);
         let result = result?;
         match &result {

@@ -42,7 +42,7 @@ pub fn line(event: &Event, ink: Ink) -> Option<String> {
             let seconds = duration(*seconds);
             format!("… {} {address}: retrying in {seconds} (attempt {attempt}): {cause}", doing(*operation))
         }
-        Event::HeldUp { cause, seconds } => format!("… reading again in {}: {cause}", duration(*seconds)),
+        Event::HeldUp { cause, seconds } => format!("… asking again in {}: {cause}", duration(*seconds)),
         event @ Event::Recovered { .. } => ink.yellow(recovered::told(event)?),
         Event::Interrupted { waiting_for, .. } => {
             let what = count(*waiting_for, "operation");

@@ -255,7 +255,7 @@ fn a_limit_is_kept_to_and_a_short_failure_is_waited_out() {
     let project = project(&cloud, RECORDS);
     cloud.throttle(1, 1);
     let plan = run(&project, "--dry-run").code(0);
-    assert!(plan.err.contains("reading again in 1"), "{}", plan.err);
+    assert!(plan.err.contains("asking again in 1"), "{}", plan.err);
     assert!(plan.err.contains("Cloudflare limits how often it may be asked"), "{}", plan.err);
     // In the middle of an apply, where the answer is that nothing was done.
     cloud.fail("POST /zones/:zone/dns_records", 429, 971, "Please wait and consider throttling your request speed", 3);

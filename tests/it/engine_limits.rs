@@ -12,6 +12,7 @@ use runner::event::{Event, Events};
 use runner::providers::sandbox::Sandbox;
 use runner::resource::kind::Lookup;
 use runner::resource::{Class, Create, Delete, Fault, Kind, Live, Provider, Select, Update, Value};
+use runner::secret::{Secrets, Source};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -27,6 +28,8 @@ struct Service {
     calm_after: Duration,
     retry_after: Option<Duration>,
     limits_reads: bool,
+    /// So many questions for secrets are refused.
+    refuses_secrets: usize,
     begun: Instant,
     state: Mutex<State>,
 }
@@ -51,6 +54,7 @@ impl Service {
             calm_after: Duration::MAX,
             retry_after: None,
             limits_reads: false,
+            refuses_secrets: 0,
             begun: Instant::now(),
             state: Mutex::default(),
         }
@@ -124,6 +128,15 @@ impl Provider for Service {
 
     async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
         self.inner.look_up(name, arguments).await
+    }
+
+    async fn secret(&self, _: &Source) -> Result<String, Fault> {
+        let mut state = self.state.lock().unwrap();
+        state.refused += 1;
+        match state.refused > self.refuses_secrets {
+            true => Ok("NOTAREAL-value".into()),
+            false => Err(Fault::new(self.class, "asked too often")),
+        }
     }
 }
 
@@ -242,6 +255,19 @@ async fn a_plan_survives_a_storm_of_half_a_minute_and_tells_of_it_once() {
     let told = held_up(&cloud.record.0.lock().unwrap());
     assert!((1..=2).contains(&told.len()), "{told:?}");
     assert_eq!(told[0], "parts is asked more slowly: asked too often");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_refused_for_a_moment_is_asked_for_again() {
+    for class in [Class::Throttled, Class::Ambiguous] {
+        let cloud = cloud();
+        let service = Arc::new(Service { class, refuses_secrets: 3, ..Service::over(&cloud, 1.0, 1.0) });
+        let secrets = Secrets::default();
+        secrets.name([("token".to_owned(), Source::Parameter("/token".into()))].into());
+        let world = World::new(service.clone(), "prod", Events::default()).with_secrets(secrets.clone());
+        world.learn_secret("token").await.unwrap();
+        assert_eq!((secrets.get("token").as_deref(), service.refused()), (Some("NOTAREAL-value"), 4));
+    }
 }
 
 #[tokio::test(start_paused = true)]

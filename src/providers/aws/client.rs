@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_config::identity::IdentityCache;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider as Tls, rustls_provider::CryptoMode};
@@ -34,7 +35,6 @@ use super::fault_codes::is_expired;
 use super::refusals::Refusals;
 use super::renewal::Renewable;
 use super::whole_answer::{RetryTruncated, WholeAnswer};
-use crate::providers::causes;
 use crate::resource::{Class, Fault};
 
 /// Nobody waits longer for an answer.
@@ -197,7 +197,7 @@ impl Client {
     /// Who the credentials belong to: asked once in a run, and refused if it is not whom the inventory names.
     pub async fn identity(&self) -> Result<&Identity, Fault> {
         let found = self.identity.get_or_try_init(|| async {
-            match self.ask_identity().await {
+            match self.ask_identity(self.config().await).await {
                 // Worth asking again: the next caller will.
                 Err(fault) if matches!(fault.class, Class::Throttled | Class::Ambiguous) || is_expired(&fault) => {
                     Err(fault)
@@ -233,8 +233,7 @@ impl Client {
         eks_token::token(&credentials, &region.partition, &region.name, cluster, SystemTime::now())
     }
 
-    async fn ask_identity(&self) -> Result<Identity, Fault> {
-        let config = self.config().await;
+    async fn ask_identity(&self, config: &SdkConfig) -> Result<Identity, Fault> {
         let Some(region) = config.region() else { return Err(no_region()) };
         let sts = client!(aws_sdk_sts, self, config, region.as_ref());
         let told = sts.get_caller_identity().send().await.or_fault("sts:GetCallerIdentity")?;
@@ -262,31 +261,32 @@ impl Client {
     pub async fn renew(&self, begun: Instant, mut fault: Fault) -> Fault {
         let Some(Some(credentials)) = self.credentials.get() else { return fault };
         let fresh = async || self.load().await.credentials_provider();
-        match credentials.renew(begun, fresh).await {
-            Ok(true) => {}
-            Ok(false) => return fault,
-            Err(error) => {
-                fault.message =
-                    format!("{}, and there are no new credentials: {}", fault.message, causes::innermost(&error));
-                return fault;
-            }
-        }
-        match (self.ask_identity().await, self.identity.get()) {
-            (Ok(now), Some(Ok(then))) if now.account != then.account => Fault::new(
-                Class::Denied,
-                format!(
-                    "the credentials have expired, and the new ones belong to account {}, not {}",
-                    now.account, then.account
-                ),
-            )
-            .hint("run again with credentials of one account"),
-            (Ok(_), _) => {
+        match credentials.renew(begun, fresh, async |taken| self.check_account(taken).await).await {
+            Ok(true) => {
                 fault.class = Class::Throttled;
                 fault.message = format!("{}; new credentials were taken", fault.message);
                 fault.hint = None;
                 fault
             }
-            (Err(wrong), _) => wrong,
+            Ok(false) => fault,
+            Err(wrong) => wrong,
+        }
+    }
+
+    /// Refuses credentials of another account than the run began with.
+    async fn check_account(&self, taken: Credentials) -> Result<(), Fault> {
+        let provider = SharedCredentialsProvider::new(taken);
+        let config = self.config().await.to_builder().credentials_provider(provider).build();
+        let now = self.ask_identity(&config).await?;
+        match self.identity.get() {
+            Some(Ok(then)) if now.account != then.account => {
+                let message = format!(
+                    "the credentials have expired, and the new ones belong to account {}, not {}",
+                    now.account, then.account
+                );
+                Err(Fault::new(Class::Denied, message).hint("run again with credentials of one account"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -9,6 +9,9 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::providers::causes::innermost;
+use crate::resource::{Class, Fault};
+
 /// What is about to expire is not begun with.
 const MARGIN: Duration = Duration::from_secs(30);
 /// A command or an endpoint that gives credentials is waited for so long.
@@ -30,24 +33,32 @@ impl Renewable {
     }
 
     /// Takes credentials anew, from the beginning of the chain: what was read from a file is read again. False if they
-    /// are still those that a call begun at `begun` was made with.
+    /// are still those that a call begun at `begun` was made with. What `check` refuses signs nothing.
     pub async fn renew(
         &self,
         begun: Instant,
         fresh: impl AsyncFnOnce() -> Option<SharedCredentialsProvider>,
-    ) -> Result<bool, CredentialsError> {
+        check: impl AsyncFnOnce(Credentials) -> Result<(), Fault>,
+    ) -> Result<bool, Fault> {
         let mut held = self.0.lock().await;
         if held.renewed.is_some_and(|renewed| renewed >= begun) {
             return Ok(true);
         }
         let source = fresh().await.unwrap_or_else(|| held.source.clone());
-        let credentials = take(&source).await?;
-        let is_new = held.credentials.as_ref().is_none_or(|old| !are_same(old, &credentials));
-        (held.source, held.credentials) = (source, Some(credentials));
-        if is_new {
-            held.renewed = Some(Instant::now());
+        let taken = take(&source).await;
+        let credentials = taken.map_err(|error| {
+            Fault::new(
+                Class::Denied,
+                format!("the credentials have expired, and there are no new ones: {}", innermost(&error)),
+            )
+            .hint("log in again (`aws sso login`), and run again: what was made is known by its tags")
+        })?;
+        if held.credentials.as_ref().is_some_and(|old| are_same(old, &credentials)) {
+            return Ok(false);
         }
-        Ok(is_new)
+        check(credentials.clone()).await?;
+        (held.source, held.credentials, held.renewed) = (source, Some(credentials), Some(Instant::now()));
+        Ok(true)
     }
 
     async fn credentials(&self) -> Result<Credentials, CredentialsError> {
@@ -80,5 +91,61 @@ impl ProvideCredentials for Renewable {
         Self: 'a,
     {
         future::ProvideCredentials::new(self.credentials())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Gives the first of these, then the next, and the last for ever; counts how often it was asked.
+    #[derive(Debug)]
+    struct Source(&'static [&'static str], Option<SystemTime>, AtomicUsize);
+
+    impl ProvideCredentials for Source {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let asked = self.2.fetch_add(1, Ordering::SeqCst);
+            let secret = self.0[asked.min(self.0.len() - 1)];
+            future::ProvideCredentials::ready(Ok(Credentials::new("NOTAREAL", secret, None, self.1, "test")))
+        }
+    }
+
+    fn source(secrets: &'static [&'static str], expiry: Option<SystemTime>) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Source(secrets, expiry, AtomicUsize::new(0)))
+    }
+
+    async fn secret(renewable: &Renewable) -> String {
+        renewable.credentials().await.unwrap().secret_access_key().to_owned()
+    }
+
+    #[tokio::test]
+    async fn they_are_kept_until_shortly_before_they_expire() {
+        let late = Some(SystemTime::now() + Duration::from_secs(3600));
+        for (expiry, wanted) in [(None, "one"), (late, "one"), (Some(SystemTime::now() + MARGIN / 2), "two")] {
+            let renewable = Renewable::new(source(&["one", "two"], expiry));
+            assert_eq!(secret(&renewable).await, "one");
+            assert_eq!(secret(&renewable).await, wanted, "{expiry:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn others_count_as_new_and_all_who_failed_with_the_old_ones_are_told_so() {
+        let renewable = Renewable::new(source(&["one"], None));
+        let begun = Instant::now();
+        assert_eq!(secret(&renewable).await, "one");
+        let ours = async |_| Ok(());
+        assert!(!renewable.renew(begun, async || Some(source(&["one"], None)), ours).await.unwrap(), "the same");
+        let refuse = async |_| Err(Fault::new(Class::Denied, "another's"));
+        assert!(renewable.renew(begun, async || Some(source(&["other"], None)), refuse).await.is_err());
+        assert_eq!(secret(&renewable).await, "one");
+        assert!(renewable.renew(begun, async || Some(source(&["two"], None)), ours).await.unwrap());
+        assert_eq!(secret(&renewable).await, "two");
+        assert!(renewable.renew(begun, async || panic!("they are new already"), ours).await.unwrap());
+        assert!(!renewable.renew(Instant::now(), async || Some(source(&["two"], None)), ours).await.unwrap());
     }
 }

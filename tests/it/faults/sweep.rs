@@ -10,14 +10,18 @@ use crate::wire::{Call, Verdict};
 const AT_A_TIME: usize = 4;
 
 pub type Rule = Box<dyn Fn(&Call) -> Verdict + Send + Sync>;
+/// The rule of a fault that begins with the n-th call.
+type From = dyn Fn(usize, &Case) -> Rule + Send + Sync;
 
 /// Over which calls a fault is swept, unless all are wanted.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Calls {
     /// Every write, and the first read of each operation.
     Writes,
-    /// The first call of each operation.
+    /// The first call of each operation that writes, and of some that read.
     Operations,
+    /// The same, even where all calls are wanted: it takes a minute each.
+    Slowly,
     /// Every call that makes something.
     Creates,
 }
@@ -36,7 +40,7 @@ pub struct Fault {
     pub name: &'static str,
     calls: Calls,
     ends: Ends,
-    rule: Box<dyn Fn(usize, &Case) -> Rule + Send + Sync>,
+    rule: Box<From>,
     case: fn() -> Case,
 }
 
@@ -119,15 +123,17 @@ pub fn settled(case: &Case, told: &str) {
 
 /// The numbers of the calls to befall.
 fn points(calls: Calls) -> Vec<usize> {
-    let mut known = BTreeSet::new();
+    let (mut known, mut reads) = (BTreeSet::new(), 0);
     let wanted = |call: &&Call| {
         let first = known.insert(call.operation.clone());
         let creates = !call.reads && [":Create", ":Allocate"].iter().any(|verb| call.operation.contains(verb));
+        reads += usize::from(first && call.reads);
         match calls {
             Calls::Creates => creates,
+            Calls::Slowly => first && (!call.reads || reads % 4 == 1),
             _ if full() => true,
             Calls::Writes => !call.reads || first,
-            Calls::Operations => first,
+            Calls::Operations => first && (!call.reads || reads % 4 == 1),
         }
     };
     clean().calls.iter().filter(wanted).map(|call| call.n).collect()
