@@ -24,6 +24,8 @@ mod engine_holds;
 mod engine_scale;
 mod estimate;
 mod forms;
+mod fuzz;
+mod hostile;
 mod k8s;
 mod moto;
 mod platform;
