@@ -45,3 +45,9 @@ test-upstream:
 # Licences, advisories, duplicates, a second TLS stack: see deny.toml.
 deny:
 	.ci/deny
+
+# Needs cargo-fuzz and a nightly compiler; what it finds goes to fuzz/corpus/$(TARGET)/ and is tried by every `make test`.
+TARGET ?= playbook
+SECONDS ?= 60
+fuzz:
+	cargo +nightly fuzz run $(TARGET) -- -max_total_time=$(SECONDS) -max_len=65536

@@ -57,6 +57,9 @@ pub struct Cloudflare {
     pub owner: Option<String>,
 }
 
+/// How many files one inventory may be read from.
+const MOST: usize = 100;
+
 const CLOUDFLARE: [&str; 3] = ["token", "zones", "owner"];
 
 impl Inventory {
@@ -295,6 +298,10 @@ impl Reader<'_> {
         if !Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_))) || name.is_empty()
         {
             return Err(at(Diagnostic::error(format!("`{name}` is not the name of an inventory"))));
+        }
+        // Each may name others twice, and they again.
+        if self.layers.len() >= MOST {
+            return Err(at(Diagnostic::error(format!("an inventory is made of more than {MOST} files"))));
         }
         let path = self.dir.join(format!("{name}.toml"));
         let file = path.strip_prefix(self.root).unwrap_or(&path).display().to_string();

@@ -10,6 +10,7 @@ mod expr;
 mod filters;
 mod guard;
 mod known;
+mod limits;
 mod mistake;
 mod trace;
 mod tree;
@@ -77,6 +78,7 @@ impl Templates {
     fn environment(&self, run: &Arc<Run>, marks: Option<Arc<Marks>>) -> Environment<'static> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(limits::FUEL));
         environment.set_syntax(guard::ours());
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         // It prints whatever is in reach, also what is not known and what is secret.

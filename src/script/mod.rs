@@ -16,6 +16,7 @@
 //! | `analyse/` | what can be known to be wrong without running: `runner check` |
 //! | `policy` | scripts that look at a plan and may deny it |
 //! | `world`, `value` | what an evaluation gathers, and its values |
+//! | `usage` | what it has used up of what it may |
 
 mod analyse;
 mod check;
@@ -32,6 +33,7 @@ mod run;
 mod seen;
 mod standard;
 mod templates;
+mod usage;
 mod value;
 mod world;
 
@@ -40,6 +42,7 @@ mod audit;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use analyse::{Check, Checked, analyse};
 pub use run::{definitions, evaluate};
@@ -98,9 +101,17 @@ pub trait Files: Send + Sync {
 /// What a script may use up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Steps of the whole evaluation, in all functions. Also what bounds memory: Rhai checks the size of what an
-    /// expression gives, but not that of a map filled key by key.
+    /// Steps of the whole evaluation, in all functions.
     pub operations: u64,
+    /// What it may take by itself; not what it waits for others.
+    pub time: Duration,
+    /// Bytes by which the process may grow meanwhile, where the system tells: Rhai checks the size of what an expression
+    /// gives, but not that of a map filled key by key, nor of all values together.
+    pub memory: usize,
+    /// Declarations and outputs, and what is wrong with them.
+    pub resources: usize,
+    /// How often it may print.
+    pub lines: usize,
     /// Calls inside of calls.
     pub depth: usize,
     /// Items of one list or map, with all that is nested in it.
@@ -111,7 +122,17 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { operations: 20_000_000, depth: 64, items: 50_000, text: 8 << 20 }
+        let (time, memory) = (Duration::from_secs(60), 512 << 20);
+        Limits {
+            operations: 20_000_000,
+            time,
+            memory,
+            resources: 20_000,
+            lines: 10_000,
+            depth: 64,
+            items: 50_000,
+            text: 8 << 20,
+        }
     }
 }
 

@@ -98,9 +98,9 @@ pub(super) fn engine(script: &Script, world: &Arc<World>) -> Engine {
     let w = world.clone();
     engine.on_progress(move |_| w.progress());
     let w = world.clone();
-    engine.on_print(move |text| (w.print)(text, w.lines.site(rhai::Position::NONE)));
+    engine.on_print(move |text| w.say(text, rhai::Position::NONE));
     let w = world.clone();
-    engine.on_debug(move |text, _, position| (w.print)(text, w.lines.site(position)));
+    engine.on_debug(move |text, _, position| w.say(text, position));
     engine
 }
 

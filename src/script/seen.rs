@@ -47,7 +47,8 @@ fn hooks(engine: &mut Engine, world: &Arc<World>) {
     engine.register_fn(rewrite::TEXT, move |ctx: NativeCallContext, parts: Array| text(&w, &ctx, parts));
     // Printing is for people and gives nothing back, so it may show what is not known without ending the stage.
     let w = world.clone();
-    engine.register_fn(rewrite::PRINT, move |ctx: NativeCallContext, v: Dynamic| (w.print)(&shown(&v), w.site(&ctx)));
+    engine
+        .register_fn(rewrite::PRINT, move |ctx: NativeCallContext, v: Dynamic| w.say(&shown(&v), ctx.call_position()));
     engine.register_fn(rewrite::CLOSURE, |closure: rewrite::Closure| FnPtr::from(closure.0));
     let w = world.clone();
     engine.register_fn(rewrite::DEFINE, move |file: i64, name: ImmutableString, value: Dynamic| {

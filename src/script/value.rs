@@ -45,13 +45,26 @@ pub(super) fn is_unknown(value: &Dynamic) -> bool {
 
 /// What a script value is outside of the script. A whole resource becomes a reference with an empty path.
 pub(super) fn to_value(value: &Dynamic) -> Result<Value, Misfit> {
+    to_value_within(value, DEPTH)
+}
+
+/// Lists and maps in each other: deeper than any data a person writes, and what every reader of JSON can read.
+const DEPTH: usize = 100;
+
+fn to_value_within(value: &Dynamic, depth: usize) -> Result<Value, Misfit> {
+    if depth == 0 {
+        let what = format!("lists and maps nested more than {DEPTH} deep");
+        return Err(Misfit { path: String::new(), what });
+    }
     if let Ok(items) = value.as_array_ref() {
-        let convert = |(i, item): (usize, &Dynamic)| to_value(item).map_err(|e| e.inside(&format!("[{i}]")));
+        let convert =
+            |(i, item): (usize, &Dynamic)| to_value_within(item, depth - 1).map_err(|e| e.inside(&format!("[{i}]")));
         return items.iter().enumerate().map(convert).collect();
     }
     if let Ok(map) = value.as_map_ref() {
         let convert = |(key, item): (&rhai::Identifier, &Dynamic)| {
-            to_value(item).map(|value| (key.to_string(), value)).map_err(|e| e.inside(&format!(".{key}")))
+            let value = to_value_within(item, depth - 1);
+            value.map(|value| (key.to_string(), value)).map_err(|e| e.inside(&format!(".{key}")))
         };
         return map.iter().map(convert).collect::<Result<_, _>>().map(Value::Map);
     }

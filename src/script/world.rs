@@ -1,12 +1,13 @@
 //! What one evaluation knows and has gathered; every native function of the script works on it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
 
 use super::lines::Lines;
+use super::usage::{Timed, Usage};
 use super::value::{Deferred, Handle, is_unknown, to_dynamic, to_value};
 use super::{Files, Inventory, Print};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Site};
@@ -22,11 +23,10 @@ pub(super) struct World {
     pub inventory: Inventory,
     pub print: Print,
     pub files: Option<Arc<dyn Files>>,
-    pub max_operations: u64,
+    usage: Arc<Usage>,
     state: Mutex<State>,
     /// Set once the script may not go on; Rhai asks for it before every operation, so nothing can swallow it.
     ended: AtomicBool,
-    operations: AtomicU64,
 }
 
 #[derive(Default)]
@@ -63,17 +63,17 @@ pub(super) enum End {
 
 impl World {
     pub fn new(script: &super::Script, lines: Lines) -> Arc<Self> {
+        let usage = Usage::new(script.limits);
         Arc::new(World {
-            oracle: script.oracle.clone(),
+            oracle: Arc::new(Timed { oracle: script.oracle.clone(), usage: usage.clone() }),
             kinds: Mutex::new(script.kinds.iter().map(|kind| (kind.name.clone(), kind.clone())).collect()),
             lines,
             inventory: script.inventory.clone(),
             print: script.print.clone(),
             files: script.files.clone(),
-            max_operations: script.limits.operations,
+            usage,
             state: Mutex::default(),
             ended: AtomicBool::new(false),
-            operations: AtomicU64::new(0),
         })
     }
 
@@ -85,16 +85,28 @@ impl World {
         self.lines.site(ctx.call_position())
     }
 
-    /// Counts an operation; gives a reason if the script must end here. Counted here and not by Rhai, whose count
-    /// starts anew in every function called from a native one (`map`, `phase`).
+    /// Counts an operation; gives a reason if the script must end here.
     pub fn progress(&self) -> Option<Dynamic> {
-        let count = self.operations.fetch_add(1, Ordering::Relaxed);
-        if count >= self.max_operations && !self.ended.load(Ordering::Relaxed) {
-            let summary = format!("the script runs for more than {} operations", self.max_operations);
-            let why = Diagnostic::error(summary).hint("look for a loop without an end in what runs here");
+        let gathered = || {
+            let state = self.state();
+            state.declarations.len() + state.outputs.len() + state.mistakes.len()
+        };
+        if let Some(why) = self.usage.step(gathered)
+            && !self.ended.load(Ordering::Relaxed)
+        {
             drop(self.end(End::Failed(why), Position::NONE));
         }
         self.ended.load(Ordering::Relaxed).then_some(Dynamic::UNIT)
+    }
+
+    /// Passes on what the script prints, up to a limit; the script ends at the next operation after that.
+    pub fn say(&self, text: &str, position: Position) {
+        let site = self.lines.site(position);
+        match self.usage.prints() {
+            Ok(()) => (self.print)(text, site),
+            Err(Some(why)) => drop(self.end(End::Failed(why.at(&site, "printed here")), position)),
+            Err(None) => {}
+        }
     }
 
     /// Ends the script, for the first reason given.
@@ -295,7 +307,7 @@ impl World {
     pub fn renew(&self) {
         self.state().end = None;
         self.ended.store(false, Ordering::Relaxed);
-        self.operations.store(0, Ordering::Relaxed);
+        self.usage.restart();
     }
 }
 
@@ -305,7 +317,7 @@ impl World {
     pub fn reset(&self) {
         *self.state() = State::default();
         self.ended.store(false, Ordering::Relaxed);
-        self.operations.store(0, Ordering::Relaxed);
+        self.usage.restart();
     }
 }
 

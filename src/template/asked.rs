@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::limits;
 use minijinja::machinery::ast::{Expr, Stmt};
-use minijinja::machinery::parse;
 
-use super::{Templates, guard, tree};
+use super::{Templates, tree};
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, closest};
 
 impl Templates {
@@ -26,7 +26,7 @@ impl Templates {
             Err(error) => return found.push(Diagnostic::error(error.detail().unwrap_or("it cannot be read"))),
         };
         let mut asked = vec![];
-        if let Ok(template) = parse(&text, name, guard::authors()) {
+        if let Ok(template) = limits::parse(&text, name) {
             names(&template, &mut asked);
         }
         texts.insert(name.to_owned(), text);

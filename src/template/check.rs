@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::limits;
 use minijinja::ErrorKind;
 use minijinja::machinery::ast::{BinOpKind, Call, CallArg, CompareOpKind, Expr, Macro, Stmt, UnaryOpKind};
-use minijinja::machinery::parse;
 
 use super::asked::bodies;
 use super::known::{GLOBALS, compared, end, parameters, strange_word, truth, variable};
-use super::{Templates, guard, mistake, tree};
+use super::{Templates, mistake, tree};
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, closest};
 use crate::resource::shape::{Entry, Reads, Shape, Table};
 use crate::resource::{Segment, Type, Value};
@@ -25,7 +25,7 @@ impl Templates {
         self.gather(name, &mut texts, &mut found);
         let mut parsed = BTreeMap::new();
         for (name, text) in &texts {
-            match parse(text, name, guard::authors()) {
+            match limits::parse(text, name) {
                 Ok(template) => drop(parsed.insert(name.as_str(), template)),
                 Err(error) => {
                     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);

@@ -15,6 +15,7 @@ pub fn register(environment: &mut Environment, run: &Arc<Run>) {
     environment.add_filter("to_json", |value: Any| serde_json::Value::from(&unknown::known(&value)).to_string());
     let theirs = run.clone();
     environment.add_filter("to_yaml", move |state: &State, value: Any| {
+        unknown::bounded(&value, &theirs)?;
         unknown::spelled(&theirs, state, &value).map(|value| yaml::write(&value))
     });
     let theirs = run.clone();

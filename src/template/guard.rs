@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 
 use minijinja::Error;
+use minijinja::machinery::Span;
 use minijinja::machinery::ast::{Expr, Macro, Stmt};
-use minijinja::machinery::{Span, parse};
 use minijinja::syntax::SyntaxConfig;
 
 use super::expr::Guard;
@@ -34,7 +34,7 @@ pub fn ours() -> SyntaxConfig {
 
 /// The template with its guards; with marks that tell where its lines come from, if there is a file to name in them.
 pub fn guard(source: &str, name: &str, trace: Option<(&Marks, &str)>) -> Result<String, Error> {
-    let template = parse(source, name, authors())?;
+    let template = super::limits::parse(source, name)?;
     let mut names = Names::default();
     names.stmt(&template);
     let macros = names.macros.difference(&names.others).copied().collect();

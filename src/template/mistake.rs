@@ -89,7 +89,7 @@ fn includes(mut diagnostic: Diagnostic, chain: &[&Error], templates: &Templates)
 fn undefined(error: &Error, templates: &Templates, site: Site, vars: &Map) -> Diagnostic {
     let text = templates.sources.text(&site.file).unwrap_or_default();
     let mut paths = vec![];
-    if let Ok(template) = minijinja::machinery::parse(&text, "", super::guard::authors()) {
+    if let Ok(template) = super::limits::parse(&text, "") {
         super::tree::each_expr(&template, &mut |expr| paths.extend(path(expr)));
     }
     let line = error.line().unwrap_or(0) as u32;

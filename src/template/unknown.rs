@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value as Any};
 
+use super::limits::Parts;
 use crate::resource::{Map, Reference, Segment, Value};
 
 const OPEN: char = '\u{f8f0}';
@@ -178,9 +179,11 @@ fn unknown(value: &Any) -> Option<&Unknown> {
 }
 
 /// The unknowns in a value: itself, marks in text, and what is inside down to `depth`.
-fn find(value: &Any, run: &Run, depth: usize, found: &mut Vec<Value>) {
+fn find(value: &Any, run: &Run, depth: usize, found: &mut Vec<Value>, parts: &mut Parts) -> Result<(), Error> {
+    parts.count(value.as_str().map_or(0, str::len))?;
     if let Some(unknown) = unknown(value) {
-        return found.push(unknown.value.clone());
+        found.push(unknown.value.clone());
+        return Ok(());
     }
     if let Some(text) = value.as_str() {
         if text.contains(RESERVED) {
@@ -188,20 +191,26 @@ fn find(value: &Any, run: &Run, depth: usize, found: &mut Vec<Value>) {
                 run.fill(text).unwrap_or_else(|| Value::List(run.0.lock().expect("no holder panics").marks.clone())),
             );
         }
-        return;
+        return Ok(());
     }
     if depth == 0 || !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
-        return;
+        return Ok(());
     }
-    let Ok(items) = value.try_iter() else { return };
+    let Ok(items) = value.try_iter() else { return Ok(()) };
     for item in items {
         if value.kind() == ValueKind::Map
             && let Ok(inner) = value.get_item(&item)
         {
-            find(&inner, run, depth - 1, found);
+            find(&inner, run, depth - 1, found, parts)?;
         }
-        find(&item, run, depth - 1, found);
+        find(&item, run, depth - 1, found, parts)?;
     }
+    Ok(())
+}
+
+/// Refuses a value that would be gone through without an end.
+pub fn bounded(value: &Any, run: &Run) -> Result<(), Error> {
+    find(value, run, DEPTH, &mut vec![], &mut Parts::default())
 }
 
 /// Deeper than any data a person writes; a value that holds itself ends here.
@@ -209,7 +218,7 @@ const DEPTH: usize = 64;
 
 fn guard(run: &Run, state: &State, value: Any, depth: usize, line: u32, column: u32) -> Result<Any, Error> {
     let mut found = vec![];
-    find(&value, run, depth, &mut found);
+    find(&value, run, depth, &mut found, &mut Parts::default())?;
     if found.is_empty() {
         return Ok(value);
     }
@@ -246,9 +255,14 @@ pub fn register(environment: &mut Environment, run: &Arc<Run>) {
     let theirs = run.clone();
     environment.add_filter("__join", move |state: &State, value: Any, joiner: Option<Any>| {
         let joiner = joiner.map(|joiner| text(&theirs, state, &joiner, 0, 0)).transpose()?.unwrap_or_default();
-        let items: Result<Vec<String>, Error> =
-            value.try_iter()?.map(|item| text(&theirs, state, &item, 0, 0)).collect();
-        Ok::<String, Error>(items?.join(&joiner))
+        let (mut joined, mut parts) = (String::new(), Parts::default());
+        for (index, item) in value.try_iter()?.enumerate() {
+            let item = text(&theirs, state, &item, 0, 0)?;
+            parts.count(item.len() + joiner.len())?;
+            joined.push_str(if index > 0 { &joiner } else { "" });
+            joined.push_str(&item);
+        }
+        Ok::<String, Error>(joined)
     });
     let theirs = run.clone();
     environment.add_filter("__carry", move |state: &State, value: Any, line: u32, column: u32| match unknown(&value) {

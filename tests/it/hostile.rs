@@ -1,0 +1,198 @@
+//! Hostile projects: a playbook or a template cannot run forever, exhaust memory, overflow the stack, or read outside.
+//! Each is run by the binary with little memory to have; what stops it must be told where it stands.
+
+use crate::project::{Project, Said};
+
+/// With 2.5 GB of address space, most of which is reserved for stacks and never used.
+fn confined(project: &Project, command: &str) -> Said {
+    project.shell(&format!("ulimit -v 2500000; exec runner {command}"))
+}
+
+#[track_caller]
+fn stopped(name: &str, said: &Said, expected: &str) {
+    let told = format!("{}{}", said.out, said.err);
+    let shown: String = told.chars().take(600).collect();
+    assert_eq!(said.code, 1, "{name}: {shown}");
+    assert!(told.contains(expected), "{name}: {shown}");
+}
+
+fn playbook(text: &str) -> Said {
+    let project = Project::new("x = 1\n").file("playbooks/prod.rhai", text);
+    confined(&project, "playbooks/prod.rhai --sandbox --dry-run")
+}
+
+fn template(text: &str) -> Said {
+    let project = Project::new("x = 1\n").file("templates/t.txt", text);
+    confined(&project, "render t.txt -i prod")
+}
+
+const BIG: &str = "let big = \"x\"; for i in 0..22 { big += big; }\n";
+
+#[test]
+fn a_script_ends() {
+    for (name, text, expected) in [
+        ("recursion", "fn f(x) { f(x + 1) }\nf(0);", "deep"),
+        ("a circle of functions", "fn a(x) { b(x) }\nfn b(x) { a(x) }\na(0);", "deep"),
+        ("a closure", "let f = |x, f| f.call(x, f); f.call(1, f);", "deep"),
+        ("through map", "fn f(x) { [1].map(|y| f(y)) }\nf(1);", "deep"),
+        ("through phase", "fn f(n) { phase(`p${n}`, || f(n + 1)) }\nf(1);", "deep"),
+        ("a flood", "loop { print(\"x\"); }", "prints more than 10000 times"),
+        ("doubled text", "let s = \"x\"; loop { s += s; }", "grows too large"),
+        ("doubled list", "let s = [1]; loop { s += s; }", "grows too large"),
+        ("a map in itself", "let s = #{}; let i = 0; loop { s[`k${i}`] = s; i += 1; }", "grows too large"),
+        ("a huge pad", "let s = []; s.pad(1000000000, 1);", "grows too large"),
+        (
+            "a map nested in itself",
+            "let a = 1; for i in 0..300 { a = #{ a: a }; } output(\"a\", a);",
+            "nested more than 100 deep",
+        ),
+        ("sleep", "sleep(1000);", "not part of playbooks"),
+        ("eval", "eval(\"1\");", "eval"),
+    ] {
+        stopped(name, &playbook(text), expected);
+    }
+}
+
+#[test]
+fn a_script_takes_a_bounded_amount_of_memory() {
+    for (name, text) in [
+        ("a map filled key by key", "let a = #{}; let i = 0; loop { a[`k${i}`] = big + i; i += 1; }"),
+        ("outputs", "for i in 0..2000 { output(`o${i}`, big + i); }"),
+        ("tags", "for i in 0..2000 { aws::vpc(`v${i}`, #{ cidr_block: \"10.0.0.0/16\", tags: #{ a: big + i } }); }"),
+    ] {
+        stopped(name, &playbook(&format!("{BIG}{text}")), "takes more than 512 MiB of memory");
+    }
+}
+
+#[test]
+fn an_expression_is_of_a_size_to_be_read() {
+    let many = |open: &str, middle: &str, close: &str| {
+        format!("let x = {}{middle}{};", open.repeat(50_000), close.repeat(50_000))
+    };
+    for (name, text) in [
+        ("parentheses", many("(", "1", ")")),
+        ("lists", many("[", "", "]")),
+        ("maps", many("#{a:", "1", "}")),
+        ("not", many("!", "true", "")),
+        ("sums", many("1+", "1", "")),
+        ("and", many("true&&", "true", "")),
+        ("attributes", format!("let x = #{{}}; x{};", ".a".repeat(50_000))),
+        ("closures", many("|a| ", "1", "")),
+        ("texts", many("`${", "1", "}`")),
+        ("branches", format!("if false {{}} {}", "else if false {} ".repeat(50_000))),
+        ("blocks", format!("{}{}", "{".repeat(50_000), "}".repeat(50_000))),
+    ] {
+        stopped(name, &playbook(&text), "nested too deeply");
+    }
+}
+
+#[test]
+fn a_template_ends_and_makes_a_bounded_amount_of_text() {
+    for (name, text) in [
+        (
+            "loops",
+            "{% for a in range(10000) %}{% for a in range(10000) %}{% for a in range(10000) %}{% endfor %}{% endfor %}{% endfor %}",
+        ),
+        (
+            "doubled",
+            "{% set n = namespace(s=\"x\") %}{% for a in range(40) %}{% set n.s = n.s ~ n.s %}{% endfor %}{{ n.s }}",
+        ),
+        (
+            "captured",
+            "{% set n = namespace(s=\"x\") %}{% for a in range(40) %}{% set t %}{{ n.s }}{{ n.s }}{% endset %}{% set n.s = t %}{% endfor %}{{ n.s }}",
+        ),
+        (
+            "lists",
+            "{% set n = namespace(s=[1]) %}{% for a in range(40) %}{% set n.s = n.s + n.s %}{% endfor %}{{ n.s | length }}",
+        ),
+        (
+            "a list twice in itself",
+            "{% set n = namespace(s=[1]) %}{% for a in range(40) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ n.s }}",
+        ),
+        (
+            "as YAML",
+            "{% set n = namespace(s=[1]) %}{% for a in range(40) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ n.s | to_yaml }}",
+        ),
+        (
+            "replaced",
+            "{% set n = namespace(s=\"xx\") %}{% for a in range(40) %}{% set n.s = n.s | replace(\"x\", n.s) %}{% endfor %}{{ n.s }}",
+        ),
+        ("joined", "{% set b = \"x\" * 1000000 %}{{ range(10000) | join(b) }}"),
+        ("indented", "{{ \"x\\ny\" | indent(10000000000) }}"),
+        ("formatted", "{{ \"%010000000000d\" | format(1) }}"),
+        ("repeated", "{{ \"x\" * 100000000000 }}"),
+        ("itself", "{% include \"t.txt\" %}"),
+        ("a macro", "{% macro m(x) %}{{ m(x) }}{% endmacro %}{{ m(1) }}"),
+    ] {
+        stopped(name, &template(text), "t.txt");
+    }
+}
+
+#[test]
+fn a_tag_of_a_template_is_of_a_size_to_be_read() {
+    let many = |open: &str, middle: &str, close: &str| {
+        format!("{{{{ {}{middle}{} }}}}", open.repeat(20_000), close.repeat(20_000))
+    };
+    for (name, text, expected) in [
+        ("and", many("1 and ", "1", ""), "more than 500 words and signs"),
+        ("sums", many("1+", "1", ""), "more than 500 words and signs"),
+        ("not", many("not ", "1", ""), "more than 500 words and signs"),
+        ("minus", many("-", "1", ""), "more than 500 words and signs"),
+        ("filters", many("", "1", "|string"), "more than 500 words and signs"),
+        ("attributes", many("", "x", ".a"), "more than 500 words and signs"),
+        ("choices", many("1 if 1 else ", "1", ""), "more than 500 words and signs"),
+        ("lists", many("[", "", "]"), "more than 500 words and signs"),
+        ("branches", format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 1 %}".repeat(20_000)), "more than 200 `elif`"),
+    ] {
+        stopped(name, &template(&text), expected);
+    }
+}
+
+#[test]
+fn nothing_outside_of_the_project_is_read() {
+    let secret = "NOTAREALSECRET";
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("x.rhai"), format!("fn {secret}() {{ 1 }}")).unwrap();
+    std::fs::write(outside.path().join("x.txt"), secret).unwrap();
+    let project = Project::new("x = 1\n").file("playbooks/prod.rhai", "").file("templates/t.txt", "");
+    std::os::unix::fs::symlink(outside.path().join("x.rhai"), project.path("playbooks/link.rhai")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), project.path("playbooks/folder")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("x.txt"), project.path("templates/link.txt")).unwrap();
+    let path = outside.path().display();
+    for (name, text, expected) in [
+        ("upwards", "import \"../../etc/passwd\" as p;".to_owned(), "leaves the playbook's folder"),
+        ("absolute", format!("import \"{path}/x\" as p;"), "leaves the playbook's folder"),
+        ("a link", "import \"link\" as p;".to_owned(), "leaves the playbook's folder"),
+        ("a linked folder", "import \"folder/x\" as p;".to_owned(), "leaves the playbook's folder"),
+        ("a template upwards", "output(\"a\", template(\"../../etc/passwd\", #{}));".to_owned(), "outside"),
+        ("an absolute template", format!("output(\"a\", template(\"{path}/x.txt\", #{{}}));"), "outside"),
+        ("a linked template", "output(\"a\", template(\"link.txt\", #{}));".to_owned(), "outside"),
+    ] {
+        project.write("playbooks/prod.rhai", &text);
+        let said = confined(&project, "playbooks/prod.rhai --sandbox --dry-run");
+        stopped(name, &said, expected);
+        assert!(!said.out.contains(secret) && !said.err.contains(secret), "{name}: {}{}", said.out, said.err);
+    }
+}
+
+#[test]
+fn a_stack_cannot_be_called_by_a_path() {
+    let project = Project::new("x = 1\n").file("playbooks/prod.rhai", "").file("up.toml", "x = 1\n");
+    for name in ["../up", "../../etc/x", "a/b", "."] {
+        let said = confined(&project, &format!("playbooks/prod.rhai -i {name} --sandbox --yes"));
+        assert_ne!(said.code, 0, "{name}: {}{}", said.out, said.err);
+        assert!(said.code > 0 && !said.err.contains("panicked"), "{name}: {}", said.err);
+    }
+}
+
+#[test]
+fn an_inventory_that_doubles_itself_ends() {
+    let mut project =
+        Project::new("extends = [\"i0\", \"i0\"]\n").file("playbooks/prod.rhai", "").file("inventory/i30.toml", "");
+    for number in 0..30 {
+        let text = format!("extends = [\"i{0}\", \"i{0}\"]\n", number + 1);
+        project = project.file(&format!("inventory/i{number}.toml"), &text);
+    }
+    let said = confined(&project, "playbooks/prod.rhai --sandbox --dry-run");
+    stopped("doubled", &said, "more than 100 files");
+}
