@@ -27,6 +27,9 @@ pub struct Locks {
     pub lease: Lease,
 }
 
+/// Where a team's lock is, and for how long it is held at a time.
+pub(super) type TeamStore = (Arc<dyn LockStore>, Duration);
+
 impl Session {
     /// One run per stack: held until the session ends. Waits for so many seconds for whoever has it.
     pub async fn lock(&mut self, seconds: u64) -> Result<(), Box<Diagnostic>> {
@@ -62,7 +65,7 @@ impl Session {
     }
 
     /// Where the inventory says that the team's lock is; the sandbox is nobody else's.
-    pub(super) fn team_store(&self) -> Result<Option<(Arc<dyn LockStore>, Duration)>, Box<Diagnostic>> {
+    pub(super) fn team_store(&self) -> Result<Option<TeamStore>, Box<Diagnostic>> {
         let Some(lock) = self.inventory.lock.as_ref().filter(|_| self.sandbox.is_none()) else { return Ok(None) };
         let store = lock.place().and_then(|place| self.provider.lock_store(&place, &self.inventory.name));
         match store {

@@ -36,7 +36,7 @@ struct Kill {
 impl Kill {
     /// Every call, before and after; every second one is gone on from on another machine.
     fn all(calls: usize) -> Vec<Kill> {
-        let both = |n: usize| [false, true].map(|after| Kill { n, after, elsewhere: (n % 2 == 0) == after });
+        let both = |n: usize| [false, true].map(|after| Kill { n, after, elsewhere: n.is_multiple_of(2) == after });
         (1..=calls).flat_map(both).collect()
     }
 }

@@ -386,7 +386,8 @@ impl<'a> Life<'a> {
                 let field = kind.input(&name).expect("a field of the kind");
                 let found = live.inputs.get(&name).cloned().unwrap_or_default();
                 let same = kind.canonical(field, &found) == kind.canonical(field, &wanted);
-                if !same && !one.ignores().contains(&name.as_str()) && !(found.is_null() && wanted.is_empty()) {
+                let nothing = found.is_null() && wanted.is_empty();
+                if !(same || nothing || one.ignores().contains(&name.as_str())) {
                     return Err(format!("{address}.{name} is {found}, and {wanted} was declared"));
                 }
             }

@@ -248,9 +248,10 @@ impl Provider for Weather {
             self.inner.update(kind, request).await?;
             // An update that sends something brings right what has failed.
             if !request.changed.is_empty() && kind.nature.mended_by.is_some() {
-                self.inner.meddle(&request.live.id, |live| match live.status {
-                    Status::Failed(_) => live.status = Status::Ready,
-                    _ => {}
+                self.inner.meddle(&request.live.id, |live| {
+                    if let Status::Failed(_) = live.status {
+                        live.status = Status::Ready;
+                    }
                 });
             }
             Ok(())
