@@ -30,6 +30,8 @@ pub struct Inventory {
     pub lock: Option<Lock>,
     /// `[secrets]`: where each is.
     pub secrets: BTreeMap<String, Source>,
+    /// What of `--set` may not have been meant so.
+    pub doubts: Diagnostics,
     origins: BTreeMap<String, Site>,
 }
 
@@ -73,6 +75,7 @@ impl Inventory {
             inventory.files.insert(0, layer.file);
             merge(&mut inventory.values, layer.values, &mut inventory.origins, &layer.origins, "");
         }
+        inventory.doubts = sets.iter().filter_map(|set| inventory.doubt(set)).collect();
         let mistakes: Diagnostics = sets.iter().filter_map(|set| inventory.set(set).err()).collect();
         if !mistakes.is_empty() {
             return Err(mistakes);
@@ -93,6 +96,23 @@ impl Inventory {
     /// Where the value at a path (`network.cidr`) was defined; for a table, where it was begun.
     pub fn origin(&self, path: &str) -> Option<&Site> {
         self.origins.get(path)
+    }
+
+    /// A key that no file has, and one that it may have been meant to be.
+    fn doubt(&self, set: &str) -> Option<Diagnostic> {
+        let (path, _) = set.split_once('=')?;
+        let (mut map, mut above) = (&self.values, String::new());
+        for key in path.trim().split('.') {
+            if let Some(value) = map.get(key) {
+                map = value.as_map()?;
+                above = format!("{above}{key}.");
+                continue;
+            }
+            let near = closest(key, map.keys().map(String::as_str))?;
+            let told = Diagnostic::warning(format!("`--set {set}`: no file of the inventory has `{above}{key}`"));
+            return Some(told.hint(format!("did you mean `{above}{near}`?")));
+        }
+        None
     }
 
     fn set(&mut self, set: &str) -> Result<(), Diagnostic> {

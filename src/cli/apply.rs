@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::args::{ApplyFileArgs, Format, PlanOut};
+use super::args::{ApplyFileArgs, Format};
 use super::exit;
 use super::plan_file::{PlanFile, stale};
 use super::run::{applied_outputs, asked};
@@ -19,6 +19,8 @@ use crate::event::{Event, Events};
 use crate::report::{self, Report};
 use crate::resource::Evaluation;
 use crate::secret::Secrets;
+
+const ELSEWHERE: &str = "nothing was changed: the plan was made elsewhere";
 
 pub fn run(args: &ApplyFileArgs) -> u8 {
     super::session::on_runtime(async {
@@ -47,7 +49,7 @@ async fn apply(session: &mut Session, file: &PlanFile, args: &ApplyFileArgs) -> 
     session.planned(&plan);
     session.recovered(&plan, file.plan.wish.phases.is_empty());
     session.report.plan(&file.plan.plan);
-    if let Some(code) = session.denied(&plan, &PlanOut::default()) {
+    if let Some(code) = session.denied(&plan) {
         return code;
     }
     if plan.is_empty() {
@@ -110,11 +112,8 @@ async fn ready(
     // Elsewhere all else is otherwise, too.
     let elsewhere = elsewhere(&file.whereabouts, &saving::whereabouts(session));
     if !elsewhere.is_empty() {
-        let told = stale("nothing was changed: the plan was made elsewhere", elsewhere);
-        return Err(vec![told.hint(match session.sandbox {
-            Some(_) => "apply it in the project that it was made in, or plan again in this one",
-            None => "use the credentials and the region of the plan, or plan again with these",
-        })]);
+        let told = stale(ELSEWHERE, elsewhere);
+        return Err(vec![told.hint("use the credentials and the region of the plan, or plan again with these")]);
     }
     match reread? {
         Reread::Same(plan, evaluation) => Ok((*plan, *evaluation)),
@@ -174,6 +173,13 @@ fn elsewhere(then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) ->
 
 /// A plan knows on which outside it was made; who names another means another plan.
 fn same_sandbox(args: &ApplyFileArgs, file: PlanFile) -> Result<PlanFile, Box<Diagnostic>> {
+    if let (Some(sandbox), Some(then)) = (&file.sandbox, file.whereabouts.get(saving::SANDBOX)) {
+        let now = saving::sandbox(&file.root().join(sandbox));
+        if *then != now {
+            let told = stale(ELSEWHERE, vec![format!("sandbox {then} then, {now} now")]);
+            return Err(Box::new(told.hint("apply it in the project that it was made in, or plan again in this one")));
+        }
+    }
     let Some(given) = &args.sandbox else { return Ok(file) };
     let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let root = file.root();

@@ -69,7 +69,10 @@ fn check(args: &CheckArgs, sources: &Sources) -> Diagnostics {
         let own = || vec![playbook.file_stem().unwrap_or_default().to_string_lossy().into_owned()];
         for name in if args.inventory.is_empty() { own() } else { args.inventory.clone() } {
             let inventory = match Inventory::load(&root.join("inventory"), &name, &args.sets, sources, &root) {
-                Ok(inventory) => Some(inventory),
+                Ok(mut inventory) => {
+                    found.append(&mut inventory.doubts);
+                    Some(inventory)
+                }
                 Err(wrong) => {
                     found.extend(wrong);
                     None

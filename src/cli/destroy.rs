@@ -9,7 +9,6 @@ use super::saving::{self, Made};
 use super::session::Session;
 use crate::diagnostic::Diagnostics;
 use crate::engine::{self, Forecast, Plan, Wish, World};
-use crate::report::Format;
 use crate::resource::Evaluation;
 
 pub fn run(args: DestroyArgs) -> u8 {
@@ -19,6 +18,7 @@ pub fn run(args: DestroyArgs) -> u8 {
             Err(code) => return code,
         };
         let exit = destroy(&mut session, &args).await;
+        session.tell_unsaved(&args.plan_out, exit);
         session.unlock().await;
         session.end(exit)
     })
@@ -46,21 +46,18 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
     session.judge(&mut plan);
     session.planned(&plan);
     session.recovered(&plan, true);
-    if let Err(wrong) = engine::refuse_protected(&plan.changes) {
-        // A document is either a plan or a refusal; who reads the text may see what would go.
-        if session.report.format == Format::Text {
-            session.report.plan(&plan);
-        }
-        session.keep_what_was_read().await;
-        return session.refuse(&wrong);
-    }
     session.report.plan(&plan);
+    if let Err(wrong) = engine::refuse_protected(&plan.changes) {
+        session.keep_what_was_read().await;
+        session.warn(&wrong);
+        return exit::FAILED;
+    }
     let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
     if let Err(wrong) = session.keep(&plan, again).await {
         session.warn(&[*wrong]);
         return exit::FAILED;
     }
-    if let Some(code) = session.denied(&plan, &args.plan_out) {
+    if let Some(code) = session.denied(&plan) {
         return code;
     }
     if let Some(path) = &args.plan_out.plan_out {

@@ -68,6 +68,9 @@ pub fn diagnostics(plan: &Plan) -> Diagnostics {
 fn diagnostic(remark: &Remark) -> Diagnostic {
     let who = remark.address.as_ref().map(|address| format!("{address}: ")).unwrap_or_default();
     let (told, label) = match remark.denies {
+        true if remark.text.starts_with(policy::FAILED) => {
+            (Diagnostic::error(format!("denied: {who}{}", remark.text)), "failed here")
+        }
         true => (Diagnostic::error(format!("denied: {who}{}", remark.text)), "denied by this"),
         false => (Diagnostic::warning(format!("{who}{}", remark.text)), "said by this"),
     };

@@ -21,6 +21,7 @@ pub fn run(args: RunArgs) -> u8 {
             Err(code) => return code,
         };
         let exit = stages(&mut session, &args).await;
+        session.tell_unsaved(&args.plan_out, exit);
         session.unlock().await;
         session.end(exit)
     })
@@ -75,7 +76,7 @@ pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
                 return exit::FAILED;
             }
         }
-        if let Some(code) = session.denied(&plan, &args.plan_out) {
+        if let Some(code) = session.denied(&plan) {
             return code;
         }
         if args.dry_run {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::args::PlanOut;
 use super::plan_file::{self, PlanFile, VERSION};
 use super::session::Session;
 use crate::diagnostic::Diagnostic;
@@ -60,14 +61,44 @@ pub async fn save(session: &Session, sets: &[String], made: Made<'_>, path: &Pat
     Ok(())
 }
 
+impl Session {
+    /// A dry run that failed saved nothing, and what is there is not what it showed.
+    pub(super) fn tell_unsaved(&self, plan_out: &PlanOut, exit: u8) {
+        let Some(path) = plan_out.plan_out.as_ref().filter(|_| exit == super::exit::FAILED) else { return };
+        let earlier = if path.exists() { "; what is there is an earlier one" } else { "" };
+        self.report.note(&format!("No plan was saved to {}{earlier}.", path.display()));
+    }
+}
+
 /// By what the outside is told from others: what the provider says, or the file of the sandbox.
 pub fn whereabouts(session: &Session) -> BTreeMap<String, String> {
     let mut known = session.provider.whereabouts();
     if let Some(file) = &session.sandbox {
-        let whole = file.canonicalize().or_else(|_| std::path::absolute(file)).unwrap_or_else(|_| file.clone());
-        known.insert("sandbox".to_owned(), whole.display().to_string());
+        known.insert(SANDBOX.to_owned(), sandbox(file));
     }
     known
+}
+
+/// By what a sandbox is told from others.
+pub const SANDBOX: &str = "sandbox";
+
+/// Its whole path: of the folder that is really there, as far as it is.
+pub fn sandbox(file: &Path) -> String {
+    let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let name = whole.file_name().unwrap_or_default();
+    let mut folder = whole.parent().unwrap_or(Path::new("/")).to_owned();
+    let mut missing = vec![name.to_owned()];
+    let found = loop {
+        match (folder.canonicalize(), folder.file_name().map(|name| name.to_owned())) {
+            (Ok(found), _) => break found,
+            (Err(_), Some(name)) => {
+                missing.push(name);
+                folder.pop();
+            }
+            (Err(_), None) => break folder,
+        }
+    };
+    missing.iter().rev().fold(found, |path, name| path.join(name)).display().to_string()
 }
 
 /// A slow digest of each of these secrets, side by side.

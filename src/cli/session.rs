@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::{Format, PlanOut, ReviewArgs, ShowArgs, StackArgs};
+use super::args::{Format, ReviewArgs, ShowArgs, StackArgs};
 use super::ending::{Ending, end};
 use super::history;
 use super::journals;
@@ -184,6 +184,9 @@ impl Session {
                 return Err(end(&events, started, super::exit::FAILED));
             }
         };
+        for diagnostic in ready.inventory.doubts.iter().cloned() {
+            events.emit(Event::Told { diagnostic: Box::new(diagnostic) });
+        }
         Ok(Session {
             limiter: Limiter::new(events.clone(), Some(signals.stopping())),
             report,
@@ -289,7 +292,7 @@ impl Session {
     }
 
     /// Tells what policies said of a plan; the exit code if it may not be applied.
-    pub fn denied(&self, plan: &Plan, plan_out: &PlanOut) -> Option<u8> {
+    pub fn denied(&self, plan: &Plan) -> Option<u8> {
         self.warn(&super::policies::diagnostics(plan));
         if !plan.is_denied() {
             return None;
@@ -298,8 +301,7 @@ impl Session {
             self.report.summary(&self.tally);
         }
         let further = if self.applied { "further " } else { "" };
-        let unsaved = if plan_out.plan_out.is_some() { ", and no plan was saved" } else { "" };
-        self.report.note(&format!("Nothing {further}was changed{unsaved}: a policy forbids it."));
+        self.report.note(&format!("Nothing {further}was changed: a policy forbids it."));
         Some(super::exit::FAILED)
     }
 

@@ -43,8 +43,13 @@ pub async fn watch(args: &RunArgs) -> u8 {
         };
         let failed = files.len() > 1 && before.keys().all(|file| files.contains(file));
         report.note(&format!("\nWatching {} files; Ctrl-C ends.", files.len()));
-        let mut known: BTreeMap<PathBuf, Stamp> =
-            files.iter().map(|file| (file.clone(), before.get(file).copied().unwrap_or_else(|| stamp(file)))).collect();
+        // A policy that comes counts as much as one that is changed.
+        let policies = playbook.parent().unwrap_or(Path::new(".")).join("policies");
+        let mut known: BTreeMap<PathBuf, Stamp> = files
+            .iter()
+            .chain([&policies])
+            .map(|file| (file.clone(), before.get(file).copied().unwrap_or_else(|| stamp(file))))
+            .collect();
         let saved = loop {
             tokio::time::sleep(EVERY).await;
             if failed {

@@ -100,6 +100,9 @@ pub async fn foresee_destroy(forecast: &Forecast, evaluation: &Evaluation, wish:
             change.site = Some(declaration.site.clone());
             change.phase = declaration.phase.clone();
         }
+        if change.action == Action::Delete && is_protected(&change) {
+            change.notes.push("it is protected, and is not deleted".to_owned());
+        }
         changes.push(change);
     }
     let mut plan = Plan { stack: world.stack.clone(), changes, ..Plan::default() };
@@ -109,11 +112,10 @@ pub async fn foresee_destroy(forecast: &Forecast, evaluation: &Evaluation, wish:
 
 /// What is protected is not deleted: by what the playbook says, or by what the resource itself remembers of it.
 pub fn refuse_protected(changes: &[Change]) -> Result<(), Diagnostics> {
-    let remembered = |change: &&Change| change.live.as_ref().and_then(|l| l.owner.as_ref()).is_some_and(|o| o.protect);
     let deleted =
         changes.iter().filter(|change| change.action == Action::Delete && change.reason != Some(Reason::Deposed));
     let wrong: Diagnostics = deleted
-        .filter(|change| change.options.protect || remembered(change))
+        .filter(|change| is_protected(change))
         .map(|change| {
             let refused = Diagnostic::error(format!("{} is protected", change.address));
             match &change.site {
@@ -127,6 +129,11 @@ pub fn refuse_protected(changes: &[Change]) -> Result<(), Diagnostics> {
         })
         .collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+fn is_protected(change: &Change) -> bool {
+    let owner = change.live.as_ref().and_then(|live| live.owner.as_ref());
+    change.options.protect || owner.is_some_and(|owner| owner.protect)
 }
 
 /// What is to be pruned by name must be there and be declared no more; a typo would otherwise pass for nothing to do.

@@ -23,6 +23,9 @@ pub fn line(estimate: &Estimate, verbose: bool) -> Option<String> {
             format!("The longest chain has {steps}: {} (no earlier run to estimate from).", ends.join(" → "))
         });
     };
+    if seconds < 0.95 && !verbose {
+        return None;
+    }
     let whole = estimate.timed == estimate.steps;
     let runs = count(estimate.runs, "earlier run");
     let from = match whole {

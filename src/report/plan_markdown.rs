@@ -259,6 +259,9 @@ impl<'a> Page<'a> {
         for part in self.heads(change) {
             text.push_str(&format!(", {}", code(&part)));
         }
+        for note in change.notes.iter().filter(|_| change.reason == Some(crate::engine::Reason::Destroyed)) {
+            text.push_str(&format!("; **{note}**"));
+        }
         if self.step.2 == Fold::Whole {
             for field in change.fields.iter().filter(|field| field.forces_replace) {
                 text.push_str(&format!("; forced by {}{}", code(&field.path), both(field)));

@@ -117,7 +117,8 @@ impl Page<'_> {
         let notes = change.notes.iter().map(|note| self.ink.yellow(format!("! {note}")));
         if quiet && !self.verbose {
             // Why something is left alone.
-            let notes: Vec<String> = notes.filter(|_| change.action == Action::Orphan).collect();
+            let stays = change.action == Action::Orphan || change.reason == Some(Reason::Destroyed);
+            let notes: Vec<String> = notes.filter(|_| stays).collect();
             return taken.chain(notes).collect();
         }
         let widest = change.fields.iter().map(|field| field.path.chars().count()).max().unwrap_or(0);

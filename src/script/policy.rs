@@ -58,7 +58,8 @@ pub fn check(policy: &Policy) -> Diagnostics {
     run::on_a_thread(|| load(policy).err().unwrap_or_default()).unwrap_or_else(|failed| vec![failed])
 }
 
-const FAILED: &str = "the policy failed: ";
+/// How the text begins of a policy that failed.
+pub const FAILED: &str = "the policy failed: ";
 
 fn broken(told: &Diagnostic) -> String {
     let causes: String = told.causes.iter().map(|cause| format!(": {cause}")).collect();
@@ -162,7 +163,8 @@ impl Court {
                 error::of_running(*error, &self.program, &self.world.inventory, &super::Limits::default())
             }
         };
-        let site = told.places.first().map_or_else(|| Site::new("", 0, 0), |place| place.site.clone());
+        let whole = || Site::new(self.program.lines.site(Position::new(1, 1)).file, 0, 0);
+        let site = told.places.first().map_or_else(whole, |place| place.site.clone());
         said.push(Said { denies: true, text: broken(&told), hint: told.hint.clone(), change, site });
         said
     }

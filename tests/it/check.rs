@@ -468,6 +468,10 @@ fn what_is_watched_may_rest_on_nothing() {
     assert!(heard(&run.err, "plan 2:").contains(" playbooks/prod.rhai was saved"));
     heard(&run.out, "Plan: 2 to create");
     heard(&run.err, "Watching");
+    project.write("playbooks/policies/new.rhai", "fn change(c) { deny(\"never\"); }\n");
+    assert!(heard(&run.err, "plan 3:").contains(" playbooks/policies was saved"));
+    heard(&run.err, "denied: aws::eip.a: never");
+    heard(&run.err, "Watching");
     assert!(run.is_running());
     run.signal("INT");
     assert_eq!(run.end().code, 130);

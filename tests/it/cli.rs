@@ -52,6 +52,18 @@ fn the_shipped_playbook_is_planned_applied_and_then_as_declared() {
 }
 
 #[test]
+fn a_key_that_may_have_been_meant_otherwise_is_told() {
+    let project = offline();
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run --set database.protct=false").code(0);
+    assert!(said.err.contains("warning: `--set database.protct=false`: no file of the inventory has"), "{}", said.err);
+    assert!(said.err.contains("did you mean `database.protect`?"), "{}", said.err);
+    let said = project.run("check playbooks/prod.rhai --set network.cidrr=1");
+    assert!(said.err.contains("did you mean `network.cidr`?"), "{}", said.err);
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run --set database.protect=false").code(0);
+    assert!(!said.err.contains("did you mean"), "{}", said.err);
+}
+
+#[test]
 fn what_an_inventory_says_of_an_application_is_checked() {
     let project = offline();
     for (given, told) in [

@@ -183,7 +183,9 @@ fn what_is_protected_is_seen_and_stays() {
     for args in ["--dry-run", "--yes", "--dry-run --plan-out plan"] {
         let said = project.run(&format!("destroy playbooks/prod.rhai --sandbox {args}")).code(1);
         assert!(said.out.contains("- aws::eip.other") && said.out.contains("- aws::eip.kept"), "{}", said.out);
+        assert!(said.out.contains("! it is protected, and is not deleted"), "{}", said.out);
         assert!(said.err.contains("aws::eip.kept is protected"), "{}", said.err);
+        assert_eq!(said.err.contains("No plan was saved to plan."), args.contains("plan-out"), "{}", said.err);
         assert!(!project.path("plan").exists());
     }
     fits(&project.run("destroy playbooks/prod.rhai --sandbox --dry-run --format json").code(1).out);
@@ -249,7 +251,10 @@ fn markdown_is_a_comment_that_fits() {
     let open = "--set database.protect=false --set edge.protect=false";
     let gone =
         project.run(&format!("destroy playbooks/prod.rhai --sandbox --dry-run --format markdown {open}")).code(1);
-    assert!(gone.out.starts_with("### No plan: "), "what is protected now is not deleted: {}", gone.out);
+    let stays = "**delete** `aws::instance.sqlserver` (";
+    let stays = gone.out.lines().find(|line| line.contains(stays)).expect("it is in the plan");
+    assert!(stays.contains("; **it is protected, and is not deleted**"), "{stays}");
+    assert!(gone.err.contains("aws::instance.sqlserver is protected"), "{}", gone.err);
     project.run(&format!("playbooks/prod.rhai --sandbox --yes {open}")).code(0);
     let gone =
         project.run(&format!("destroy playbooks/prod.rhai --sandbox --dry-run --format markdown {open}")).code(0);

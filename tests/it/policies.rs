@@ -92,6 +92,7 @@ fn a_policy_that_fails_denies() {
     ] {
         let said = project(policy).run("playbooks/prod.rhai --sandbox --yes").code(1);
         assert!(said.err.contains("denied: ") && said.err.contains(told), "{policy}: {}", said.err);
+        assert!(said.err.contains("playbooks/policies/own.rhai"), "{policy}: {}", said.err);
     }
 }
 
@@ -122,8 +123,11 @@ fn a_comment_and_a_saved_plan_say_what_is_denied() {
     let head = "### Plan for `prod`: 1 to create, 0 to update, 0 to replace, 0 to delete, 0 unchanged\n\n\
                 > [!CAUTION]\n> **Denied by policy:**\n> - `aws::vpc.main`: `aws::vpc.main: that range is taken`\n";
     assert!(said.out.starts_with(head), "{}", said.out);
-    assert!(said.err.contains("Nothing was changed, and no plan was saved: a policy forbids it."), "{}", said.err);
-    assert!(!project.path("plan").exists());
+    assert!(said.err.contains("Nothing was changed: a policy forbids it."), "{}", said.err);
+    assert!(said.err.contains("No plan was saved to plan.\n") && !project.path("plan").exists(), "{}", said.err);
+    project.run("playbooks/prod.rhai --sandbox --dry-run --set cidr=10.0.0.0/16 --plan-out plan").code(0);
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run --plan-out plan").code(1);
+    assert!(said.err.contains("No plan was saved to plan; what is there is an earlier one.\n"), "{}", said.err);
     // One that was saved before the policy came, from the folder of the playbook and from the project's.
     project.run("playbooks/prod.rhai --sandbox --dry-run --set cidr=10.0.0.0/16 --plan-out plan").code(0);
     project.write("playbooks/policies/new.rhai", "fn change(c) { deny(\"never\"); }\n");
