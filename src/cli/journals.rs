@@ -61,7 +61,6 @@ pub fn read(runs: &Path, stack: &str, sandbox: Option<&str>) -> Journals {
         if left == 0 {
             break;
         }
-        left -= 1;
         let file = folder.join(JOURNAL);
         let (told, wrong) = match contents(&file) {
             Ok(Some(text)) => one(&text),
@@ -73,6 +72,7 @@ pub fn read(runs: &Path, stack: &str, sandbox: Option<&str>) -> Journals {
             None if stack_of(&folder).is_some_and(|other| other != stack) => continue,
             _ => {}
         }
+        left -= 1;
         match (settled, told) {
             (true, told) => all.fresh.extend(told),
             (false, told) => {

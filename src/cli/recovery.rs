@@ -1,12 +1,12 @@
 //! What a session does about runs that came to no end: it says what became of what they were about, and goes on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::journals::{self, Journals};
+use super::journals::{self, Found, Journals};
 use super::review::Review;
 use super::session::Session;
-use crate::engine::earlier::{self, Open};
+use crate::engine::earlier::{self, Open, Told};
 use crate::engine::{Plan, World};
 use crate::event::Operation;
 use crate::resource::Address;
@@ -24,15 +24,24 @@ pub struct Recovery {
 
 impl Recovery {
     /// The latest intent of each; what a later run did to the same, it did in the knowledge of the earlier one.
-    pub fn open(&self) -> Vec<&Open> {
+    pub fn open(&self, now: &Whereabouts) -> Vec<&Open> {
         let mut seen: BTreeSet<&Address> = BTreeSet::new();
         let mut open = vec![];
-        for told in self.journals.open.iter().filter_map(|found| found.told.as_ref()) {
+        let here = |told: &&Told| !is_elsewhere(told, now);
+        for told in self.journals.open.iter().filter_map(|found| found.told.as_ref()).filter(here) {
             open.extend(told.open.iter().filter(|one| !seen.contains(&one.address)));
             seen.extend(&told.touched);
         }
         open
     }
+}
+
+/// By what one outside is told from another.
+type Whereabouts = BTreeMap<String, String>;
+
+/// Another account has other things; what was begun there is looked for there.
+fn is_elsewhere(told: &Told, now: &Whereabouts) -> bool {
+    told.whose.outside.iter().any(|(name, then)| now.get(name).is_some_and(|now| now != then))
 }
 
 impl Session {
@@ -66,9 +75,9 @@ impl Session {
     /// Says what became of what they left. `whole`: the plan tells of all that the stack owns.
     pub fn recovered(&mut self, plan: &Plan, whole: bool) {
         let mut said = vec![];
-        for open in self.recovery.open() {
+        for open in self.recovery.open(&self.provider.whereabouts()) {
             let key = (open.address.clone(), open.operation);
-            if self.recovery.told.contains(&key) || self.is_elsewhere(open) {
+            if self.recovery.told.contains(&key) {
                 continue;
             }
             if let Some(event) = earlier::found(open, plan, whole && plan.stop.is_none()) {
@@ -87,19 +96,9 @@ impl Session {
 
     /// The same where no plan could be made: some have one address, perhaps.
     pub fn recovered_in(&self, world: &World) {
-        let open = self.recovery.open();
+        let open = self.recovery.open(&self.provider.whereabouts());
         let twice = open.iter().filter_map(|open| earlier::found_twice(open, world));
         twice.for_each(|event| self.events.emit(event));
-    }
-
-    /// Another account has other things; what was begun there is looked for there.
-    fn is_elsewhere(&self, open: &Open) -> bool {
-        let now = self.provider.whereabouts();
-        let of = |told: &&earlier::Told| told.whose.run == open.run;
-        let told = self.recovery.journals.open.iter().filter_map(|found| found.told.as_ref()).find(of);
-        told.is_some_and(|told| {
-            told.whose.outside.iter().any(|(name, then)| now.get(name).is_some_and(|now| now != then))
-        })
     }
 
     /// Marks the journals that need not be read again. A dry run leaves them to the next.
@@ -111,10 +110,12 @@ impl Session {
             let key = (open.address.clone(), open.operation);
             touched.contains(&open.address) || self.recovery.settled.contains(&key)
         };
+        let now = self.provider.whereabouts();
         // Later runs may have dealt with what an earlier journal left open.
         let current: BTreeSet<(&str, &Address)> =
-            self.recovery.open().into_iter().map(|open| (open.run.as_str(), &open.address)).collect();
-        for found in &self.recovery.journals.open {
+            self.recovery.open(&now).into_iter().map(|open| (open.run.as_str(), &open.address)).collect();
+        let here = |found: &&Found| found.told.as_ref().is_none_or(|told| !is_elsewhere(told, &now));
+        for found in self.recovery.journals.open.iter().filter(here) {
             let settled = found.told.as_ref().is_none_or(|told| {
                 let open = told.open.iter().filter(|open| current.contains(&(open.run.as_str(), &open.address)));
                 open.into_iter().all(done)

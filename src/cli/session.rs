@@ -340,7 +340,7 @@ impl Session {
             provider: self.provider.clone(),
             stack: self.inventory.name.clone(),
             looks: Looks::new(self.provider.clone(), &self.inventory.name).limited_by(self.limiter.clone()),
-            journal: journal.after(self.recovery.open().into_iter().cloned()),
+            journal: journal.after(self.recovery.open(&self.provider.whereabouts()).into_iter().cloned()),
             events: self.events.clone(),
             secrets: self.secrets.clone(),
             stopping: self.lease().stopping(self.signals.stopping()),

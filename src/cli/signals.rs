@@ -18,7 +18,7 @@ use crate::engine::lock::Lease;
 
 /// For so long may the last words take, and what is written where nobody listens: all of it in less than the 2.5 seconds
 /// that CI systems leave between SIGTERM and SIGKILL.
-const WORDS: Duration = Duration::from_millis(1500);
+const WORDS: Duration = Duration::from_millis(1200);
 const RECORD: Duration = Duration::from_millis(300);
 /// And to let go of the team's lock.
 const PARTING: Duration = Duration::from_millis(500);
@@ -121,6 +121,7 @@ async fn heed(mut signals: Vec<Signal>, stopping: watch::Sender<bool>, shared: &
             within(RECORD, record);
         }
         let lease = shared.lease.lock().expect("no holder panics").clone();
+        lease.close();
         // A write in flight may still take effect: then the lock is left to end by itself, after it.
         if !lease.is_writing() {
             let _ = lease.release(PARTING).await;

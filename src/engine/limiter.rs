@@ -151,6 +151,7 @@ impl Limiter {
         let now = Instant::now();
         let mut state = lane.state.lock().expect("no holder panics");
         match &result {
+            Err(fault) if fault.class == Class::Throttled && fault.retry_after == Some(Duration::ZERO) => {}
             Err(fault) if fault.class == Class::Throttled => {
                 // Of who wants to be left alone for longer than anyone waits, only the caller is told.
                 if fault.retry_after.is_none_or(|wanted| wanted <= LONGEST) {
@@ -257,11 +258,13 @@ impl State {
     }
 
     fn given_up(&self, now: Instant) -> Option<Fault> {
-        let storm = self.storm.as_ref()?;
+        // After a while of silence somebody tries again.
+        let storm = self.storm.as_ref().filter(|storm| now - storm.last < LULL)?;
         let patience = if storm.fault.retry_after.is_some() { LONGEST } else { PATIENCE };
         let refused = storm.last - storm.since;
         (refused > patience || self.next.saturating_duration_since(now) > LONGEST).then(|| {
-            let mut fault = storm.fault.clone();
+            // Nobody waits for it any longer.
+            let mut fault = Fault { class: Class::Other, ..storm.fault.clone() };
             fault.hint = Some(format!("it has served nothing for {} min: run again later", refused.as_secs() / 60));
             fault
         })

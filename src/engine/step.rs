@@ -83,7 +83,7 @@ impl Work<'_> {
         loop {
             match self.write(self.tools.provider.create(self.kind, &request)).await? {
                 // The token stands for what was made with it, also if that is on its way out.
-                Ok(id) if token.again && self.is_gone(&id).await? => {
+                Ok(id) if token.again && (Some(id.as_str()) == replaced || self.is_gone(&id).await?) => {
                     token = self.intend(replaced, true)?;
                     request.token.clone_from(&token.text);
                 }
@@ -180,7 +180,8 @@ impl Work<'_> {
         let region = self.region();
         let mut backoff = Backoff::new(&self.change.address);
         let found = loop {
-            match self.call(self.tools.provider.list(self.kind, region.as_deref(), &select)).await? {
+            let listing = self.tools.provider.list(self.kind, region.as_deref(), &select);
+            match self.tools.looks.limiter.ask(&*self.tools.provider, &self.kind.name, &region, listing).await {
                 Ok(found) => break found,
                 Err(fault) if is_passing(&fault) => self.pause(&mut backoff, &fault).await?,
                 Err(fault) => return Err(self.failed(&fault)),
@@ -210,6 +211,7 @@ impl Work<'_> {
     /// Marks the old one, so that a run stopped between two steps leaves no doubt which is which.
     async fn depose(&self, old: &Live) -> Result<(), Ending> {
         let fresh = self.look_again(old).await?;
+        let before = self.reach();
         let request = Update {
             live: (*fresh).clone(),
             owner: self.owner(true),
@@ -220,7 +222,11 @@ impl Work<'_> {
         let mut backoff = Backoff::new(&self.change.address);
         loop {
             match self.write(self.tools.provider.update(self.kind, &request)).await? {
-                Ok(()) => return Ok(()),
+                // What is to be made is not begun by that.
+                Ok(()) => {
+                    self.reaches(before.0, before.1);
+                    return Ok(());
+                }
                 // Writing the same tags twice does no harm.
                 Err(fault) if fault.class == Class::Ambiguous || self.may_retry(&fault) => {
                     self.pause(&mut backoff, &fault).await?

@@ -175,20 +175,14 @@ impl<'a> Work<'a> {
             _ = stopping.wait_for(|stopping| *stopping) => Err(Ending::Interrupted),
             turn = limiter.turn(provider, &self.kind.name, &region, Verbs::Writes) => turn.map_err(|fault| self.failed(&fault)),
         };
-        self.take_slot(held).await;
+        if turn.is_ok() {
+            self.take_slot(held).await;
+        }
         *self.until.lock().expect("no holder panics") += begun.elapsed();
         turn
     }
 
     /// A write in flight is always awaited: to drop it would leave us not knowing. Only the time limit ends it.
-    pub(super) async fn call<T>(
-        &self,
-        call: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<Result<T, Fault>, Ending> {
-        self.turn().await?;
-        self.send(call).await
-    }
-
     async fn send<T>(&self, call: impl Future<Output = Result<T, Fault>>) -> Result<Result<T, Fault>, Ending> {
         let (limiter, region) = (&self.tools.looks.limiter, self.region());
         let call = limiter.learn(&*self.tools.provider, &self.kind.name, &region, Verbs::Writes, call);
@@ -209,10 +203,10 @@ impl<'a> Work<'a> {
         let mut stopping = self.tools.stopping.clone();
         let permit = tokio::select! {
             biased;
-            permit = self.tools.lease.permit() => permit.map_err(|_| Ending::Interrupted)?,
             _ = stopping.wait_for(|stopping| *stopping) => return Err(Ending::Interrupted),
+            permit = self.tools.lease.permit() => permit.map_err(|_| Ending::Interrupted)?,
         };
-        let before = self.reach.lock().expect("no holder panics").clone();
+        let before = self.reach();
         if before.0 == Left::Untouched {
             self.reaches(Left::Unknown, None);
         }
@@ -222,14 +216,19 @@ impl<'a> Work<'a> {
         match &result {
             Err(Fault { created: Some(id), .. }) => self.written(Some(id)),
             Err(fault) if fault.class == Class::Ambiguous => {}
-            // Refused: nothing more has come of it than before.
-            Err(_) => self.reaches(before.0, before.1),
-            Ok(_) => {}
+            // Refused: nothing more has come of it than before. An update or a deletion of several calls may be half done.
+            Err(_) if self.operation == Operation::Create => self.reaches(before.0, before.1),
+            Ok(_) | Err(_) => {}
         }
         Ok(result)
     }
 
-    fn reaches(&self, left: Left, id: Option<String>) {
+    /// How far it has come.
+    pub(super) fn reach(&self) -> (Left, Option<String>) {
+        self.reach.lock().expect("no holder panics").clone()
+    }
+
+    pub(super) fn reaches(&self, left: Left, id: Option<String>) {
         *self.reach.lock().expect("no holder panics") = (left, id);
     }
 
@@ -242,7 +241,7 @@ impl<'a> Work<'a> {
 
     /// Writes down how it ended; gives it back with how far it had come.
     pub(super) fn ended<T>(&self, result: Result<T, Ending>) -> Result<T, Ending> {
-        let (left, id) = self.reach.lock().expect("no holder panics").clone();
+        let (left, id) = self.reach();
         let (journal, address, operation) = (&self.tools.journal, &self.change.address, self.operation);
         let noted = match &result {
             _ if !self.intended.load(Ordering::Relaxed) => Ok(()),

@@ -163,7 +163,8 @@ pub struct Fault {
     /// The id of what a create made before it failed to set all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
-    /// Not before this much has passed will it be any better, as the provider itself says.
+    /// Not before this much has passed will it be any better, as the provider itself says. Nothing at all: it may be asked
+    /// again at once, and nobody else need be slower for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
 }

@@ -30,6 +30,9 @@ pub struct Acquired {
 /// Between two looks at a lock that another has.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// So often somebody else may have been faster.
+const WRITES: usize = 200;
+
 /// How many faults in a row are lived with.
 const FAULTS: u32 = 5;
 
@@ -106,7 +109,14 @@ impl Attempt<'_> {
         let text = record.text();
         match timeout(patience(self.terms.lease), self.store.write(&text, over.as_deref())).await {
             Ok(Ok(Written::Done { version, remark })) => Ok(Some(self.won(record, version, None, remark))),
-            Ok(Ok(Written::Moved)) => Ok(None),
+            Ok(Ok(Written::Moved)) if self.begun.len() >= WRITES => {
+                let why = "it refuses every write, whoever has the lock";
+                Err(unreachable(&*self.store, &self.holder.stack, &Fault::new(Class::Other, why)))
+            }
+            Ok(Ok(Written::Moved)) => {
+                sleep(Duration::from_millis(50)).await;
+                Ok(None)
+            }
             Ok(Err(fault)) => self.fault(fault).await.map(|()| None),
             Err(_) => self.fault(Fault::new(Class::Ambiguous, SILENT)).await.map(|()| None),
         }

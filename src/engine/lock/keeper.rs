@@ -78,7 +78,9 @@ impl Keeper {
             if let Ok(found) = within(self.patience(), self.store.read()).await {
                 pause = self.shared.lease / 60;
                 match self.ours(found) {
-                    Ok((record, version)) => {
+                    // A login page, perhaps: it says nothing.
+                    Ok(None) => {}
+                    Ok(Some((record, version))) => {
                         self.version = version;
                         if let Some((_, begun)) = sent.iter().find(|(beat, _)| *beat == record.beat) {
                             self.shared.held(*begun);
@@ -97,10 +99,10 @@ impl Keeper {
         }
     }
 
-    /// What is there, if it is still ours; or who has it.
-    fn ours(&self, found: Option<Stored>) -> Result<(Record, String), String> {
+    /// What is there, if it is still ours and can be read; or who has it.
+    fn ours(&self, found: Option<Stored>) -> Result<Option<(Record, String)>, String> {
         let Some(stored) = found else { return Err("someone has removed it".into()) };
-        let record = Record::read(&stored.text)?;
+        let Ok(record) = Record::read(&stored.text) else { return Ok(None) };
         if record.holder.id != self.record.holder.id {
             let who = record.holder.line();
             return Err(if record.held {
@@ -110,7 +112,7 @@ impl Keeper {
             });
         }
         match record.held {
-            true => Ok((record, stored.version)),
+            true => Ok(Some((record, stored.version))),
             false => Err("someone has removed it (`runner unlock`)".into()),
         }
     }
@@ -138,7 +140,8 @@ impl Keeper {
             match within(self.patience(), self.store.read()).await {
                 // Ours still: an earlier sign of life arrived late, or this did not.
                 Ok(found) => match self.ours(found) {
-                    Ok((_, version)) => self.version = version,
+                    Ok(Some((_, version))) => self.version = version,
+                    Ok(None) => {}
                     Err(_) => return Ok(()),
                 },
                 Err(why) => failed = why,

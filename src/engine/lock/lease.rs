@@ -1,7 +1,7 @@
 //! A lease that a run has: the permission to write, asked for before each write.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -36,6 +36,8 @@ pub(super) struct Shared {
     /// Asks for a sign of life out of turn.
     pub renew: Notify,
     writing: AtomicUsize,
+    /// The process is about to end.
+    closing: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -48,7 +50,8 @@ enum State {
 impl Shared {
     pub fn new(clock: Clock, lease: Duration, fence: u64, since: Mark) -> Self {
         let state = watch::channel(State::Held(since)).0;
-        Shared { clock, lease, fence, state, renew: Notify::new(), writing: AtomicUsize::new(0) }
+        let (writing, closing) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Shared { clock, lease, fence, state, renew: Notify::new(), writing, closing }
     }
 
     pub fn held(&self, since: Mark) {
@@ -106,10 +109,16 @@ impl Lease {
             if let State::Lost(why) = &*state.borrow_and_update() {
                 return Err(why.clone());
             }
-            if shared.is_fresh() {
-                shared.writing.fetch_add(1, Ordering::SeqCst);
-                return Ok(Permit(Some(shared.clone())));
+            // Counted before it is decided: whoever closes looks at the count afterwards.
+            shared.writing.fetch_add(1, Ordering::SeqCst);
+            let permit = Permit(Some(shared.clone()));
+            if shared.closing.load(Ordering::SeqCst) {
+                return Err(Box::new(Diagnostic::error("the run is ending")));
             }
+            if shared.is_fresh() {
+                return Ok(permit);
+            }
+            drop(permit);
             shared.renew.notify_one();
             if state.changed().await.is_err() {
                 return Err(Box::new(Diagnostic::error("the run's lock is not held any more")));
@@ -128,6 +137,13 @@ impl Lease {
     /// Counts the holders that the lock has had.
     pub fn fence(&self) -> Option<u64> {
         self.0.as_ref().map(|handle| handle.shared.fence)
+    }
+
+    /// No write begins any more.
+    pub fn close(&self) {
+        if let Some(handle) = &self.0 {
+            handle.shared.closing.store(true, Ordering::SeqCst);
+        }
     }
 
     pub fn is_writing(&self) -> bool {

@@ -264,12 +264,17 @@ impl Client {
         match credentials.renew(begun, fresh, async |taken| self.check_account(taken).await).await {
             Ok(true) => {
                 fault.class = Class::Throttled;
+                fault.retry_after = Some(Duration::ZERO);
                 fault.message = format!("{}; new credentials were taken", fault.message);
                 fault.hint = None;
                 fault
             }
             Ok(false) => fault,
-            Err(wrong) => wrong,
+            // What was made before they expired is made; and whoever cannot tell must look.
+            Err(wrong) => {
+                let class = if wrong.class == Class::Throttled { Class::Ambiguous } else { wrong.class };
+                Fault { created: fault.created, class, ..wrong }
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //! `If-Match`), two calls for a run that takes under a third of its lease, and two a minute for one that takes long.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -16,6 +16,7 @@ use aws_smithy_types::date_time::Format;
 
 use super::client::{Client, Region};
 use super::fault::OrFault;
+use super::fault_codes::is_expired;
 use crate::resource::{Class, Fault, LockPlace, LockStore, Stored, Written};
 
 /// No lock is larger.
@@ -82,6 +83,31 @@ impl LockStore for S3Lock {
     }
 
     async fn read(&self) -> Result<Option<Stored>, Fault> {
+        self.unexpired(|| self.get()).await
+    }
+
+    async fn write(&self, text: &str, over: Option<&str>) -> Result<Written, Fault> {
+        self.unexpired(|| self.put(text, over)).await
+    }
+}
+
+impl S3Lock {
+    /// Once more, if the credentials had expired and there are others.
+    async fn unexpired<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, Fault>
+    where
+        Call: Future<Output = Result<T, Fault>>,
+    {
+        let begun = Instant::now();
+        match call().await {
+            Err(fault) if is_expired(&fault) => match self.client.renew(begun, fault).await {
+                fault if fault.class == Class::Throttled => call().await,
+                fault => Err(fault),
+            },
+            other => other,
+        }
+    }
+
+    async fn get(&self) -> Result<Option<Stored>, Fault> {
         let region = self.region().await?;
         let asked = Answered::default();
         let call = region.s3.get_object().bucket(&self.place.bucket).key(&self.key);
@@ -107,7 +133,7 @@ impl LockStore for S3Lock {
         Ok(Some(Stored { text, version, age }))
     }
 
-    async fn write(&self, text: &str, over: Option<&str>) -> Result<Written, Fault> {
+    async fn put(&self, text: &str, over: Option<&str>) -> Result<Written, Fault> {
         let region = self.region().await?;
         let call = region.s3.put_object().bucket(&self.place.bucket).key(&self.key).content_type("application/json");
         let call = call.body(ByteStream::from(text.as_bytes().to_vec()));
@@ -127,9 +153,7 @@ impl LockStore for S3Lock {
             },
         }
     }
-}
 
-impl S3Lock {
     fn keeps_versions(&self) -> String {
         format!(
             "the bucket `{}` keeps every version of the lock: let a lifecycle rule expire noncurrent ones below {}",
