@@ -14,7 +14,8 @@ use crate::resource::{LockStore, Stored, Written};
 
 pub fn run(args: UnlockArgs) -> u8 {
     super::session::on_runtime(async {
-        let session = match Session::open(&args.stack, "unlock", false) {
+        // The sandbox has nothing to unlock, and may be in use.
+        let session = match Session::open(&args.stack, "unlock", args.stack.sandbox.is_some()) {
             Ok(session) => session,
             Err(code) => return code,
         };
@@ -41,9 +42,11 @@ async fn unlock(session: &Session, args: &UnlockArgs) -> u8 {
         Ok(Some((store, lease))) => team(session, args, store, lease).await.max(left),
         Ok(None) if here.is_some() => left,
         Ok(None) => {
-            session.report.note(&format!(
-                "Stack `{stack}` is not locked in this checkout, and its inventory names no lock of a team."
-            ));
+            let team = match session.sandbox {
+                Some(_) => "on the sandbox there is no lock of a team",
+                None => "its inventory names no lock of a team",
+            };
+            session.report.note(&format!("Stack `{stack}` is not locked in this checkout, and {team}."));
             exit::DONE
         }
         Err(wrong) => session.refuse(&[*wrong]),

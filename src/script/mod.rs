@@ -112,6 +112,8 @@ pub struct Limits {
     pub resources: usize,
     /// How often it may print.
     pub lines: usize,
+    /// And how many bytes in all.
+    pub printed: usize,
     /// Calls inside of calls.
     pub depth: usize,
     /// Items of one list or map, with all that is nested in it.
@@ -129,6 +131,7 @@ impl Default for Limits {
             memory,
             resources: 20_000,
             lines: 10_000,
+            printed: 16 << 20,
             depth: 64,
             items: 50_000,
             text: 8 << 20,

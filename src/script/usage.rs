@@ -18,6 +18,7 @@ pub(super) struct Usage {
     begun: Mutex<Instant>,
     operations: AtomicU64,
     printed: AtomicUsize,
+    bytes: AtomicUsize,
     /// Nanoseconds that were spent waiting for others.
     waited: AtomicU64,
     /// Where the system tells it, what this process had when the script began.
@@ -30,8 +31,8 @@ impl Usage {
             let at_first = resident(&mut file)?;
             Some(Mutex::new((file, at_first)))
         });
-        let (operations, printed, waited) = Default::default();
-        Arc::new(Usage { limits, begun: Mutex::new(Instant::now()), operations, printed, waited, memory })
+        let (operations, printed, bytes, waited) = Default::default();
+        Arc::new(Usage { limits, begun: Mutex::new(Instant::now()), operations, printed, bytes, waited, memory })
     }
 
     /// As if nothing had been used yet.
@@ -39,6 +40,7 @@ impl Usage {
         *self.begun.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Instant::now();
         self.operations.store(0, Ordering::Relaxed);
         self.printed.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
         self.waited.store(0, Ordering::Relaxed);
     }
 
@@ -72,8 +74,13 @@ impl Usage {
         None
     }
 
-    /// Counts a printed line; false if there were enough.
-    pub fn prints(&self) -> Result<(), Option<Diagnostic>> {
+    /// Counts a printed line of so many bytes; an error if there were enough.
+    pub fn prints(&self, bytes: usize) -> Result<(), Option<Diagnostic>> {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) > self.limits.printed {
+            let told = || Diagnostic::error(format!("the script prints more than {} MiB", self.limits.printed >> 20));
+            return Err((before <= self.limits.printed).then(told));
+        }
         match self.printed.fetch_add(1, Ordering::Relaxed) {
             count if count < self.limits.lines => Ok(()),
             count if count > self.limits.lines => Err(None),

@@ -102,7 +102,7 @@ impl World {
     /// Passes on what the script prints, up to a limit; the script ends at the next operation after that.
     pub fn say(&self, text: &str, position: Position) {
         let site = self.lines.site(position);
-        match self.usage.prints() {
+        match self.usage.prints(text.len()) {
             Ok(()) => (self.print)(text, site),
             Err(Some(why)) => drop(self.end(End::Failed(why.at(&site, "printed here")), position)),
             Err(None) => {}

@@ -37,6 +37,7 @@ fn a_script_ends() {
         ("through map", "fn f(x) { [1].map(|y| f(y)) }\nf(1);", "deep"),
         ("through phase", "fn f(n) { phase(`p${n}`, || f(n + 1)) }\nf(1);", "deep"),
         ("a flood", "loop { print(\"x\"); }", "prints more than 10000 times"),
+        ("a flood of bytes", "let s = \"x\"; for i in 0..20 { s += s; } loop { print(s); }", "prints more than 16 MiB"),
         ("doubled text", "let s = \"x\"; loop { s += s; }", "grows too large"),
         ("doubled list", "let s = [1]; loop { s += s; }", "grows too large"),
         ("a map in itself", "let s = #{}; let i = 0; loop { s[`k${i}`] = s; i += 1; }", "grows too large"),
