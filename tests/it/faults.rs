@@ -25,7 +25,7 @@ fn throttled(call: &Call) -> Verdict {
 
 #[test]
 fn a_throttled_call() {
-    sweep(Fault::at("throttled, one call", Calls::Writes, throttled));
+    sweep(Fault::at("throttled, one call", Calls::Operations, throttled));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_storm_of_twenty_throttled_calls() {
 #[test]
 fn an_internal_error() {
     let error = |call: &Call| answer(call, 500, "InternalError", "An internal error has occurred");
-    sweep(Fault::at("InternalError, 500", Calls::Writes, error));
+    sweep(Fault::at("InternalError, 500", Calls::Operations, error));
 }
 
 #[test]

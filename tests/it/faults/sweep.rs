@@ -9,6 +9,9 @@ use crate::wire::{Call, Verdict};
 /// How many cases run at a time, of all tests.
 const AT_A_TIME: usize = 4;
 
+/// At how many calls a fault strikes, where not all are wanted.
+const FEW: usize = 10;
+
 pub type Rule = Box<dyn Fn(&Call) -> Verdict + Send + Sync>;
 /// The rule of a fault that begins with the n-th call.
 type From = dyn Fn(usize, &Case) -> Rule + Send + Sync;
@@ -18,11 +21,11 @@ type From = dyn Fn(usize, &Case) -> Rule + Send + Sync;
 pub enum Calls {
     /// Every write, and the first read of each operation.
     Writes,
-    /// The first call of each operation that writes, and of some that read.
+    /// Some of the first calls of each operation that writes, and of some that read.
     Operations,
     /// The same, even where all calls are wanted: it takes a minute each.
     Slowly,
-    /// Every call that makes something.
+    /// Some that make something.
     Creates,
 }
 
@@ -136,7 +139,13 @@ fn points(calls: Calls) -> Vec<usize> {
             Calls::Operations => first && (!call.reads || reads % 4 == 1),
         }
     };
-    clean().calls.iter().filter(wanted).map(|call| call.n).collect()
+    let points: Vec<usize> = clean().calls.iter().filter(wanted).map(|call| call.n).collect();
+    match calls {
+        Calls::Writes => points,
+        _ if full() => points,
+        // Evenly spread over the run.
+        _ => (0..FEW.min(points.len())).map(|part| points[part * points.len() / FEW.min(points.len())]).collect(),
+    }
 }
 
 #[derive(Default)]
