@@ -308,7 +308,7 @@ fn whatever_a_journal_holds_the_run_goes_on() {
                 assert!(said.err.contains(words), "{name}: {}", said.err);
             }
         }
-        let said = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode").code(0);
+        let said = project.run("playbooks/prod.rhai --sandbox").code(0);
         assert_eq!(warnings(&said), 0, "{name}: {}", said.err);
     }
 }
@@ -323,7 +323,7 @@ fn what_is_no_file_is_no_journal() {
     project.shell("ln -s nowhere .runner/runs/c/journal; ln -s ../.. .runner/runs/d; echo x > .runner/runs/e").code(0);
     let said = project.run("playbooks/prod.rhai --sandbox --yes").code(0);
     assert_eq!((warnings(&said), said.err.matches("it is not a file").count()), (1, 2), "{}", said.err);
-    let said = project.run("playbooks/prod.rhai --sandbox --detailed-exitcode").code(0);
+    let said = project.run("playbooks/prod.rhai --sandbox").code(0);
     assert_eq!(warnings(&said), 0, "{}", said.err);
 }
 
