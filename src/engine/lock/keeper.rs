@@ -64,13 +64,17 @@ impl Keeper {
             self.record.beat += 1;
             sent.push((self.record.beat, begun));
             let text = self.record.text();
+            let mut moved = false;
             let failed = match within(self.patience(), self.store.write(&text, Some(&self.version))).await {
                 Ok(Written::Done { version, .. }) => {
                     self.version = version;
                     self.shared.held(begun);
                     return None;
                 }
-                Ok(Written::Moved) => "another has written it".to_owned(),
+                Ok(Written::Moved) => {
+                    moved = true;
+                    "another has written it".to_owned()
+                }
                 Err(why) => why,
             };
             // Refused, or without an answer: what is there now tells.
@@ -78,9 +82,10 @@ impl Keeper {
             if let Ok(found) = within(self.patience(), self.store.read()).await {
                 pause = self.shared.lease / 60;
                 match self.ours(found) {
-                    // A login page, perhaps: it says nothing.
-                    Ok(None) => {}
-                    Ok(Some((record, version))) => {
+                    // A login page, perhaps: it says nothing, unless the store has said that it is another object.
+                    Ok(Err(_)) if !moved => {}
+                    Ok(Err(why)) => return Some(self.lost(why)),
+                    Ok(Ok((record, version))) => {
                         self.version = version;
                         if let Some((_, begun)) = sent.iter().find(|(beat, _)| *beat == record.beat) {
                             self.shared.held(*begun);
@@ -99,10 +104,13 @@ impl Keeper {
         }
     }
 
-    /// What is there, if it is still ours and can be read; or who has it.
-    fn ours(&self, found: Option<Stored>) -> Result<Option<(Record, String)>, String> {
+    /// What is there, if it is still ours, or why it cannot be read; or who has it.
+    fn ours(&self, found: Option<Stored>) -> Result<Result<(Record, String), String>, String> {
         let Some(stored) = found else { return Err("someone has removed it".into()) };
-        let Ok(record) = Record::read(&stored.text) else { return Ok(None) };
+        let record = match Record::read(&stored.text) {
+            Ok(record) => record,
+            Err(why) => return Ok(Err(why)),
+        };
         if record.holder.id != self.record.holder.id {
             let who = record.holder.line();
             return Err(if record.held {
@@ -112,7 +120,7 @@ impl Keeper {
             });
         }
         match record.held {
-            true => Ok(Some((record, stored.version))),
+            true => Ok(Ok((record, stored.version))),
             false => Err("someone has removed it (`runner unlock`)".into()),
         }
     }
@@ -140,8 +148,8 @@ impl Keeper {
             match within(self.patience(), self.store.read()).await {
                 // Ours still: an earlier sign of life arrived late, or this did not.
                 Ok(found) => match self.ours(found) {
-                    Ok(Some((_, version))) => self.version = version,
-                    Ok(None) => {}
+                    Ok(Ok((_, version))) => self.version = version,
+                    Ok(Err(why)) => failed = why,
                     Err(_) => return Ok(()),
                 },
                 Err(why) => failed = why,
