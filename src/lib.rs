@@ -35,6 +35,11 @@
 //! - No create is repeated without looking first whether it took effect; no provider repeats one on its own.
 //! - Who refuses because it is asked too often is asked more slowly by all, and nobody else is (`src/engine/limiter.rs`).
 //! - Ownership is set in the call that creates.
+//! - What is about to be done stands in the run's journal before the call, and the next run says what became of it; without
+//!   a journal the tags alone lead to the same end (`src/engine/earlier.rs`).
+//! - One run at a time writes to a stack, and asks its lease before each write (`src/engine/lock/`).
+//! - Nothing new begins after a stop; what is in flight is awaited, or said to be unknown.
+//! - A script, a template and an inventory have bounds: of steps, time, memory, depth and size.
 //! - What a provider must be asked to tell (a dry run of the API server) is asked while planning, and is a line of the plan.
 //! - A recording is written only if the same plan comes of it, with no secret in it (`src/providers/recording/`).
 //! - A check runs nothing: no function of the script, no template, no provider.

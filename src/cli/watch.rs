@@ -35,6 +35,9 @@ pub async fn watch(args: &RunArgs) -> u8 {
         let folders = check::folders(&root, &playbook);
         // Looked at before anything is read, so that a save while it is planned is not missed.
         let before = stamps(everything(&folders));
+        // A policy that comes counts as much as one that is changed.
+        let policies = playbook.parent().unwrap_or(Path::new(".")).join("policies");
+        let policies = (policies.clone(), stamp(&policies));
         let read = planned(args, &root).await;
         let files = match read {
             Some(files) => files,
@@ -43,13 +46,9 @@ pub async fn watch(args: &RunArgs) -> u8 {
         };
         let failed = files.len() > 1 && before.keys().all(|file| files.contains(file));
         report.note(&format!("\nWatching {} files; Ctrl-C ends.", files.len()));
-        // A policy that comes counts as much as one that is changed.
-        let policies = playbook.parent().unwrap_or(Path::new(".")).join("policies");
-        let mut known: BTreeMap<PathBuf, Stamp> = files
-            .iter()
-            .chain([&policies])
-            .map(|file| (file.clone(), before.get(file).copied().unwrap_or_else(|| stamp(file))))
-            .collect();
+        let mut known: BTreeMap<PathBuf, Stamp> =
+            files.iter().map(|file| (file.clone(), before.get(file).copied().unwrap_or_else(|| stamp(file)))).collect();
+        known.extend([policies]);
         let saved = loop {
             tokio::time::sleep(EVERY).await;
             if failed {
