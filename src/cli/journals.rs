@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::diagnostic::Diagnostic;
 use crate::engine::earlier::{self, Told};
-use crate::engine::journal;
+use crate::engine::journal::{self, Said};
 
 pub const JOURNAL: &str = "journal";
 const SETTLED: &str = "settled";
@@ -35,6 +35,8 @@ pub struct Found {
     folder: PathBuf,
     /// `None`: it cannot be told whose it is.
     pub told: Option<Told>,
+    /// Another version of runner wrote it: it is left to that one.
+    foreign: bool,
 }
 
 #[derive(Default)]
@@ -45,6 +47,8 @@ pub struct Journals {
     pub fresh: Vec<Told>,
     /// File and what is wrong with it.
     wrong: Vec<(PathBuf, String)>,
+    /// One of them is for another version of runner.
+    foreign: bool,
 }
 
 /// Those of one stack.
@@ -62,10 +66,10 @@ pub fn read(runs: &Path, stack: &str, sandbox: Option<&str>) -> Journals {
             break;
         }
         let file = folder.join(JOURNAL);
-        let (told, wrong) = match contents(&file) {
+        let (told, wrong, foreign) = match contents(&file) {
             Ok(Some(text)) => one(&text),
             Ok(None) => continue,
-            Err(error) => (None, vec![error]),
+            Err(error) => (None, vec![error], false),
         };
         match &told {
             Some(told) if told.whose.stack != stack || told.whose.sandbox.as_deref() != sandbox => continue,
@@ -76,16 +80,18 @@ pub fn read(runs: &Path, stack: &str, sandbox: Option<&str>) -> Journals {
         match (settled, told) {
             (true, told) => all.fresh.extend(told),
             (false, told) => {
+                all.foreign |= foreign;
                 all.wrong.extend(wrong.into_iter().map(|wrong| (file.clone(), wrong)));
-                all.open.push(Found { folder, told });
+                all.open.push(Found { folder, told, foreign });
             }
         }
     }
     all
 }
 
-fn one(text: &[u8]) -> (Option<Told>, Vec<String>) {
-    let (entries, mut wrong) = journal::read(&String::from_utf8_lossy(text));
+/// What it tells, what is wrong with it, and whether it is for another version of runner.
+fn one(text: &[u8]) -> (Option<Told>, Vec<String>, bool) {
+    let Said { entries, mut wrong, foreign } = journal::read(&String::from_utf8_lossy(text));
     if text.len() as u64 >= LONGEST {
         wrong.insert(0, format!("it is longer than {} MiB, and only its beginning was read", LONGEST >> 20));
     }
@@ -93,7 +99,7 @@ fn one(text: &[u8]) -> (Option<Told>, Vec<String>) {
     if told.is_none() && wrong.is_empty() {
         wrong.push("it is empty".to_owned());
     }
-    (told, wrong)
+    (told, wrong, foreign)
 }
 
 /// `None` if there is nothing to be read: there is none, or its run is still alive.
@@ -157,14 +163,20 @@ impl Journals {
         if self.wrong.len() > NAMED {
             told = told.because(format!("and {} more", self.wrong.len() - NAMED));
         }
-        Some(told.hint("what they do not tell is found by the tags alone; nothing is made twice for that"))
+        let mut hint = "what they do not tell is found by the tags alone; nothing is made twice for that".to_owned();
+        if self.foreign {
+            hint += "; one of another version is left as it is, for a runner that can read it";
+        }
+        Some(told.hint(hint))
     }
 }
 
 impl Found {
-    /// It need not be read again. If the mark cannot be made, it is.
+    /// It need not be read again, unless it is for another version. If the mark cannot be made, it is.
     pub fn settle(&self, run: &str) {
-        settle(&self.folder, run);
+        if !self.foreign {
+            settle(&self.folder, run);
+        }
     }
 }
 
@@ -175,7 +187,7 @@ pub fn settle(folder: &Path, run: &str) {
 /// Settles a run's own journal, if nothing is open in it.
 pub fn close(folder: &Path, run: &str) -> Option<Told> {
     let bytes = fs::read(folder.join(JOURNAL)).ok()?;
-    let (told, wrong) = one(&bytes);
+    let (told, wrong, _) = one(&bytes);
     let told = told?;
     if told.open.is_empty() && wrong.is_empty() {
         settle(folder, run);
@@ -263,7 +275,9 @@ mod tests {
         let told = read.warning().unwrap().to_string();
         assert!(told.contains("and 2 more") && told.contains("tags alone"), "{told}");
         read.open.iter().for_each(|found| found.settle("r"));
-        assert!(super::read(runs, "prod", None).warning().is_none());
+        let left = super::read(runs, "prod", None);
+        assert_eq!(names(&left), ["b"], "another version can read it");
+        assert!(left.warning().unwrap().to_string().contains("left as it is"));
     }
 
     #[test]

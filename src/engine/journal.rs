@@ -215,18 +215,27 @@ impl Journal {
     }
 }
 
-/// What a journal says, and what of it cannot be read. Takes whatever a file may hold.
-pub fn read(text: &str) -> (Vec<Entry>, Vec<String>) {
+/// What a journal says, and what of it cannot be read.
+#[derive(Debug, Default)]
+pub struct Said {
+    pub entries: Vec<Entry>,
+    pub wrong: Vec<String>,
+    /// Another version of runner wrote it, and it is for that one to read.
+    pub foreign: bool,
+}
+
+/// Takes whatever a file may hold.
+pub fn read(text: &str) -> Said {
     let (mut entries, mut wrong) = (vec![], vec![]);
     let whole = text.ends_with('\n');
     let lines: Vec<&str> = text.lines().collect();
     for (index, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         match serde_json::from_str::<Entry>(line) {
-            Ok(Entry::Begun { journal, .. }) if journal != VERSION => return (vec![], vec![foreign(journal)]),
+            Ok(Entry::Begun { journal, .. }) if journal != VERSION => return foreign(journal),
             Ok(entry) => entries.push(entry),
             Err(_) => {
                 if let Some(version) = version(line).filter(|version| *version != VERSION) {
-                    return (vec![], vec![foreign(version)]);
+                    return foreign(version);
                 }
                 wrong.push(match index + 1 == lines.len() && !whole {
                     true => "its last line is cut off".to_owned(),
@@ -246,7 +255,7 @@ pub fn read(text: &str) -> (Vec<Entry>, Vec<String>) {
         wrong.truncate(MISTAKES);
         wrong.push(format!("and {more} more"));
     }
-    (entries, wrong)
+    Said { entries, wrong, foreign: false }
 }
 
 fn version(line: &str) -> Option<u64> {
@@ -254,8 +263,9 @@ fn version(line: &str) -> Option<u64> {
     json.get("begun")?.get("journal")?.as_u64()
 }
 
-fn foreign(version: u64) -> String {
-    format!("it has version {version}, and this runner reads {VERSION}")
+fn foreign(version: u64) -> Said {
+    let wrong = vec![format!("it has version {version}, and this runner reads {VERSION}")];
+    Said { wrong, foreign: true, ..Said::default() }
 }
 
 #[cfg(test)]

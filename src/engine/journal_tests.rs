@@ -20,9 +20,9 @@ fn story(write: impl Fn(&Journal)) -> (String, Told) {
     let journal = Journal::at(&path, whose()).unwrap();
     write(&journal);
     let text = std::fs::read_to_string(&path).unwrap();
-    let (entries, wrong) = read(&text);
-    assert_eq!(wrong, [""; 0]);
-    (text, earlier::told(&entries).unwrap())
+    let said = read(&text);
+    assert_eq!(said.wrong, [""; 0]);
+    (text, earlier::told(&said.entries).unwrap())
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_torn_journal_tells_what_is_whole() {
     });
     // Wherever it ends.
     for end in 0..text.len() {
-        let (entries, wrong) = read(&text[..end]);
+        let Said { entries, wrong, .. } = read(&text[..end]);
         let whole = text[..end].matches('\n').count();
         let cut = !text[..end].is_empty() && !text[..end].ends_with('\n') && text.as_bytes()[end] != b'\n';
         assert_eq!(
@@ -115,14 +115,16 @@ fn a_torn_journal_tells_what_is_whole() {
         assert_eq!(wrong.len(), usize::from(cut), "{end}: {wrong:?}");
         drop(earlier::told(&entries));
     }
-    let (entries, wrong) = read(&text.replacen("intent", "in\u{0}nt", 1));
+    let Said { entries, wrong, .. } = read(&text.replacen("intent", "in\u{0}nt", 1));
     assert_eq!((entries.len(), wrong), (2, vec!["line 2 cannot be read".to_owned()]));
     let later = text.replace("\"journal\":1", "\"journal\":9");
-    assert_eq!(read(&later), (vec![], vec!["it has version 9, and this runner reads 1".to_owned()]));
+    let Said { entries, wrong, foreign } = read(&later);
+    assert_eq!((entries, foreign), (vec![], true));
+    assert_eq!(wrong, ["it has version 9, and this runner reads 1"]);
     let without = text.split_once('\n').unwrap().1;
-    let (entries, wrong) = read(without);
+    let Said { entries, wrong, .. } = read(without);
     assert_eq!((earlier::told(&entries), wrong), (None, vec!["it does not say of which run it is".to_owned()]));
-    assert_eq!(read(&"?\n".repeat(1000)).1.len(), MISTAKES + 1);
+    assert_eq!(read(&"?\n".repeat(1000)).wrong.len(), MISTAKES + 1);
 }
 
 #[test]
@@ -137,6 +139,6 @@ fn after_a_line_that_was_cut_off_the_next_one_is_whole() {
     }
     let address = main();
     journal.intent(&create(&address, "{}")).unwrap();
-    let (entries, wrong) = read(&std::fs::read_to_string(&path).unwrap());
+    let Said { entries, wrong, .. } = read(&std::fs::read_to_string(&path).unwrap());
     assert_eq!((entries.len(), wrong), (2, vec!["line 2 cannot be read".to_owned()]));
 }

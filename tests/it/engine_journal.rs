@@ -21,9 +21,9 @@ fn begun(path: &Path) -> Journal {
 }
 
 fn open(path: &Path) -> Vec<Open> {
-    let (entries, wrong) = journal::read(&std::fs::read_to_string(path).unwrap());
-    assert_eq!(wrong, [""; 0]);
-    earlier::told(&entries).unwrap().open
+    let said = journal::read(&std::fs::read_to_string(path).unwrap());
+    assert_eq!(said.wrong, [""; 0]);
+    earlier::told(&said.entries).unwrap().open
 }
 
 fn fails(cloud: &Cloud, class: Class) {
