@@ -152,6 +152,8 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Left {
+    /// No call of it was made.
+    NotBegun,
     /// No call of it took effect.
     Untouched,
     /// A call was made, and no answer came.

@@ -12,7 +12,7 @@ use super::plan::{Action, Change, Plan};
 use super::vanished::Made;
 use super::work::{Ending, Tools, Work};
 use crate::diagnostic::Diagnostic;
-use crate::event::{self, Event, Operation};
+use crate::event::{self, Event, Left, Operation};
 use crate::resource::{Address, Kind, Live, Map, Reference, Value};
 use crate::secret::Secrets;
 
@@ -280,6 +280,9 @@ impl<'a> Walk<'a> {
             Err(Ending::Interrupted) => self.outcome.interrupted = true,
             Err(Ending::Left(left, id)) => {
                 self.outcome.interrupted = true;
+                if left == Left::NotBegun {
+                    self.started.remove(&index);
+                }
                 tools.events.emit(Event::Left { address, operation, left, id, seconds });
             }
             Err(Ending::Failed(diagnostic)) => {

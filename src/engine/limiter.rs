@@ -94,7 +94,7 @@ impl Limiter {
         region: &Region,
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        self.turn(provider, what, region, Verbs::Reads).await?;
+        self.turn(provider, what, region, Verbs::Reads, async || {}).await?;
         self.learn(provider, what, region, Verbs::Reads, call).await
     }
 
@@ -103,25 +103,38 @@ impl Limiter {
         self.lane(provider, what, region, verbs).state.lock().expect("no holder panics").is_open()
     }
 
-    /// Waits until a call may be made.
-    pub async fn turn(&self, provider: &dyn Provider, what: &str, region: &Region, verbs: Verbs) -> Result<(), Fault> {
+    /// Waits until a call may be made, and gives back what it needs besides.
+    pub async fn turn<S>(
+        &self,
+        provider: &dyn Provider,
+        what: &str,
+        region: &Region,
+        verbs: Verbs,
+        slot: impl AsyncFn() -> S,
+    ) -> Result<S, Fault> {
         let lane = self.lane(provider, what, region, verbs);
         if lane.state.lock().expect("no holder panics").is_open() {
-            return Ok(());
+            return Ok(slot().await);
         }
         let _place = lane.queue.lock().await;
         loop {
-            let next = {
-                let mut state = lane.state.lock().expect("no holder panics");
-                let now = Instant::now();
-                if let Some(fault) = state.given_up(now) {
-                    return Err(fault);
+            let due = lane.state.lock().expect("no holder panics").due(Instant::now())?;
+            let next = match due {
+                Some(next) => next,
+                None => {
+                    // The slot first: turns that are taken without one would pile up, and then be used at once.
+                    let slot = slot().await;
+                    let mut state = lane.state.lock().expect("no holder panics");
+                    let now = Instant::now();
+                    match state.due(now)? {
+                        None => {
+                            state.next = now + state.gap();
+                            return Ok(slot);
+                        }
+                        // The service has refused meanwhile: others may have the slot until it is asked again.
+                        Some(next) => next,
+                    }
                 }
-                if state.next <= now {
-                    state.next = now + state.gap();
-                    return Ok(());
-                }
-                state.next
             };
             let stopped = async {
                 match &self.stopping {
@@ -130,7 +143,7 @@ impl Limiter {
                 }
             };
             tokio::select! {
-                () = stopped => return Ok(()),
+                () = stopped => return Ok(slot().await),
                 () = sleep_until(next) => {}
             }
         }
@@ -146,7 +159,7 @@ impl Limiter {
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
         let lane = self.lane(provider, what, region, verbs);
-        let (begun, refusals) = (Instant::now(), provider.refusals(&lane.service));
+        let (begun, refusals) = (Instant::now(), provider.refusals(&lane.service, region.as_deref()));
         let result = call.await;
         let now = Instant::now();
         let mut state = lane.state.lock().expect("no holder panics");
@@ -162,7 +175,9 @@ impl Limiter {
             // It says nothing of the service's limits.
             Err(fault) if fault.class == Class::Ambiguous => {}
             // Served in the end, after the provider was refused and asked again by itself.
-            _ if verbs == Verbs::Reads && provider.refusals(&lane.service) > refusals => state.slow_down(begun, now),
+            _ if verbs == Verbs::Reads && provider.refusals(&lane.service, region.as_deref()) > refusals => {
+                state.slow_down(begun, now)
+            }
             _ => state.served(begun, now),
         }
         result
@@ -254,6 +269,14 @@ impl State {
             (self.cut, self.next) = (None, now);
         } else {
             self.next = self.next.min(now + self.gap());
+        }
+    }
+
+    /// `None`: now. Of a service that is given up, the last refusal.
+    fn due(&self, now: Instant) -> Result<Option<Instant>, Fault> {
+        match self.given_up(now) {
+            Some(fault) => Err(fault),
+            None => Ok(Some(self.next).filter(|next| *next > now)),
         }
     }
 

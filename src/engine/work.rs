@@ -16,7 +16,7 @@ use super::vanished::Made;
 use super::wait::{Backoff, Looks, Pace};
 use crate::diagnostic::Diagnostic;
 use crate::event::{Event, Events, Left, Operation};
-use crate::resource::{Class, Fault, Kind, Live, Map, Owner, Provider, Status, Value};
+use crate::resource::{Class, Fault, Kind, Live, Map, Owner, Provider, Status, Value, permission};
 use crate::secret::Secrets;
 
 /// What every step of one apply shares.
@@ -91,7 +91,7 @@ impl<'a> Work<'a> {
         let (inputs, until) = (change.inputs.clone(), Mutex::new(Instant::now() + limit));
         let (removed, slot) = (Arc::default(), Mutex::new(Some(slot)));
         let (reach, intended, wrote) =
-            (Mutex::new((Left::Untouched, None)), AtomicBool::new(false), AtomicBool::new(false));
+            (Mutex::new((Left::NotBegun, None)), AtomicBool::new(false), AtomicBool::new(false));
         let (made, missed, room_is_made) = (vec![], AtomicBool::new(false), false);
         Work {
             tools,
@@ -173,18 +173,19 @@ impl<'a> Work<'a> {
         let turn = tokio::select! {
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => Err(Ending::Interrupted),
-            turn = limiter.turn(provider, &self.kind.name, &region, Verbs::Writes) => turn.map_err(|fault| self.failed(&fault)),
+            turn = limiter.turn(provider, &self.kind.name, &region, Verbs::Writes, async || self.new_slot(held).await) => {
+                turn.map_err(|fault| self.failed(&fault))
+            }
         };
-        if turn.is_ok() {
-            self.take_slot(held).await;
-        }
         *self.until.lock().expect("no holder panics") += begun.elapsed();
-        turn
+        *self.slot.lock().expect("no holder panics") = turn?;
+        Ok(())
     }
 
     /// A write in flight is always awaited: to drop it would leave us not knowing. Only the time limit ends it.
     async fn send<T>(&self, call: impl Future<Output = Result<T, Fault>>) -> Result<Result<T, Fault>, Ending> {
         let (limiter, region) = (&self.tools.looks.limiter, self.region());
+        let call = permission::with(self.tools.lease.permission(), call);
         let call = limiter.learn(&*self.tools.provider, &self.kind.name, &region, Verbs::Writes, call);
         match timeout_at(self.until().max(Instant::now() + Duration::from_secs(60)), call).await {
             Ok(result) => Ok(result),
@@ -192,8 +193,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A call that changes something: only while the run has its lock, and that it was lost is told once, for all steps.
-    /// What is known of it follows from its answer.
+    /// What changes something: only while the run has its lock, which each of its calls asks again; and that it was lost
+    /// is told once, for all steps. What is known of it follows from its answer.
     pub(super) async fn write<T>(
         &self,
         call: impl Future<Output = Result<T, Fault>>,
@@ -206,10 +207,13 @@ impl<'a> Work<'a> {
             _ = stopping.wait_for(|stopping| *stopping) => return Err(Ending::Interrupted),
             permit = self.tools.lease.permit() => permit.map_err(|_| Ending::Interrupted)?,
         };
-        let before = self.reach();
-        if before.0 == Left::Untouched {
-            self.reaches(Left::Unknown, None);
-        }
+        let before = match self.reach() {
+            (Left::NotBegun | Left::Untouched, id) => {
+                self.reaches(Left::Unknown, None);
+                (Left::Untouched, id)
+            }
+            further => further,
+        };
         let result = self.send(call).await;
         drop(permit);
         let result = result?;
@@ -254,7 +258,9 @@ impl<'a> Work<'a> {
             Err(_) => match left {
                 Left::Written => journal.abandoned(address, operation),
                 Left::Unknown => Ok(()),
-                Left::Untouched => journal.outcome(address, operation, Some("stopped before it was done"), false),
+                Left::NotBegun | Left::Untouched => {
+                    journal.outcome(address, operation, Some("stopped before it was done"), false)
+                }
             },
         };
         let _ = noted.map_err(|error| self.tell_unwritten(&error));
@@ -311,9 +317,15 @@ impl<'a> Work<'a> {
 
     /// Takes one again, if there was one.
     async fn take_slot(&self, held: bool) {
-        if held {
-            let slot = self.slots.clone().acquire_owned().await.expect("nobody closes it");
+        if let Some(slot) = self.new_slot(held).await {
             *self.slot.lock().expect("no holder panics") = Some(slot);
+        }
+    }
+
+    async fn new_slot(&self, wanted: bool) -> Option<OwnedSemaphorePermit> {
+        match wanted {
+            true => Some(self.slots.clone().acquire_owned().await.expect("nobody closes it")),
+            false => None,
         }
     }
 

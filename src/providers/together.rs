@@ -174,8 +174,8 @@ impl Provider for Together {
         self.of(what).service(what)
     }
 
-    fn refusals(&self, service: &str) -> u64 {
-        self.aws.refusals(service)
+    fn refusals(&self, service: &str, region: Option<&str>) -> u64 {
+        self.aws.refusals(service, region)
     }
 
     async fn secret(&self, source: &Source) -> Result<String, Fault> {

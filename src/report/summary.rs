@@ -253,9 +253,12 @@ mod tests {
         };
         let step = |address: &Address| Step { address: address.clone(), operation };
         let (igw, key, tree) = (address("aws::igw.a"), address("aws::key_pair.a"), address("aws::tree.a"));
+        // Its lock was gone just before its call.
+        let late = address("aws::z.late");
         let wait = Event::Waiting { address: nat.clone(), operation, status: "pending".into() };
         let mut events = vec![
-            Event::ApplyStarted { operations: 7 },
+            Event::ApplyStarted { operations: 8 },
+            started(&late),
             started(&eip),
             started(&vpc),
             started(&nat),
@@ -272,6 +275,7 @@ mod tests {
         events.push(left(&nat, Left::Written, Some("nat-1")));
         events.push(left(&igw, Left::Untouched, None));
         events.push(left(&key, Left::Unknown, None));
+        events.push(left(&late, Left::NotBegun, None));
         events.push(Event::Applied { done: 1, failed: 1, skipped: 1, seconds: 2.0 });
         let tally = tally(events);
         assert!(tally.is_at_rest());
@@ -283,8 +287,8 @@ mod tests {
         in flight: creating aws::nat_gateway.main nat-1 (pending): made, and not ready yet; the next run goes on from there
         in flight: creating aws::key_pair.a: no answer yet; the next run looks whether it took effect
         put off: creating aws::igw.a: refused until then; the next run tries again
-        not begun: 1 operation: creating aws::tree.a
-        Interrupted: 1 created, 1 failed, 1 skipped, 2 in flight, 1 put off, 1 not begun in 2.0s.
+        not begun: 2 operations: creating aws::tree.a, creating aws::z.late
+        Interrupted: 1 created, 1 failed, 1 skipped, 2 in flight, 1 put off, 2 not begun in 2.0s.
         "#);
         // Cut short, nothing more is known than that.
         let drawn = cut.draw(&Sources::default(), &Screen::plain());
@@ -294,7 +298,7 @@ mod tests {
         in flight: creating aws::key_pair.a: no answer yet; the next run looks whether it took effect
         in flight: creating aws::nat_gateway.main (pending): made, and not ready yet; the next run goes on from there
         "#);
-        assert!(rest[3].starts_with("Interrupted: 1 created, 1 failed, 1 skipped, 3 in flight, 1 not begun in "));
+        assert!(rest[4].starts_with("Interrupted: 1 created, 1 failed, 1 skipped, 4 in flight, 1 not begun in "));
     }
 
     #[test]

@@ -48,7 +48,10 @@ impl Unfinished {
             Event::Left { address, operation, left, id, .. } => {
                 let step = (address.clone(), *operation);
                 let status = self.open.remove(&step).flatten();
-                self.left.push((step, *left, id.clone(), status));
+                match left {
+                    Left::NotBegun => drop(self.not_begun.insert(step)),
+                    _ => self.left.push((step, *left, id.clone(), status)),
+                }
             }
             _ => {}
         }

@@ -7,6 +7,7 @@ pub mod kind;
 pub mod live;
 pub mod lock_store;
 pub mod oracle;
+pub mod permission;
 pub mod preview;
 pub mod provider;
 pub mod schema;

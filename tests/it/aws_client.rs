@@ -157,14 +157,16 @@ async fn reads_are_retried_and_changes_are_not() {
     assert_eq!(list_vpcs(&aws).await, Ok(0));
     assert_eq!(account.calls()["ec2:DescribeVpcs"], 3);
     // Whoever paces what is asked learns of it all the same.
-    assert_eq!((aws.service("aws::vpc"), aws.refusals("ec2")), ("ec2".into(), 2));
+    assert_eq!((aws.service("aws::vpc"), aws.refusals("ec2", None)), ("ec2".into(), 2));
+    // In this region, and nowhere else.
+    assert_eq!((aws.refusals("ec2", Some(REGION)), aws.refusals("ec2", Some("us-west-2"))), (2, 0));
     let fault = aws.create(&kind(&aws, "aws::vpc"), &new_vpc("main")).await.unwrap_err();
     assert_eq!((fault.class, fault.code.as_deref()), (Class::Throttled, Some("RequestLimitExceeded")));
     assert!(fault.request_id.is_some());
     account.fail("CreateVpc", "InternalError", 500, 1);
     let fault = aws.create(&kind(&aws, "aws::vpc"), &new_vpc("main")).await.unwrap_err();
     assert_eq!(fault.class, Class::Ambiguous);
-    assert_eq!((account.calls()["ec2:CreateVpc"], aws.refusals("ec2")), (2, 2));
+    assert_eq!((account.calls()["ec2:CreateVpc"], aws.refusals("ec2", None)), (2, 2));
 }
 
 #[tokio::test]

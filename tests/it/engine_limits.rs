@@ -28,6 +28,8 @@ struct Service {
     calm_after: Duration,
     retry_after: Option<Duration>,
     limits_reads: bool,
+    /// How long the other service takes for each create.
+    other_takes: Duration,
     /// So many questions for secrets are refused.
     refuses_secrets: usize,
     begun: Instant,
@@ -54,6 +56,7 @@ impl Service {
             calm_after: Duration::MAX,
             retry_after: None,
             limits_reads: false,
+            other_takes: Duration::ZERO,
             refuses_secrets: 0,
             begun: Instant::now(),
             state: Mutex::default(),
@@ -113,6 +116,9 @@ impl Provider for Service {
 
     async fn create(&self, kind: &Kind, request: &Create) -> Result<String, Fault> {
         self.let_in(kind, false)?;
+        if *kind.name != *"t::part" {
+            tokio::time::sleep(self.other_takes).await;
+        }
         self.inner.create(kind, request).await
     }
 
@@ -152,6 +158,15 @@ fn parts(count: usize) -> Vec<Item> {
 
 /// Applies as a session does, with one limiter that knows when to stop; with the events that told of it.
 async fn apply(cloud: &Cloud, service: Arc<Service>, items: Vec<Item>) -> (Outcome, Vec<Event>) {
+    apply_with(cloud, service, items, 32).await
+}
+
+async fn apply_with(
+    cloud: &Cloud,
+    service: Arc<Service>,
+    items: Vec<Item>,
+    parallelism: usize,
+) -> (Outcome, Vec<Event>) {
     let plan = cloud.plan(items).await;
     let (events, record) = (Events::default(), Record::default());
     events.add(record.clone());
@@ -168,7 +183,7 @@ async fn apply(cloud: &Cloud, service: Arc<Service>, items: Vec<Item>) -> (Outco
     };
     let all = kinds();
     let kind = |name: &str| all.iter().find(|kind| *kind.name == *name).cloned();
-    let outcome = runner::engine::apply(&plan, &kind, &tools, 32).await.unwrap();
+    let outcome = runner::engine::apply(&plan, &kind, &tools, parallelism).await.unwrap();
     let told = record.0.lock().unwrap().clone();
     (outcome, told)
 }
@@ -212,6 +227,24 @@ async fn a_storm_on_one_service_does_not_hold_up_the_others() {
     assert!(outcome.is_success() && outcome.seconds > 55.0, "{} s", outcome.seconds);
     let other = service.state.lock().unwrap().other;
     assert!(other < seconds(5.0), "the other service was done with after {other:?}");
+}
+
+/// The slots are taken by what another service is slow at: turns must not pile up behind them, to be used all at once.
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_taken_only_by_who_can_use_it_at_once() {
+    let cloud = cloud();
+    let service = Arc::new(Service { other_takes: seconds(20.0), ..Service::over(&cloud, 4.0, 4.0) });
+    let mut items = parts(80);
+    items.extend((0..12).map(|n| item(&format!("t::named.n{n}"), json!({ "name": format!("n{n}") }))));
+    let (outcome, _) = apply_with(&cloud, service.clone(), items, 6).await;
+    assert!(outcome.is_success(), "{:#?}", outcome.failures);
+    let asked = service.state.lock().unwrap().asked.clone();
+    // After the refusals from which the pace is learned.
+    let later: Vec<Duration> = asked.iter().copied().filter(|at| *at > seconds(5.0)).collect();
+    let within = |from: &Duration| later.iter().filter(|at| **at >= *from && **at < *from + seconds(1.0)).count();
+    let most = later.iter().map(within).max().unwrap();
+    println!("{most} in a second, {} refused of {}, {:.1} s", service.refused(), asked.len(), outcome.seconds);
+    assert!(most <= 6, "{most} in one second: {asked:?}");
 }
 
 #[tokio::test(start_paused = true)]

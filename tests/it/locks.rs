@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use runner::diagnostic::Sources;
 use runner::engine::lock::{Acquired, Clock, Holder, Lease, Record, Terms, acquire};
+use runner::event::{Reader, Stamped};
 use runner::providers::sandbox::Sandbox;
+use runner::report::{Tally, screen::Screen};
 use runner::resource::kind::Lookup;
 use runner::resource::{
-    Class, Create, Delete, Fault, Kind, Live, LockStore, Provider, Select, Stored, Update, Value, Written,
+    Class, Create, Delete, Fault, Kind, Live, LockStore, Provider, Select, Stored, Update, Value, Written, permission,
 };
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -472,6 +475,15 @@ struct Meanwhile<F> {
     creates: AtomicUsize,
     at: usize,
     happens: F,
+    /// Whether a create that it happened along with might have gone on, before and after.
+    might_go_on: Mutex<Vec<bool>>,
+}
+
+impl<F> Meanwhile<F> {
+    fn at(at: usize, cloud: &Cloud, happens: F) -> Self {
+        let (creates, might_go_on) = (AtomicUsize::new(0), Mutex::default());
+        Meanwhile { inner: cloud.sandbox.clone(), creates, at, happens, might_go_on }
+    }
 }
 
 #[async_trait]
@@ -494,7 +506,9 @@ impl<F: Fn() + Send + Sync> Provider for Meanwhile<F> {
 
     async fn create(&self, kind: &Kind, request: &Create) -> Result<String, Fault> {
         if self.creates.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
+            let before = permission::holds();
             (self.happens)();
+            self.might_go_on.lock().unwrap().extend([before, permission::holds()]);
         }
         self.inner.create(kind, request).await
     }
@@ -534,9 +548,10 @@ async fn an_apply_that_loses_its_lock_begins_no_further_write() {
             thief.set(Some(&Record::new(2, Duration::from_secs(60), holder("two")).text()));
             asleep.set(50);
         };
-        let provider = Meanwhile { inner: cloud.sandbox.clone(), creates: AtomicUsize::new(0), at, happens };
-        let provider = Arc::new(provider);
+        let provider = Arc::new(Meanwhile::at(at, &cloud, happens));
         let outcome = cloud.apply_over(provider.clone(), &plan, 32).await;
+        // What takes several calls would not make the next.
+        assert_eq!(*provider.might_go_on.lock().unwrap(), [true, false]);
         assert_eq!(provider.creates.load(Ordering::SeqCst), at, "that one was in flight");
         assert_eq!(cloud.addresses().len(), at);
         // Of the last write nothing was left to be begun.
@@ -550,4 +565,30 @@ async fn an_apply_that_loses_its_lock_begins_no_further_write() {
         cloud.run(chain()).await;
         assert_eq!(cloud.addresses().len(), 7);
     }
+}
+
+/// They were about to write when the lock was lost: that is not to be under way, nor to be put off.
+#[tokio::test(start_paused = true)]
+async fn who_loses_the_lock_just_before_a_write_has_not_begun() {
+    let (bucket, wall) = (Bucket::default(), Wall::default());
+    let mut cloud = Cloud::new();
+    cloud.lease = take_on(&Way::to(&bucket), "one", 0, wall.clock()).await.ok().unwrap().lease;
+    let block = |n: usize| json!({ "cidr_block": format!("10.{n}.0.0/16") });
+    let plan = cloud.plan((0..3).map(|n| item(&format!("t::network.n{n}"), block(n))).collect()).await;
+    let (thief, asleep) = (bucket.clone(), wall.clone());
+    let happens = move || {
+        thief.set(Some(&Record::new(2, Duration::from_secs(60), holder("two")).text()));
+        asleep.set(50);
+    };
+    let provider = Arc::new(Meanwhile::at(1, &cloud, happens));
+    let outcome = cloud.apply_over(provider.clone(), &plan, 32).await;
+    assert!(outcome.lost.is_some() && outcome.interrupted);
+    assert_eq!((provider.creates.load(Ordering::SeqCst), cloud.addresses().len()), (1, 1));
+    let mut tally = Tally::default();
+    for event in cloud.record.0.lock().unwrap().iter().cloned() {
+        tally.read(&Stamped { at: jiff::Timestamp::UNIX_EPOCH, event });
+    }
+    let said = tally.draw(&Sources::default(), &Screen::plain());
+    assert!(said.contains("not begun: 2 operations: "), "{said}");
+    assert!(said.contains("Interrupted: 1 created, 2 not begun in "), "{said}");
 }

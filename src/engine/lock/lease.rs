@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::clock::{Clock, Mark};
 use super::keeper::{Keeper, SILENT};
 use crate::diagnostic::Diagnostic;
+use crate::resource::permission::Permission;
 
 /// Held until it is released, lost, or dropped; without one every write is permitted.
 #[derive(Clone, Default)]
@@ -124,6 +125,18 @@ impl Lease {
                 return Err(Box::new(Diagnostic::error("the run's lock is not held any more")));
             }
         }
+    }
+
+    /// For what takes several calls: whether the next may follow the one that was permitted.
+    pub fn permission(&self) -> Permission {
+        let shared = self.0.as_ref().map(|handle| handle.shared.clone());
+        Arc::new(move || {
+            let fresh = shared.as_ref().is_none_or(|shared| shared.is_fresh());
+            if let Some(shared) = shared.as_ref().filter(|_| !fresh) {
+                shared.renew.notify_one();
+            }
+            fresh
+        })
     }
 
     /// Why it is lost, if it is.

@@ -35,7 +35,7 @@ use super::fault_codes::is_expired;
 use super::refusals::Refusals;
 use super::renewal::Renewable;
 use super::whole_answer::{RetryTruncated, WholeAnswer};
-use crate::resource::{Class, Fault};
+use crate::resource::{Class, Fault, permission};
 
 /// Nobody waits longer for an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -105,15 +105,18 @@ fn global_region(partition: &str) -> &'static str {
     }
 }
 
-/// A service's client, with all that holds for every call.
+/// A service's client, with all that holds for every call; it may be for another region than it sends to.
 macro_rules! client {
     ($sdk:ident, $of:expr, $config:expr, $region:expr) => {
+        client!($sdk, $of, $config, $region, $region)
+    };
+    ($sdk:ident, $of:expr, $config:expr, $region:expr, $for:expr) => {
         $sdk::Client::from_conf(
             $sdk::config::Builder::from($config)
                 .region($sdk::config::Region::new($region.to_owned()))
                 .interceptor(Guard { read_only: $of.settings.read_only })
                 .interceptor($of.calls.clone())
-                .interceptor($of.refusals.clone())
+                .interceptor($of.refusals.within($for.as_ref()))
                 .interceptor(WholeAnswer)
                 .retry_classifier(RetryTruncated)
                 .build(),
@@ -155,8 +158,9 @@ impl Client {
     }
 
     /// How often a service refused because it was asked too often; also what was asked again and answered then.
-    pub fn refusals(&self, service: &str) -> u64 {
-        self.refusals.of(service)
+    pub fn refusals(&self, service: &str, region: Option<&str>) -> u64 {
+        let own = self.config.get().and_then(|config| config.region()).map(AsRef::as_ref);
+        region.or(own).map_or(0, |region| self.refusals.of(service, region))
     }
 
     /// A region by name, or the inventory's; the account is checked before the first.
@@ -186,7 +190,7 @@ impl Client {
             secretsmanager: client!(aws_sdk_secretsmanager, self, config, name),
             ssm: client!(aws_sdk_ssm, self, config, name),
             tagging: client!(aws_sdk_resourcegroupstagging, self, config, name),
-            global_tagging: client!(aws_sdk_resourcegroupstagging, self, config, global_region(&partition)),
+            global_tagging: client!(aws_sdk_resourcegroupstagging, self, config, global_region(&partition), name),
             name: name.clone(),
             partition,
         });
@@ -375,7 +379,7 @@ fn service(name: &str) -> String {
     }
 }
 
-/// Refuses changes where only reads are allowed, and takes the SDK's retries away from them everywhere.
+/// Refuses changes where only reads are allowed and where the permission for them has ended, and takes the SDK's retries away from them everywhere.
 #[derive(Debug)]
 struct Guard {
     read_only: bool,
@@ -392,6 +396,18 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+/// It may not be sent any more.
+#[derive(Debug)]
+pub struct Unpermitted(pub String);
+
+impl fmt::Display for Unpermitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} may not be sent any more", self.0)
+    }
+}
+
+impl std::error::Error for Unpermitted {}
 
 impl Intercept for Guard {
     fn name(&self) -> &'static str {
@@ -410,6 +426,9 @@ impl Intercept for Guard {
         }
         if self.read_only {
             return Err(Refused(operation).into());
+        }
+        if !permission::holds() {
+            return Err(Unpermitted(operation).into());
         }
         cfg.interceptor_state().store_put(RetryConfig::disabled());
         Ok(())

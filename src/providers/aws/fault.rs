@@ -11,11 +11,11 @@ use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
 
-use super::client::Refused;
+use super::client::{Refused, Unpermitted};
 use super::fault_codes::{classify, hint, in_context, is_about_the_time};
 use super::whole_answer::Truncated;
 use crate::providers::causes::{self, chain, innermost, lower_first};
-use crate::resource::{Class, Fault};
+use crate::resource::{Class, Fault, permission};
 
 /// Names the call (`ec2:CreateVpc`) and turns the SDK's error into a fault.
 pub trait OrFault<T> {
@@ -97,6 +97,9 @@ fn clock(raw: &HttpResponse, now: SystemTime) -> Option<String> {
 fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Fault {
     if let Some(refused) = find::<Refused, _>(error) {
         return Fault::new(Class::ReadOnly, refused.to_string());
+    }
+    if let Some(Unpermitted(call)) = find(error) {
+        return permission::ended(call);
     }
     if let Some(truncated) = find::<Truncated, _>(error) {
         return Fault::new(Class::Ambiguous, truncated.to_string());

@@ -263,8 +263,8 @@ impl Provider for Aws {
         }
     }
 
-    fn refusals(&self, service: &str) -> u64 {
-        self.client.refusals(service)
+    fn refusals(&self, service: &str, region: Option<&str>) -> u64 {
+        self.client.refusals(service, region)
     }
 
     fn lock_store(&self, place: &LockPlace, stack: &str) -> Option<Arc<dyn LockStore>> {

@@ -1,5 +1,5 @@
-//! How often each service has refused because it was asked too often: the SDK asks again by itself, and whoever paces all
-//! that is asked must know.
+//! How often each service of each region has refused because it was asked too often: the SDK asks again by itself, and
+//! whoever paces all that is asked must know.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -16,11 +16,21 @@ use crate::resource::Class;
 
 /// Counts them, by the service's name in IAM's actions.
 #[derive(Clone, Debug, Default)]
-pub struct Refusals(Arc<Mutex<BTreeMap<String, u64>>>);
+pub struct Refusals {
+    counted: Arc<Mutex<BTreeMap<(String, String), u64>>>,
+    /// For which its clients are, also where they send to another: what has no region is asked on behalf of one.
+    region: String,
+}
 
 impl Refusals {
-    pub fn of(&self, service: &str) -> u64 {
-        self.0.lock().expect("no holder panics").get(service).copied().unwrap_or_default()
+    /// The same count, for a client of this region.
+    pub fn within(&self, region: &str) -> Self {
+        Refusals { counted: self.counted.clone(), region: region.to_owned() }
+    }
+
+    pub fn of(&self, service: &str, region: &str) -> u64 {
+        let key = (service.to_owned(), region.to_owned());
+        self.counted.lock().expect("no holder panics").get(&key).copied().unwrap_or_default()
     }
 }
 
@@ -45,7 +55,8 @@ impl Intercept for Refusals {
                 return Ok(());
             }
             let service = operation.split(':').next().unwrap_or_default().to_owned();
-            *self.0.lock().expect("no holder panics").entry(service).or_default() += 1;
+            let key = (service, self.region.clone());
+            *self.counted.lock().expect("no holder panics").entry(key).or_default() += 1;
         }
         Ok(())
     }

@@ -165,8 +165,12 @@ impl Provider for Recorder {
         self.inner.service(what)
     }
 
-    fn refusals(&self, service: &str) -> u64 {
-        self.inner.refusals(service)
+    fn claimed(&self) -> Result<(), Box<Diagnostic>> {
+        self.inner.claimed()
+    }
+
+    fn refusals(&self, service: &str, region: Option<&str>) -> u64 {
+        self.inner.refusals(service, region)
     }
 
     fn stands_in_for_secrets(&self) -> bool {

@@ -1,11 +1,13 @@
 //! A team's lock in S3, over the wire.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use runner::engine::lock::{Clock, Holder, Record, Terms, acquire};
 use runner::providers::aws::Settings;
-use runner::resource::{Class, LockPlace, LockStore, Provider, Written};
+use runner::resource::{Address, Class, Create, LockPlace, LockStore, Owner, Provider, Value, Written, permission};
+use serde_json::json;
 
 use crate::moto::{Account, REGION};
 
@@ -143,4 +145,30 @@ async fn a_lock_of_another_account_is_not_touched() {
     let read_only = Settings { read_only: true, ..account.settings() };
     let store = account.aws_with(read_only).lock_store(&place(&account), "prod").unwrap();
     assert_eq!(store.write("one", None).await.unwrap_err().class, Class::ReadOnly);
+}
+
+/// A bucket is made with one call, and set up with several.
+#[tokio::test]
+async fn a_change_of_several_calls_asks_before_each() {
+    for permitted in 0..4 {
+        let account = Account::new();
+        let aws = account.aws();
+        let kind = aws.kind("aws::s3_bucket").unwrap();
+        let address = Address::new("aws::s3_bucket", format!("assets-{}", account.number));
+        let name = address.name.to_string();
+        let inputs = json!({ "versioning": { "enabled": true }, "public_access_block": {},
+            "lifecycle_rule": [{ "id": "old", "expiration_days": 30 }] });
+        let Value::Map(inputs) = Value::from(inputs) else { panic!("a map") };
+        let owner = Owner { stack: "prod".into(), address, deposed: false, protect: false };
+        let request = Create { region: None, owner, inputs, token: "token".into() };
+        let asked = AtomicUsize::new(0);
+        let may = Arc::new(move || asked.fetch_add(1, Ordering::SeqCst) < permitted);
+        let fault = permission::with(may, aws.create(&kind, &request)).await.unwrap_err();
+        let written =
+            account.calls().iter().filter(|(call, _)| call.contains("Put") || call.contains("Create")).count();
+        assert_eq!(written, permitted, "{:?}", account.calls());
+        // The engine asks for its permission again; and knows what is there.
+        assert_eq!((fault.class, fault.retry_after), (Class::Throttled, Some(Duration::ZERO)), "{fault}");
+        assert_eq!(fault.created, (permitted > 0).then_some(name), "{fault}");
+    }
 }
