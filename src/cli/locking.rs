@@ -13,6 +13,7 @@ use crate::digest::sha256;
 use crate::engine::lock::local::{self, Tried};
 use crate::engine::lock::{self, Clock, Holder, Lease, LocalLock, Terms};
 use crate::event::{Event, Events};
+use crate::providers::sandbox;
 use crate::resource::LockStore;
 
 /// Between two looks at the lock of this checkout.
@@ -24,6 +25,7 @@ const PARTING: Duration = Duration::from_secs(5);
 /// What a run holds until it ends.
 pub struct Locks {
     _local: LocalLock,
+    _sandbox: Option<LocalLock>,
     pub lease: Lease,
 }
 
@@ -38,7 +40,19 @@ impl Session {
         }
         let until = Instant::now() + Duration::from_secs(seconds);
         let mut holder = self.holder();
-        let local = self.lock_here(&holder, until).await?;
+        let (folder, stack) = (&self.lock_folder, &self.inventory.name);
+        let local =
+            self.lock_here(&format!("stack `{stack}`"), until, || LocalLock::take(folder, stack, &holder)).await?;
+        let sandbox = match &self.sandbox {
+            Some(file) => {
+                // Other stacks may be in it, and it is written whole.
+                let (path, what) = (sandbox::lock_of(file), format!("the sandbox {}", file.display()));
+                let lock = self.lock_here(&what, until, || LocalLock::take_at(&path, &what, &holder)).await?;
+                self.provider.claimed()?;
+                Some(lock)
+            }
+            None => None,
+        };
         let lease = match self.team_store()? {
             None => Lease::none(),
             Some((store, lease)) => {
@@ -47,7 +61,7 @@ impl Session {
             }
         };
         self.signals.releases(lease.clone());
-        self.locks = Some(Locks { _local: local, lease });
+        self.locks = Some(Locks { _local: local, _sandbox: sandbox, lease });
         Ok(())
     }
 
@@ -74,19 +88,23 @@ impl Session {
         }
     }
 
-    async fn lock_here(&self, holder: &Holder, until: Instant) -> Result<LocalLock, Box<Diagnostic>> {
-        let stack = &self.inventory.name;
+    async fn lock_here(
+        &self,
+        what: &str,
+        until: Instant,
+        take: impl Fn() -> Result<Tried, Box<Diagnostic>>,
+    ) -> Result<LocalLock, Box<Diagnostic>> {
         let mut told = None;
         loop {
-            let other = match LocalLock::take(&self.lock_folder, stack, holder)? {
+            let other = match take()? {
                 Tried::Taken(lock) => return Ok(lock),
                 Tried::Held(other) => other,
             };
             if Instant::now() >= until {
-                return Err(local::refused(stack, other.as_deref()));
+                return Err(local::refused(what, other.as_deref()));
             }
             if let Some(other) = other.filter(|other| told.as_ref() != Some(&other.id)) {
-                waiting(&self.events, stack, other.facts());
+                waiting(&self.events, what, other.facts());
                 told = Some(other.id);
             }
             sleep(PAUSE).await;
@@ -100,7 +118,7 @@ impl Session {
         terms: Terms,
     ) -> Result<Lease, Box<Diagnostic>> {
         let (events, stack) = (self.events.clone(), self.inventory.name.clone());
-        let tell = |record: &lock::Record, age| waiting(&events, &stack, record.facts(age));
+        let tell = |record: &lock::Record, age| waiting(&events, &format!("stack `{stack}`"), record.facts(age));
         let won = lock::acquire(store.clone(), holder, &terms, Clock::default(), &tell).await?;
         if let Some(gone) = won.taken_over {
             let mut told = Diagnostic::warning("the lock of a run that is gone was taken over");
@@ -140,8 +158,8 @@ pub fn folder_elsewhere(file: &PlanFile) -> Option<PathBuf> {
     Some(state.join("runner/locks").join(&sha256(place.as_bytes())[..16]))
 }
 
-fn waiting(events: &Events, stack: &str, facts: Vec<String>) {
-    let mut told = Diagnostic::warning(format!("waiting for another run, which is changing stack `{stack}`"));
+fn waiting(events: &Events, what: &str, facts: Vec<String>) {
+    let mut told = Diagnostic::warning(format!("waiting for another run, which is changing {what}"));
     told.causes = facts;
     events.emit(Event::Told { diagnostic: Box::new(told) });
 }

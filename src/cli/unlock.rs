@@ -55,10 +55,12 @@ async fn unlock(session: &Session, args: &UnlockArgs) -> u8 {
 
 async fn team(session: &Session, args: &UnlockArgs, store: Arc<dyn LockStore>, lease: Duration) -> u8 {
     let (stack, place) = (&session.inventory.name, store.place().to_owned());
-    let unreachable = |fault| session.refuse(&[*unreachable(&*store, stack, &fault)]);
+    let unreachable = |cannot: &str, fault| {
+        session.refuse(&[*unreachable(&*store, format!("cannot {cannot} the lock of stack `{stack}`"), &fault)])
+    };
     let found = match store.read().await {
         Ok(found) => found,
-        Err(fault) => return unreachable(fault),
+        Err(fault) => return unreachable("look at", fault),
     };
     let Some(Stored { text, version, age }) = found else {
         session.report.note(&format!("Stack `{stack}` is not locked: {place} is not there."));
@@ -113,6 +115,6 @@ async fn team(session: &Session, args: &UnlockArgs, store: Arc<dyn LockStore>, l
         }
         Ok(Written::Moved) => session.refuse(&[Diagnostic::error("the lock was left in place: it has just changed")
             .hint("look again: its run is alive, or another has it now")]),
-        Err(fault) => unreachable(fault),
+        Err(fault) => unreachable("remove", fault),
     }
 }

@@ -60,8 +60,6 @@ pub struct Sandbox {
     lookups: Vec<Lookup>,
     state: Mutex<State>,
     file: Option<PathBuf>,
-    /// Held for as long as this may change the file.
-    lock: Option<std::fs::File>,
     /// Held while the file is written; how much of the state is in it.
     saved: tokio::sync::Mutex<u64>,
     pub latency: Latency,
@@ -110,7 +108,6 @@ impl Sandbox {
             lookups,
             state: Mutex::default(),
             file: None,
-            lock: None,
             saved: tokio::sync::Mutex::new(0),
             latency: Latency::default(),
             read_only: false,
@@ -119,7 +116,8 @@ impl Sandbox {
         }
     }
 
-    /// A cloud that is kept in a file, which need not exist yet. Only one at a time may change it: it is written whole.
+    /// A cloud that is kept in a file, which need not exist yet. Only one at a time may change it, whoever has the lock
+    /// [`lock_of`] it: it is written whole.
     pub fn in_file(
         kinds: Vec<Arc<Kind>>,
         lookups: Vec<Lookup>,
@@ -129,14 +127,17 @@ impl Sandbox {
         let mut sandbox = Sandbox::in_memory(kinds, lookups);
         sandbox.file = Some(file.to_owned());
         sandbox.read_only = read_only;
+        sandbox.load()?;
+        Ok(sandbox)
+    }
+
+    fn load(&self) -> Result<(), Box<Diagnostic>> {
+        let Some(file) = &self.file else { return Ok(()) };
         let unusable = |cause: String| {
-            Box::new(Diagnostic::error(format!("cannot use the sandbox in {}", file.display())).because(cause).hint(
-                "wait for the other run; if there is none, it is only a play cloud: delete the file to begin anew",
-            ))
+            let told = Diagnostic::error(format!("cannot use the sandbox in {}", file.display())).because(cause);
+            Box::new(told.hint("it is only a play cloud: delete the file to begin anew"))
         };
-        if !read_only {
-            sandbox.lock = Some(lock(file).map_err(|error| unusable(error.to_string()))?);
-        }
+        let mut state = self.state.lock().expect("no holder panics");
         match std::fs::read(file) {
             Ok(bytes) => {
                 let saved: Saved = serde_json::from_slice(&bytes).map_err(|error| unusable(error.to_string()))?;
@@ -146,14 +147,15 @@ impl Sandbox {
                         saved.sandbox
                     )));
                 }
-                let mut state = sandbox.state.lock().expect("no holder panics");
                 state.born = saved.born;
                 state.records = saved.resources.into_iter().map(|r| (key(&r.kind, &r.live.id), r)).collect();
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                (state.born, state.records) = (0, BTreeMap::new());
+            }
             Err(error) => return Err(unusable(error.to_string())),
         }
-        Ok(sandbox)
+        Ok(())
     }
 
     /// Lets something go wrong.
@@ -419,6 +421,10 @@ impl Provider for Sandbox {
         true
     }
 
+    fn claimed(&self) -> Result<(), Box<Diagnostic>> {
+        self.load()
+    }
+
     async fn look_up(&self, name: &str, arguments: &[Value]) -> Result<Value, Fault> {
         self.enter("look up", name, false).await?;
         let lookup = self.lookups.iter().find(|lookup| *lookup.name == *name);
@@ -435,13 +441,8 @@ impl Provider for Sandbox {
 }
 
 /// The lock of a sandbox file lies beside it, since the file itself is replaced at every change.
-fn lock(file: &Path) -> std::io::Result<std::fs::File> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let lock = std::fs::File::create(file.with_extension("lock"))?;
-    lock.try_lock().map_err(|_| std::io::Error::other("another run is using it"))?;
-    Ok(lock)
+pub fn lock_of(file: &Path) -> PathBuf {
+    file.with_extension("lock")
 }
 
 fn refuse_incomplete(kind: &Kind, inputs: &Map) -> Result<(), Fault> {

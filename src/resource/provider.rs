@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::compound::Compound;
 use super::kind::Lookup;
 use super::{Address, Kind, Live, LockPlace, LockStore, Map, Owner, Preview, Previewed, Value};
+use crate::diagnostic::Diagnostic;
 use crate::secret::Source;
 
 /// Something that holds resources: a cloud, a cluster, the sandbox. It does one call's work and reports; it never
@@ -46,6 +47,11 @@ pub trait Provider: Send + Sync {
     /// For each of these resources, which of the others must be there first although no input refers to them.
     fn order(&self, resources: &[(&Address, &Map)]) -> Vec<Vec<usize>> {
         vec![vec![]; resources.len()]
+    }
+
+    /// From now on no other run changes it; what was read of it before may be old.
+    fn claimed(&self) -> Result<(), Box<Diagnostic>> {
+        Ok(())
     }
 
     /// The kinds of which this stack owns something in this region, so that those no longer declared are found

@@ -146,6 +146,42 @@ fn a_run_waits_for_a_lock_as_long_as_it_is_told() {
 }
 
 #[test]
+/// Two stacks may share a sandbox, and its file is written whole.
+#[test]
+fn a_run_waits_for_a_sandbox_and_is_told_for_whom() {
+    let network = "aws::vpc(\"main\", #{ cidr_block: \"10.0.0.0/16\" });\n";
+    let slow = format!(
+        "{network}aws::eks_cluster(\"main\", #{{ role_arn: \"arn:aws:iam::1:role/x\", resources_vpc_config: #{{ subnet_ids: [\"subnet-1\", \"subnet-2\"] }} }});\n"
+    );
+    let project = Project::new("").env("USER", "alice");
+    let project = project.file("playbooks/prod.rhai", &slow).file("playbooks/other.rhai", network);
+    project.write("inventory/other.toml", "");
+    let holder = project.start("playbooks/prod.rhai --sandbox --yes --format json");
+    heard(&holder.out, "\"waiting\"");
+    let facts = [
+        "another run is changing the sandbox",
+        ".runner/sandbox.json",
+        "of playbooks/prod.rhai, by alice on ",
+        "since ",
+    ];
+    let said = project.run("playbooks/other.rhai --sandbox --yes").code(1).err;
+    for fact in facts.iter().chain(&["--lock-timeout"]) {
+        assert!(said.contains(fact), "{fact}\n{said}");
+    }
+    let said = project.run("playbooks/prod.rhai --sandbox --yes").code(1).err;
+    assert!(said.contains("another run is changing stack `prod`") && said.contains("by alice on "), "{said}");
+    // Who only looks waits for nobody.
+    project.run("playbooks/other.rhai --sandbox --dry-run").code(0);
+    let waiting = project.start("playbooks/other.rhai --sandbox --yes --lock-timeout 300");
+    heard(&waiting.err, "waiting for another run, which is changing the sandbox");
+    holder.signal("INT");
+    holder.end().code(130);
+    assert!(waiting.end().code(0).err.contains("1 created"));
+    // What the first one made is still there: the second has read the file anew.
+    let there = project.read(".runner/sandbox.json");
+    assert_eq!(there.matches("\"kind\": \"aws::vpc\"").count(), 2, "{there}");
+}
+
 fn unlock_tells_who_has_it_and_removes_only_what_is_left_behind() {
     let account = team();
     let project = checkout(&account, true);

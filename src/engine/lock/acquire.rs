@@ -111,7 +111,7 @@ impl Attempt<'_> {
             Ok(Ok(Written::Done { version, remark })) => Ok(Some(self.won(record, version, None, remark))),
             Ok(Ok(Written::Moved)) if self.begun.len() >= WRITES => {
                 let why = "it refuses every write, whoever has the lock";
-                Err(unreachable(&*self.store, &self.holder.stack, &Fault::new(Class::Other, why)))
+                Err(unreachable(&*self.store, self.cannot(), &Fault::new(Class::Other, why)))
             }
             Ok(Ok(Written::Moved)) => {
                 sleep(Duration::from_millis(50)).await;
@@ -136,10 +136,14 @@ impl Attempt<'_> {
     async fn fault(&mut self, fault: Fault) -> Result<(), Box<Diagnostic>> {
         self.faults += 1;
         if !matches!(fault.class, Class::Ambiguous | Class::Throttled) || self.faults >= FAULTS {
-            return Err(unreachable(&*self.store, &self.holder.stack, &fault));
+            return Err(unreachable(&*self.store, self.cannot(), &fault));
         }
         sleep(Duration::from_millis(250) * 2u32.pow(self.faults)).await;
         Ok(())
+    }
+
+    fn cannot(&self) -> String {
+        format!("cannot lock stack `{}`", self.holder.stack)
     }
 
     fn refused(&self, record: &Record, age: Duration) -> Box<Diagnostic> {
@@ -155,13 +159,13 @@ impl Attempt<'_> {
 }
 
 fn unreadable(attempt: &Attempt<'_>, why: &str) -> Box<Diagnostic> {
-    let told = Diagnostic::error(format!("cannot lock stack `{}`", attempt.holder.stack));
+    let told = Diagnostic::error(attempt.cannot());
     let told = told.because(format!("{}: {why}", attempt.store.place()));
     Box::new(told.hint("if nothing else uses that object, `runner unlock --force` makes a free lock of it"))
 }
 
-/// The store cannot be used.
-pub fn unreachable(store: &dyn LockStore, stack: &str, fault: &Fault) -> Box<Diagnostic> {
-    let told = Diagnostic::error(format!("cannot lock stack `{stack}`"));
+/// The store cannot be used, so that this cannot be done.
+pub fn unreachable(store: &dyn LockStore, summary: String, fault: &Fault) -> Box<Diagnostic> {
+    let told = Diagnostic::error(summary);
     Box::new(told.because(format!("{}: {fault}", store.place())).maybe_hint(fault.hint.clone()))
 }

@@ -22,13 +22,17 @@ pub enum Tried {
 impl LocalLock {
     /// Takes the lock of a stack, if nobody has it.
     pub fn take(folder: &Path, stack: &str, holder: &Holder) -> Result<Tried, Box<Diagnostic>> {
-        let path = path(folder, stack);
-        let failed = |error: io::Error| failed(stack, &path, &error);
+        Self::take_at(&path(folder, stack), &format!("stack `{stack}`"), holder)
+    }
+
+    /// Takes one whose file is this. `what` it is of is told if it cannot be used.
+    pub fn take_at(path: &Path, what: &str, holder: &Holder) -> Result<Tried, Box<Diagnostic>> {
+        let failed = |error: io::Error| failed(&format!("cannot lock {what}"), path, &error);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
         let mut file =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(Tried::Held(holder_in(&mut file).map(Box::new))),
@@ -45,19 +49,19 @@ impl LocalLock {
         let mut file = match OpenOptions::new().read(true).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(stack, &path, &error)),
+            Err(error) => return Err(unseen(stack, &path, &error)),
         };
         match file.try_lock() {
             Ok(()) => Ok(None),
             Err(TryLockError::WouldBlock) => Ok(Some(holder_in(&mut file))),
-            Err(TryLockError::Error(error)) => Err(failed(stack, &path, &error)),
+            Err(TryLockError::Error(error)) => Err(unseen(stack, &path, &error)),
         }
     }
 }
 
-/// Another run has it.
-pub fn refused(stack: &str, holder: Option<&Holder>) -> Box<Diagnostic> {
-    let mut told = Diagnostic::error(format!("another run is changing stack `{stack}`"));
+/// Another run has it; `what` is "stack `prod`".
+pub fn refused(what: &str, holder: Option<&Holder>) -> Box<Diagnostic> {
+    let mut told = Diagnostic::error(format!("another run is changing {what}"));
     told.causes = holder.map_or_else(|| vec!["it has not said yet who it is".into()], Holder::facts);
     Box::new(told.hint("wait for it with --lock-timeout SECONDS; a dry run needs no lock"))
 }
@@ -66,8 +70,12 @@ fn path(folder: &Path, stack: &str) -> PathBuf {
     folder.join(format!("{stack}.lock"))
 }
 
-fn failed(stack: &str, path: &Path, error: &io::Error) -> Box<Diagnostic> {
-    let told = Diagnostic::error(format!("cannot lock stack `{stack}`"));
+fn unseen(stack: &str, path: &Path, error: &io::Error) -> Box<Diagnostic> {
+    failed(&format!("cannot look at the lock of stack `{stack}`"), path, error)
+}
+
+fn failed(summary: &str, path: &Path, error: &io::Error) -> Box<Diagnostic> {
+    let told = Diagnostic::error(summary);
     let told = told.because(format!("{}: {error}", path.display()));
     Box::new(told.hint("the folder must be writable; it holds run records and locks"))
 }
@@ -98,7 +106,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = taken(LocalLock::take(folder.path(), "prod", &holder("one")).unwrap());
         let Tried::Held(Some(who)) = LocalLock::take(folder.path(), "prod", &holder("two")).unwrap() else { panic!() };
-        let refused = refused("prod", Some(&who)).to_string();
+        let refused = refused("stack `prod`", Some(&who)).to_string();
         assert!(refused.contains("run one") && refused.contains("build-3"), "{refused}");
         assert_eq!(LocalLock::look(folder.path(), "prod").unwrap(), Some(Some(holder("one"))));
         taken(LocalLock::take(folder.path(), "staging", &holder("two")).unwrap());
@@ -116,7 +124,7 @@ mod tests {
             fs::write(folder.path().join("prod.lock"), text).unwrap();
             assert_eq!(LocalLock::look(folder.path(), "prod").unwrap(), Some(None), "{text:?}");
         }
-        assert!(refused("prod", None).to_string().contains("not said yet"));
+        assert!(refused("stack `prod`", None).to_string().contains("not said yet"));
         assert!(LocalLock::look(folder.path(), "none").unwrap().is_none());
     }
 }

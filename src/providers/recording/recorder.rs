@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::scrub::Scrub;
 use super::{Answer, Entry, Planned, Question, Recorded, digest, text_of};
+use crate::diagnostic::Diagnostic;
 use crate::resource::compound::Compound;
 use crate::resource::kind::Lookup;
 use crate::resource::{
