@@ -26,3 +26,19 @@ pub(super) fn project_root(playbook: &Path) -> Result<PathBuf, Diagnostics> {
         _ => found.to_owned(),
     })
 }
+
+/// What a run that changes something keeps below the project, each a folder.
+const KEPT: [&str; 3] = [".runner", ".runner/runs", ".runner/locks"];
+
+/// Refuses a project in which there is no place for that.
+pub(super) fn refuse_files(root: &Path) -> Result<(), Diagnostics> {
+    let is_in_the_way = |path: &PathBuf| path.symlink_metadata().is_ok() && !path.is_dir();
+    match KEPT.iter().map(|name| root.join(name)).find(is_in_the_way) {
+        None => Ok(()),
+        Some(path) => Err(vec![
+            Diagnostic::error("nothing was changed: there is no place for the run's record and its lock")
+                .because(format!("{} is not a folder", path.display()))
+                .hint("move it away or delete it; runner makes the folder by itself"),
+        ]),
+    }
+}

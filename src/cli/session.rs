@@ -11,6 +11,7 @@ use super::history;
 use super::journals;
 use super::locking::{self, Locks};
 pub(super) use super::place::project_root;
+use super::place::refuse_files;
 use super::plan_file::PlanFile;
 use super::ready::Ready;
 use super::record::Record;
@@ -175,7 +176,11 @@ impl Session {
         let ready = signals.and_then(|signals| {
             let ending = Ending { report: report.clone(), events: events.clone(), record: record.clone(), started };
             ending.words(&signals, None);
-            Ok((ready(&report.sources, &secrets)?, signals))
+            let ready = ready(&report.sources, &secrets)?;
+            if !read_only {
+                refuse_files(&ready.root)?;
+            }
+            Ok((ready, signals))
         });
         let (ready, signals) = match ready {
             Ok(ready) => ready,
@@ -318,10 +323,11 @@ impl Session {
 
     /// Does what a plan says.
     pub async fn apply(&mut self, plan: &Plan, parallelism: u16) -> Result<Outcome, Box<Diagnostic>> {
+        let runs = self.runs();
         let unwritable = |error: std::io::Error| {
             Box::new(
                 Diagnostic::error("nothing was changed: the run's record cannot be written")
-                    .because(error.to_string())
+                    .because(format!("{}: {error}", runs.display()))
                     .hint("free some space or mend the permissions of `.runner`"),
             )
         };

@@ -364,3 +364,28 @@ fn a_disk_that_fills_up_stops_what_is_not_begun() {
     apply(&project).code(0);
     assert_eq!((gateways(&account).as_str(), last(&plan(&project).code(0).out)), ("1", WHOLE));
 }
+
+/// It is told before anything is read or planned, with the path.
+#[test]
+fn a_file_in_the_place_of_a_folder_is_told_up_front() {
+    for name in [".runner", ".runner/runs", ".runner/locks"] {
+        let project = one();
+        project.shell(&format!("mkdir -p $(dirname {name}); echo x > {name}")).code(0);
+        for command in [
+            "playbooks/prod.rhai --yes",
+            "playbooks/prod.rhai --sandbox=play.json --yes",
+            "destroy playbooks/prod.rhai --yes",
+        ] {
+            let said = project.run(command).code(1);
+            assert!(said.err.contains(&format!("{name} is not a folder")), "{command}: {}", said.err);
+            assert!(
+                said.err.contains("move it away") && !said.out.contains("aws::vpc.main"),
+                "{}{}",
+                said.err,
+                said.out
+            );
+        }
+        project.run("playbooks/prod.rhai --sandbox=play.json --dry-run").code(0);
+        assert_eq!(project.read(name), "x\n");
+    }
+}
