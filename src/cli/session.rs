@@ -363,7 +363,7 @@ impl Session {
         }
         match self.signals.is_stopping() {
             // The run says itself how it ended.
-            true => self.signals.no_words(),
+            true => self.signals.says_it_itself(),
             false => self.last_words(self.applied),
         }
         outcome

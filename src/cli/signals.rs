@@ -5,9 +5,9 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,11 +16,10 @@ use tokio::sync::{Notify, watch};
 use super::exit;
 use crate::engine::lock::Lease;
 
-/// For so long may the last words take, and what is written where nobody listens: all of it in less than the 2.5 seconds
-/// that CI systems leave between SIGTERM and SIGKILL.
+/// For so long may the last words take, and then side by side what is written where nobody listens and letting go of the
+/// team's lock: all of it in less than the 2.5 seconds that CI systems leave between SIGTERM and SIGKILL.
 const WORDS: Duration = Duration::from_millis(1200);
-const RECORD: Duration = Duration::from_millis(300);
-/// And to let go of the team's lock.
+const RECORD: Duration = Duration::from_millis(800);
 const PARTING: Duration = Duration::from_millis(500);
 
 /// Listens from now on, until it is dropped.
@@ -43,7 +42,8 @@ type Saying = Box<dyn FnOnce() + Send>;
 
 /// What to say if the process ends at once.
 struct Words {
-    say: Saying,
+    /// `None`: the run is about to say it itself.
+    say: Option<Saying>,
     /// Where the words could not be said to their end.
     record: Saying,
 }
@@ -75,12 +75,14 @@ impl Signals {
 
     /// What to say if a signal ends the process at once from now on.
     pub fn last_words(&self, say: impl FnOnce() + Send + 'static, record: impl FnOnce() + Send + 'static) {
-        *self.words() = Some(Words { say: Box::new(say), record: Box::new(record) });
+        *self.words() = Some(Words { say: Some(Box::new(say)), record: Box::new(record) });
     }
 
-    /// Nothing is left to say: the run says it itself.
-    pub fn no_words(&self) {
-        drop(self.words().take());
+    /// The run says itself how it ended, if it is left the time for that.
+    pub fn says_it_itself(&self) {
+        if let Some(words) = &mut *self.words() {
+            words.say = None;
+        }
     }
 
     fn words(&self) -> std::sync::MutexGuard<'_, Option<Words>> {
@@ -115,29 +117,38 @@ async fn heed(mut signals: Vec<Signal>, stopping: watch::Sender<bool>, shared: &
             continue;
         }
         let words = shared.words.lock().expect("no holder panics").take();
-        if let Some(Words { say, record }) = words
-            && !within(WORDS, say)
-        {
-            within(RECORD, record);
+        let mut noted = None;
+        if let Some(Words { say, record }) = words {
+            let said = match say {
+                Some(say) => begin(say).is_some_and(|said| said.recv_timeout(WORDS).is_ok()),
+                // It comes to its end by itself, perhaps.
+                None if tokio::time::timeout(WORDS, shared.over.notified()).await.is_ok() => return,
+                None => false,
+            };
+            noted = if said { None } else { begin(record) };
         }
+        let begun = Instant::now();
         let lease = shared.lease.lock().expect("no holder panics").clone();
         lease.close();
         // A write in flight may still take effect: then the lock is left to end by itself, after it.
         if !lease.is_writing() {
             let _ = lease.release(PARTING).await;
         }
+        if let Some(noted) = noted {
+            let _ = noted.recv_timeout(RECORD.saturating_sub(begun.elapsed()));
+        }
         std::process::exit(exit::INTERRUPTED.into());
     }
 }
 
-/// Whether it came to its end in that time.
-fn within(time: Duration, saying: Saying) -> bool {
+/// Says it on a thread of its own; what is given back hears of its end.
+fn begin(saying: Saying) -> Option<Receiver<()>> {
     let (done, waiting) = channel();
     let say = move || {
         saying();
         let _ = done.send(());
     };
-    std::thread::Builder::new().spawn(say).is_ok() && waiting.recv_timeout(time).is_ok()
+    std::thread::Builder::new().spawn(say).ok().map(|_| waiting)
 }
 
 /// Whether it was ignored before we came, where the system tells.
@@ -165,9 +176,10 @@ mod tests {
 
     #[test]
     fn words_that_find_no_end_are_given_up() {
-        assert!(within(Duration::from_secs(60), Box::new(|| ())));
+        let said = |saying: Saying, time| begin(saying).unwrap().recv_timeout(time).is_ok();
+        assert!(said(Box::new(|| ()), Duration::from_secs(60)));
         let (never, waiting) = channel::<()>();
-        assert!(!within(Duration::from_millis(1), Box::new(move || assert!(waiting.recv().is_err()))));
+        assert!(!said(Box::new(move || assert!(waiting.recv().is_err())), Duration::from_millis(1)));
         drop(never);
     }
 }

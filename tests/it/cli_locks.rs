@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use crate::gate::Gate;
 use crate::moto::Account;
-use crate::project::{Project, heard};
+use crate::project::{Project, heard, last};
 
 /// Two parameters, one after the other, that every run writes.
 const PAIR: &str = r#"
@@ -145,7 +146,6 @@ fn a_run_waits_for_a_lock_as_long_as_it_is_told() {
     project.run("playbooks/prod.rhai --sandbox --yes").code(0);
 }
 
-#[test]
 /// Two stacks may share a sandbox, and its file is written whole.
 #[test]
 fn a_run_waits_for_a_sandbox_and_is_told_for_whom() {
@@ -182,6 +182,7 @@ fn a_run_waits_for_a_sandbox_and_is_told_for_whom() {
     assert_eq!(there.matches("\"kind\": \"aws::vpc\"").count(), 2, "{there}");
 }
 
+#[test]
 fn unlock_tells_who_has_it_and_removes_only_what_is_left_behind() {
     let account = team();
     let project = checkout(&account, true);
@@ -214,6 +215,11 @@ fn unlock_tells_who_has_it_and_removes_only_what_is_left_behind() {
     project.run(&format!("{unlock} --yes")).code(1);
     project.run(&format!("{unlock} --yes --force")).code(0);
     project.run(RUN).code(0);
+
+    // It is nowhere to be seen.
+    let away = checkout(&account, true).env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9");
+    let said = away.run(unlock).code(1).err;
+    assert!(said.contains("cannot look at the lock of stack `prod`") && !said.contains("cannot lock"), "{said}");
 
     // Without a team's lock there is that of the checkout.
     let alone = checkout(&account, false);
@@ -288,6 +294,25 @@ fn a_run_that_is_ended_by_a_signal_lets_go_of_the_lock() {
     account.age(&bucket(&account), LOCK, 3602);
     account.delay("nat_gateway", 0.0);
     assert!(project.run(RUN).code(0).err.contains("was taken over"));
+}
+
+/// The lock is let go of after the apply: whoever is ended while that hangs has the last event in the record all the same.
+#[test]
+fn a_second_signal_after_the_apply_leaves_a_whole_record() {
+    let (account, gate) = (team(), Gate::new());
+    let project = checkout(&account, true).env("AWS_ENDPOINT_URL", &gate.url());
+    project.edit("inventory/prod.toml", "/shop\"", "/shop\"\nlease = 3600");
+    project.write("playbooks/prod.rhai", SLOW);
+    account.delay("nat_gateway", 60.0);
+    let run = project.start(&format!("{RUN} --format json"));
+    until(|| account.calls().contains_key("ec2:CreateNatGateway"));
+    gate.hold_before(LOCK);
+    run.signal("INT");
+    gate.wait_held();
+    run.signal("TERM");
+    run.end().code(130);
+    let record = project.shell("cat .runner/runs/*/events.jsonl").code(0).out;
+    assert!(last(&record).contains("\"run_finished\",\"exit\":130"), "{record}");
 }
 
 /// How many runs the stack is hammered with, each way.

@@ -185,20 +185,41 @@ fn at_the_question_the_first_signal_is_enough() {
     assert!(!project.path(".runner/sandbox.json").exists());
 }
 
+/// Waits until `$run` does nothing at all: no thread of it runs, or has run since the look before. So it hangs, or is gone.
+const STILL: &str = r#"
+still() {
+    same=0; before=
+    for _ in $(seq 500); do
+        now=$(cat /proc/$run/task/*/status 2>/dev/null | grep -e ^State -e ctxt_switches)
+        case $now in
+            *running*|*disk*) same=0 ;;
+            "$before") same=$((same + 1)) ;;
+            *) same=0 ;;
+        esac
+        [ $same -ge 6 ] && return
+        before=$now; sleep 0.2
+    done
+    exit 99
+}
+"#;
+
 /// A reader who reads no further keeps nobody from stopping; the record has its last event all the same.
 #[test]
 fn a_full_pipe_does_not_keep_it_alive() {
     for (reads, recorded) in [("sleep 0", false), ("grep -q -m1 apply_started", true)] {
         let project = Project::shipped().env("HTTPS_PROXY", "http://127.0.0.1:9");
         let script = format!(
-            "mkfifo pipe; ({reads}; touch full; exec sleep 120) < pipe & reader=$!
+            "{STILL}
+             mkfifo pipe; ({reads}; touch full; exec sleep 600) < pipe & reader=$!
              runner playbooks/prod.rhai --sandbox --yes --format json > pipe & run=$!
-             until [ -e full ]; do sleep 0.1; done; sleep 4
-             kill -TERM $run; sleep 0.2; kill -TERM $run; wait $run; code=$?; kill $reader; exit $code"
+             until [ -e full ]; do sleep 0.1; done
+             still; cat .runner/runs/*/events.jsonl > before 2>/dev/null
+             kill -TERM $run; still; kill -TERM $run; wait $run; code=$?; kill $reader; exit $code"
         );
         project.shell(&script).code(130);
         assert_eq!(project.path(".runner/runs").exists(), recorded);
         if recorded {
+            assert!(!project.read("before").contains("\"run_finished\""), "it hangs");
             assert!(last(&record(&project)).contains("\"run_finished\",\"exit\":130"));
         }
     }
