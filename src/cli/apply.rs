@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use super::args::{ApplyFileArgs, Format};
 use super::exit;
+use super::place::SANDBOX;
 use super::plan_file::{PlanFile, stale};
 use super::run::{applied_outputs, asked};
 use super::saving;
-use super::session::{SANDBOX, Session};
+use super::session::Session;
 use super::show::header;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources};
 use crate::engine::saved::Reread;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::args::{CheckArgs, Format};
+use super::place::project_root;
 use super::{exit, policies, session};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site, Sources};
 use crate::inventory::Inventory;
@@ -58,7 +59,7 @@ fn check(args: &CheckArgs, sources: &Sources) -> Diagnostics {
     let mut found: Diagnostics = vec![];
     let mut keys = Keys::default();
     for playbook in &args.playbooks {
-        let root = match session::project_root(playbook) {
+        let root = match project_root(playbook) {
             Ok(root) => root,
             Err(wrong) => {
                 found.extend(wrong);

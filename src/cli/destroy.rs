@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::args::DestroyArgs;
 use super::exit;
+use super::planned::Planned;
 use super::run::asked;
-use super::saving::{self, Made};
+use super::saving;
 use super::session::Session;
 use crate::diagnostic::Diagnostics;
-use crate::engine::{self, Forecast, Plan, Wish, World};
-use crate::resource::Evaluation;
+use crate::engine::{self, Forecast, Wish, World};
 
 pub fn run(args: DestroyArgs) -> u8 {
     super::session::on_runtime(async {
@@ -31,40 +31,30 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
         return session.refuse(&[*wrong]);
     }
     let wish = Wish { regions: session.inventory.aws.regions.clone(), ..Wish::default() };
-    session.recall();
-    session.about_to_plan().await;
-    let world = session.world();
-    let (forecast, evaluation, mut plan) = match plan(session, &wish, world.clone(), true).await {
+    let planned = session.plan(true, async |session, world| plan(session, &wish, world, true).await).await;
+    let planned = match planned {
         Ok(planned) => planned,
-        Err(wrong) => {
-            session.recovered_in(&world);
-            session.keep_what_was_read().await;
-            return session.refuse(&wrong);
-        }
+        Err(code) => return code,
     };
-    session.complete(&mut plan);
-    session.judge(&mut plan);
-    session.planned(&plan);
-    session.recovered(&plan, true);
-    session.report.plan(&plan);
+    let plan = &planned.plan;
+    session.report.plan(plan);
     if let Err(wrong) = engine::refuse_protected(&plan.changes) {
         session.keep_what_was_read().await;
         session.warn(&wrong);
         return exit::FAILED;
     }
-    let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
-    if let Err(wrong) = session.keep(&plan, again).await {
+    let again = async |world| self::plan(session, &wish, world, false).await.map(|planned| planned.plan);
+    if let Err(wrong) = session.keep(plan, again).await {
         session.warn(&[*wrong]);
         return exit::FAILED;
     }
-    if let Some(code) = session.denied(&plan) {
+    if let Some(code) = session.denied(plan) {
         return code;
     }
-    if let Some(path) = &args.plan_out.plan_out {
-        let made = Made { forecast: &forecast, evaluation: &evaluation, plan: &plan, wish: &wish, destroy: true };
-        if let Err(wrong) = saving::save(session, &args.stack.sets, made, path).await {
-            return session.refuse(&[*wrong]);
-        }
+    if let Some(path) = &args.plan_out.plan_out
+        && let Err(wrong) = saving::save(session, &args.stack.sets, planned.made(&wish, true), path).await
+    {
+        return session.refuse(&[*wrong]);
     }
     if plan.is_empty() || args.dry_run {
         return exit::DONE;
@@ -75,7 +65,7 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
     {
         return code;
     }
-    match session.apply(&plan, args.apply.parallelism).await {
+    match session.apply(plan, args.apply.parallelism).await {
         Ok(outcome) => {
             session.report.summary(&session.tally);
             session.ended(&outcome).unwrap_or(exit::DONE)
@@ -86,17 +76,12 @@ async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
 
 /// The script is run for what it says of protection and of how things are to be deleted; what is deleted comes from
 /// the tags alone.
-async fn plan(
-    session: &Session,
-    wish: &Wish,
-    world: Arc<World>,
-    first: bool,
-) -> Result<(Arc<Forecast>, Evaluation, Plan), Diagnostics> {
+async fn plan(session: &Session, wish: &Wish, world: Arc<World>, first: bool) -> Result<Planned, Diagnostics> {
     let forecast = Arc::new(Forecast::new(world, vec![], tokio::runtime::Handle::current()));
     let evaluation = match first {
         true => session.evaluate(forecast.clone()).await?,
         false => session.script(forecast.clone(), Arc::new(|_, _| {})).await?,
     };
     let plan = engine::foresee_destroy(&forecast, &evaluation, wish).await?;
-    Ok((forecast, evaluation, plan))
+    Ok(Planned { forecast, evaluation, plan })
 }

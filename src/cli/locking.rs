@@ -1,15 +1,13 @@
 //! The locks of a run that changes something: of this checkout, and of the team.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::plan_file::PlanFile;
+use super::locks::{Locks, variable};
 use super::session::Session;
 use crate::diagnostic::Diagnostic;
-use crate::digest::sha256;
 use crate::engine::lock::local::{self, Tried};
 use crate::engine::lock::{self, Clock, Holder, Lease, LocalLock, Terms};
 use crate::event::{Event, Events};
@@ -21,13 +19,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the end of a run may take for letting go of the team's lock.
 const PARTING: Duration = Duration::from_secs(5);
-
-/// What a run holds until it ends.
-pub struct Locks {
-    _local: LocalLock,
-    _sandbox: Option<LocalLock>,
-    pub lease: Lease,
-}
 
 /// Where a team's lock is, and for how long it is held at a time.
 pub(super) type TeamStore = (Arc<dyn LockStore>, Duration);
@@ -61,7 +52,7 @@ impl Session {
             }
         };
         self.signals.releases(lease.clone());
-        self.locks = Some(Locks { _local: local, _sandbox: sandbox, lease });
+        self.locks = Some(Locks::new(local, sandbox, lease));
         Ok(())
     }
 
@@ -72,10 +63,6 @@ impl Session {
         {
             self.warn(&[*told]);
         }
-    }
-
-    pub(super) fn lease(&self) -> Lease {
-        self.locks.as_ref().map(|locks| locks.lease.clone()).unwrap_or_default()
     }
 
     /// Where the inventory says that the team's lock is; the sandbox is nobody else's.
@@ -149,23 +136,10 @@ impl Session {
     }
 }
 
-/// Where a saved plan is applied without its project, the lock is the user's own: whichever folder it is done in.
-pub fn folder_elsewhere(file: &PlanFile) -> Option<PathBuf> {
-    let state = variable("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = state.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".local/state")))?;
-    let whole = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-    let place = format!("{:?} {:?}", file.whereabouts, file.sandbox.as_ref().map(whole));
-    Some(state.join("runner/locks").join(&sha256(place.as_bytes())[..16]))
-}
-
 fn waiting(events: &Events, what: &str, facts: Vec<String>) {
     let mut told = Diagnostic::warning(format!("waiting for another run, which is changing {what}"));
     told.causes = facts;
     events.emit(Event::Told { diagnostic: Box::new(told) });
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn host() -> Option<String> {

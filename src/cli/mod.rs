@@ -10,15 +10,19 @@ mod hidden;
 mod history;
 mod journals;
 mod locking;
+mod locks;
 mod output;
 mod place;
 mod plan_file;
+mod planned;
 mod policies;
 mod ready;
+mod recalling;
 mod record;
 mod recovery;
 mod render;
 mod review;
+mod reviewing;
 mod run;
 mod saving;
 mod session;
@@ -58,6 +62,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         return exit::USAGE;
     }
     match cli.command {
+        None if cli.run.watch => session::on_runtime(watch::watch(&cli.run)),
         None => run::run(cli.run),
         Some(Command::Destroy(args)) => destroy::run(args),
         Some(Command::Show(args)) => show::run(&args),

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
+/// The sandbox's file below the project.
+pub(super) const SANDBOX: &str = ".runner/sandbox.json";
+
 /// The folder that holds `inventory/`, from the playbook's folder upwards; without one, the playbook's own.
 pub(super) fn project_root(playbook: &Path) -> Result<PathBuf, Diagnostics> {
     let cannot = |error: std::io::Error| {

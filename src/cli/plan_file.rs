@@ -59,7 +59,7 @@ impl PlanFile {
         let named = Path::new(&self.playbook).file_stem().is_some_and(|name| name.to_string_lossy() == *self.stack);
         words.extend((!named).then(|| format!("-i {}", self.stack)));
         words.extend(self.sets.iter().map(|set| format!("--set {}", quoted(set))));
-        words.extend(self.sandbox.as_ref().map(|file| match file.as_path() == Path::new(super::session::SANDBOX) {
+        words.extend(self.sandbox.as_ref().map(|file| match file.as_path() == Path::new(super::place::SANDBOX) {
             true => "--sandbox".to_owned(),
             false => format!("--sandbox={}", quoted(&file.display().to_string())),
         }));

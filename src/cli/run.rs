@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::args::RunArgs;
 use super::exit;
-use super::saving::{self, Made};
+use super::planned::Planned;
+use super::saving;
 use super::session::Session;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{self, Forecast, Plan, Wish, World};
@@ -12,9 +13,6 @@ use crate::report::{Answer, Format};
 use crate::resource::{Evaluation, Reference, Stop, Value};
 
 pub fn run(args: RunArgs) -> u8 {
-    if args.watch {
-        return super::session::on_runtime(super::watch::watch(&args));
-    }
     super::session::on_runtime(async {
         let mut session = match Session::open_for(&args.stack, "run", args.dry_run, &args.review) {
             Ok(session) => session,
@@ -42,51 +40,41 @@ pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             prune_named: args.prune.iter().flatten().cloned().collect(),
             regions: session.inventory.aws.regions.clone(),
         };
-        session.recall();
-        session.about_to_plan().await;
-        let world = session.world();
-        let (forecast, evaluation, mut plan) = match plan(session, &wish, world.clone(), true).await {
+        let planned =
+            session.plan(args.phase.is_empty(), async |session, world| plan(session, &wish, world, true).await).await;
+        let planned = match planned {
             Ok(planned) => planned,
-            Err(wrong) => {
-                session.recovered_in(&world);
-                session.keep_what_was_read().await;
-                return session.refuse(&wrong);
-            }
+            Err(code) => return code,
         };
-        session.complete(&mut plan);
-        session.judge(&mut plan);
-        session.planned(&plan);
-        session.recovered(&plan, args.phase.is_empty());
-        let outside = plan.stop.as_ref().filter(|stop| is_outside(&evaluation, stop, &args.phase));
+        let Planned { evaluation, plan, .. } = &planned;
+        let outside = plan.stop.as_ref().filter(|stop| is_outside(evaluation, stop, &args.phase));
         // All that this run may do is done; what else the script has to say is for other phases.
         let last = plan.stop.is_none() || outside.is_some();
         if plan.is_empty() && session.applied && last {
             // The last stage only looked.
-            return finish(session, args, outside, planned_outputs(&plan));
+            return finish(session, args, outside, planned_outputs(plan));
         }
         let stop = plan.stop.as_ref().filter(|_| !last);
         if let Some(stop) = stop.filter(|stop| !plan.is_empty() && before.iter().any(|old| same(old, stop))) {
             return session.refuse(&[again(stop)]);
         }
-        session.report.plan(&plan);
+        session.report.plan(plan);
         if args.dry_run {
-            let again = async |world| self::plan(session, &wish, world, false).await.map(|(_, _, plan)| plan);
-            if let Err(wrong) = session.keep(&plan, again).await {
+            let again = async |world| self::plan(session, &wish, world, false).await.map(|planned| planned.plan);
+            if let Err(wrong) = session.keep(plan, again).await {
                 session.warn(&[*wrong]);
                 return exit::FAILED;
             }
         }
-        if let Some(code) = session.denied(&plan) {
+        if let Some(code) = session.denied(plan) {
             return code;
         }
         if args.dry_run {
             ends_at(session, outside);
-            if let Some(path) = &args.plan_out.plan_out {
-                let made =
-                    Made { forecast: &forecast, evaluation: &evaluation, plan: &plan, wish: &wish, destroy: false };
-                if let Err(wrong) = saving::save(session, &args.stack.sets, made, path).await {
-                    return session.refuse(&[*wrong]);
-                }
+            if let Some(path) = &args.plan_out.plan_out
+                && let Err(wrong) = saving::save(session, &args.stack.sets, planned.made(&wish, false), path).await
+            {
+                return session.refuse(&[*wrong]);
             }
             let pending = !plan.is_empty() || !last;
             return if pending && args.detailed_exitcode { exit::CHANGES_PENDING } else { exit::DONE };
@@ -98,7 +86,7 @@ pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             }
             // A person has seen them in the plan.
             if session.report.format == Format::JsonLines {
-                tell_outputs(session, args, planned_outputs(&plan));
+                tell_outputs(session, args, planned_outputs(plan));
             }
             return exit::DONE;
         }
@@ -107,7 +95,7 @@ pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
         {
             return code;
         }
-        let outcome = match session.apply(&plan, args.apply.parallelism).await {
+        let outcome = match session.apply(plan, args.apply.parallelism).await {
             Ok(outcome) => outcome,
             Err(wrong) => return session.refuse(&[*wrong]),
         };
@@ -116,9 +104,9 @@ pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
             return code;
         }
         if last {
-            return finish(session, args, outside, applied_outputs(&evaluation, &outcome));
+            return finish(session, args, outside, applied_outputs(evaluation, &outcome));
         }
-        before.extend(plan.stop);
+        before.extend(planned.plan.stop);
     }
 }
 
@@ -142,12 +130,7 @@ fn ends_at(session: &Session, outside: Option<&Stop>) {
 }
 
 /// With `first` the script is heard; again it would say the same.
-async fn plan(
-    session: &Session,
-    wish: &Wish,
-    world: Arc<World>,
-    first: bool,
-) -> Result<(Arc<Forecast>, Evaluation, Plan), Diagnostics> {
+async fn plan(session: &Session, wish: &Wish, world: Arc<World>, first: bool) -> Result<Planned, Diagnostics> {
     let runtime = tokio::runtime::Handle::current();
     let forecast = Arc::new(Forecast::new(world, wish.phases.clone(), runtime).pruning(wish));
     let evaluation = match first {
@@ -155,7 +138,7 @@ async fn plan(
         false => session.script(forecast.clone(), Arc::new(|_, _| {})).await?,
     };
     let plan = engine::plan(&forecast, &evaluation, wish).await?;
-    Ok((forecast, evaluation, plan))
+    Ok(Planned { forecast, evaluation, plan })
 }
 
 fn finish(session: &Session, args: &RunArgs, outside: Option<&Stop>, outputs: Vec<(String, Value)>) -> u8 {

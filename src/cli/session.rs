@@ -9,9 +9,8 @@ use super::args::{Format, ReviewArgs, ShowArgs, StackArgs};
 use super::ending::{Ending, end};
 use super::history;
 use super::journals;
-use super::locking::{self, Locks};
-pub(super) use super::place::project_root;
-use super::place::refuse_files;
+use super::locks::{self, Locks};
+use super::place::{SANDBOX, project_root, refuse_files};
 use super::plan_file::PlanFile;
 use super::ready::Ready;
 use super::record::Record;
@@ -20,6 +19,7 @@ use super::review::Review;
 use super::signals::Signals;
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use crate::engine::journal::{Journal, Whose};
+use crate::engine::lock::Lease;
 use crate::engine::wait::Looks;
 use crate::engine::{self, Forecast, History, Limiter, Outcome, Plan, Tools, World};
 use crate::event::{Event, Events};
@@ -118,7 +118,7 @@ impl Session {
         });
         let mut session = session?;
         if !file.is_beside(&session.root)
-            && let Some(folder) = locking::folder_elsewhere(file)
+            && let Some(folder) = locks::folder_elsewhere(file)
         {
             session.lock_folder = folder;
         }
@@ -285,6 +285,20 @@ impl Session {
         })?
     }
 
+    pub(super) fn runs(&self) -> PathBuf {
+        self.root.join(".runner/runs")
+    }
+
+    pub(super) fn sandbox_name(&self) -> Option<String> {
+        // From wherever it is run.
+        let whole = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        self.sandbox.as_ref().map(|file| whole(file).display().to_string())
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        self.locks.as_ref().map(|locks| locks.lease.clone()).unwrap_or_default()
+    }
+
     /// What earlier runs took.
     pub(super) fn history(&self) -> History {
         history::read(&self.runs(), &self.inventory.name, self.sandbox.is_some())
@@ -376,7 +390,10 @@ impl Session {
     }
 
     pub fn end(self, exit: u8) -> u8 {
-        self.settle();
+        // A dry run leaves all to the next.
+        if self.writes {
+            self.recovery.settle(&self.run, self.folder.as_deref(), &self.provider.whereabouts());
+        }
         end(&self.events, self.started, exit)
     }
 
@@ -446,9 +463,6 @@ struct Start<'a> {
     /// Where a page is to be written.
     page: Option<&'a Path>,
 }
-
-/// The sandbox's file below the project.
-pub const SANDBOX: &str = ".runner/sandbox.json";
 
 /// Every diagnostic is an event, so that people, programs and the run's record have the same.
 fn tell(report: &Report, events: &Events, wrong: &[Diagnostic]) {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::args::RunArgs;
-use super::session::{self, Session};
+use super::place::project_root;
+use super::session::Session;
 use super::signals::Signals;
 use super::{check, exit, run};
 use crate::diagnostic::{Diagnostic, Sources};
@@ -31,7 +32,7 @@ pub async fn watch(args: &RunArgs) -> u8 {
     };
     let playbook = args.stack.playbook.clone().unwrap_or_default();
     for plan in 1usize.. {
-        let root = session::project_root(&playbook).unwrap_or_else(|_| PathBuf::from("."));
+        let root = project_root(&playbook).unwrap_or_else(|_| PathBuf::from("."));
         let folders = check::folders(&root, &playbook);
         // Looked at before anything is read, so that a save while it is planned is not missed.
         let before = stamps(everything(&folders));

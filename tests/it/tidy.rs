@@ -73,6 +73,42 @@ fn imports_go_one_way() {
     }
 }
 
+/// The files of the commands stand one on the other, too.
+#[test]
+fn commands_import_in_no_circle() {
+    let files: Vec<(String, String)> = sources()
+        .into_iter()
+        .filter_map(|(file, text)| Some((file.strip_prefix("cli/")?.strip_suffix(".rs")?.to_owned(), text)))
+        .filter(|(name, _)| name != "mod")
+        .collect();
+    let knows = |text: &str, other: &str| {
+        let lines = text.lines().filter(|line| !is_comment(line));
+        let whole: Vec<&str> = lines.flat_map(|line| line.split("super::").skip(1)).collect();
+        let named = |rest: &&str| {
+            let first = rest.trim_start_matches('{').split('}').next().unwrap_or_default();
+            match rest.starts_with('{') {
+                true => first.split(',').any(|name| name.trim() == other),
+                false => rest.split([':', ';', ' ', '(']).next() == Some(other),
+            }
+        };
+        whole.iter().any(named)
+    };
+    let mut left: Vec<(&str, Vec<&str>)> = files
+        .iter()
+        .map(|(name, text)| {
+            let others = files.iter().map(|(other, _)| other.as_str());
+            (name.as_str(), others.filter(|other| other != name && knows(text, other)).collect())
+        })
+        .collect();
+    assert!(left.iter().map(|(_, known)| known.len()).sum::<usize>() > 40, "imports were found: {left:?}");
+    // Whoever knows only those who are gone goes, too: a circle stays.
+    while let Some(lowest) = left.iter().position(|(_, known)| known.is_empty()) {
+        let (gone, _) = left.remove(lowest);
+        left.iter_mut().for_each(|(_, known)| known.retain(|name| *name != gone));
+    }
+    assert!(left.is_empty(), "each of these knows itself in the end: {left:?}");
+}
+
 /// Each outside library has one room.
 #[test]
 fn libraries_stay_where_they_belong() {
