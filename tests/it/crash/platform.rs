@@ -16,8 +16,9 @@ use crate::wire::{Verdict, Wire};
 
 const PLAYBOOK: &str = "playbooks/prod.rhai";
 
-/// The share of the calls that is taken unless another is asked for: about six.
-const SHARD: (usize, usize) = (3, 400);
+/// The share that is taken unless another is asked for: about six. Of an odd number of shares each has kills before and
+/// after.
+const SHARD: (usize, usize) = (203, 401);
 
 /// The platform with a wire to each of the three that it reaches. Its control plane ends with it.
 struct Stage {
@@ -155,20 +156,35 @@ fn killed(kill: &Kill, wanted: &[String]) -> Tally {
     tally
 }
 
-/// `3/40`: those whose number, when all are counted off, is 3 modulo 40.
-fn shard() -> (usize, usize) {
-    let Ok(text) = std::env::var("CRASH_SHARD") else { return SHARD };
-    let parts = text.split_once('/').and_then(|(at, of)| Some((at.parse().ok()?, of.parse().ok()?)));
-    parts.filter(|(at, of)| at < of).unwrap_or_else(|| panic!("CRASH_SHARD is {text:?}, and not like 3/40"))
+/// `3/40`: those that are 3 when all are counted off from 0 to 39.
+fn shard(text: &str) -> Option<(usize, usize)> {
+    let (at, of) = text.split_once('/')?;
+    Some((at.parse().ok()?, of.parse().ok()?)).filter(|(at, of)| at < of)
+}
+
+/// Which of all kills are in a share.
+fn share((at, of): (usize, usize), calls: usize) -> Vec<Kill> {
+    Kill::all(calls).into_iter().filter(|kill| (kill.n * 2 + usize::from(kill.after)) % of == at).collect()
+}
+
+#[test]
+fn each_kill_is_in_one_share() {
+    assert_eq!((shard("3/40"), shard("0/1")), (Some((3, 40)), Some((0, 1))));
+    assert_eq!(["", "3", "40/40", "a/40", "-1/40", "1/0"].map(shard), [None; 6]);
+    let mut all: Vec<(usize, bool)> =
+        (0..40).flat_map(|at| share((at, 40), 333)).map(|kill| (kill.n, kill.after)).collect();
+    all.sort();
+    assert_eq!(all, (1..=333).flat_map(|n| [(n, false), (n, true)]).collect::<Vec<_>>());
 }
 
 #[test]
 #[ignore = "takes long: `make test-crash`"]
 fn crash_the_platform_at_each_call() {
-    let (at, of) = shard();
+    let asked = std::env::var("CRASH_SHARD").ok();
+    let wrong = |text: &str| panic!("CRASH_SHARD is {text:?}, and not like 3/40");
+    let (at, of) = asked.map_or(SHARD, |text| shard(&text).unwrap_or_else(|| wrong(&text)));
     let (calls, wanted) = Stage::clean();
-    let chosen = |kill: &Kill| (kill.n * 2 + usize::from(kill.after)) % of == at;
-    let kills: Vec<Kill> = Kill::all(calls).into_iter().filter(chosen).collect();
+    let kills = share((at, of), calls);
     let mut tally = Tally::default();
     sweep(&kills, |kill| killed(kill, &wanted)).into_iter().for_each(|one| tally.add(one));
     // How many calls a run makes depends on how long it waits: the last ones may not be reached.

@@ -140,4 +140,11 @@ fn a_tally_sees_what_is_lost_twice_and_stuck() {
     tally.case("failed", &run(Some(1)));
     tally.nothing_to_do("more", &run(Some(0)));
     assert_eq!((tally.lost, tally.doubled, tally.stuck), (1, 3, 2), "{}", tally.trouble);
+    ["ec2", "kubernetes", "iam"].into_iter().for_each(|service| tally.struck(service));
+    let mut sum = Tally::default();
+    sum.struck("cloudflare");
+    sum.add(tally);
+    let line =
+        "3 cases, 1 killed, 1 lost, 3 doubled, 2 stuck; killed at writes to aws: 2, cloudflare: 1, kubernetes: 1";
+    assert_eq!(sum.line(), line);
 }
