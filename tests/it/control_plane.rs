@@ -7,9 +7,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -21,6 +20,10 @@ use kube::{Api, Client, Config};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+use crate::wire::tls::Tls;
+use crate::wire::{Wire, lock};
 
 mod nodes;
 mod tests;
@@ -48,8 +51,10 @@ pub struct ControlPlane {
     config: Config,
     /// Where the harness's own requests run, whatever runtime the test has.
     tasks: UnboundedSender<BoxFuture<'static, ()>>,
-    /// Its input is open as long as this process lives.
-    _holder: Child,
+    /// Its input is open as long as this process lives, or until it is stopped.
+    holder: Mutex<Child>,
+    /// The stand-in for nodes ends with this.
+    nodes: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 /// A place in the list of requests.
@@ -123,6 +128,31 @@ impl ControlPlane {
         let user = json!({ "token": self.token(), "as": name, "as-groups": groups });
         write(&file, &kubeconfig(&self.server, &self.ca, user).to_string());
         file
+    }
+
+    /// The same file, with the server reached at another address.
+    pub fn kubeconfig_by_way_of(&self, server: &str) -> PathBuf {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let file = self.folder.join(format!("way-{}.kubeconfig", NEXT.fetch_add(1, Ordering::Relaxed)));
+        write(&file, &kubeconfig(server, &self.ca, json!({ "token": self.token() })).to_string());
+        file
+    }
+
+    /// A wire in front of it that shows its certificate.
+    pub fn wire(&self) -> Wire {
+        let pem = |name: &str| {
+            let file = self.folder.join("certificates").join(name);
+            std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+        };
+        Wire::tls("kubernetes", &self.server, Tls::of(&pem("apiserver.crt"), &pem("apiserver.key"), &self.ca))
+    }
+
+    /// Stops it, where one process has many in turn.
+    pub fn stop(&self) {
+        drop(lock(&self.nodes).take());
+        let mut holder = lock(&self.holder);
+        drop(holder.stdin.take());
+        drop(holder.wait());
     }
 
     /// A name that no other call gives.
@@ -296,13 +326,28 @@ fn start() -> ControlPlane {
         ],
     );
     let stand_in = config_of(USERS[3].0);
-    let nodes = async move { nodes::run(Client::try_from(stand_in).expect("a client")).await };
-    tasks.send(Box::pin(nodes)).expect("the runtime runs");
+    let (nodes, stopped) = oneshot::channel::<()>();
+    let until_stopped = async move {
+        tokio::select! {
+            () = nodes::run(Client::try_from(stand_in).expect("a client")) => {}
+            _ = stopped => {}
+        }
+    };
+    tasks.send(Box::pin(until_stopped)).expect("the runtime runs");
 
     let kubeconfig = folder.join("kubeconfig");
     write(&kubeconfig, &kubeconfig_of(USERS[0].0).to_string());
     let config = config_of(USERS[0].0);
-    ControlPlane { folder, server, ca, kubeconfig, config, tasks, _holder: holder }
+    ControlPlane {
+        folder,
+        server,
+        ca,
+        kubeconfig,
+        config,
+        tasks,
+        holder: Mutex::new(holder),
+        nodes: Mutex::new(Some(nodes)),
+    }
 }
 
 /// The folder that `tests/kubernetes/setup.sh` prints.

@@ -1,7 +1,7 @@
 //! Everything that the shipped playbook reaches, brought up for it: an AWS account, a Kubernetes API server for each
 //! environment, and the domain's zone in Cloudflare, which AWS looks into before it issues a certificate.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::cloudflare::StandIn;
 use crate::control_plane::ControlPlane;
@@ -81,6 +81,46 @@ impl Platform {
     pub fn tagged(&self, stack: &str) -> Vec<String> {
         let text = self.account.boto(&TAGGED.replace("STACK", stack));
         text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// Every object of any ApplySet in the cluster, of whatever kind, and the stack's parent with what it says that the set has.
+    pub fn objects(&self, plane: &ControlPlane, stack: &str) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = plane.client();
+            let get = async |path: String| -> Json {
+                client.request(http::Request::get(path).body(vec![]).unwrap()).await.unwrap()
+            };
+            let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+            let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+            let mut roots = vec!["/api/v1".to_owned()];
+            let groups = list(&get("/apis".into()).await["groups"]);
+            roots.extend(
+                groups.iter().map(|group| format!("/apis/{}", text(&group["preferredVersion"]["groupVersion"]))),
+            );
+            let mut found = vec![];
+            for root in roots {
+                for resource in list(&get(root.clone()).await["resources"]) {
+                    let (name, kind) = (text(&resource["name"]), text(&resource["kind"]));
+                    if name.contains('/') || !list(&resource["verbs"]).contains(&"list".into()) {
+                        continue;
+                    }
+                    let all = get(format!("{root}/{name}?labelSelector=applyset.kubernetes.io/part-of")).await;
+                    // What a controller made for one of them bears its labels, too.
+                    let applied = |one: &&Json| {
+                        list(&one["metadata"]["managedFields"]).iter().any(|by| by["manager"] == "runner")
+                    };
+                    found.extend(list(&all["items"]).iter().filter(applied).map(|one| {
+                        let of = |field: &str| text(&one["metadata"][field]);
+                        let set = text(&one["metadata"]["labels"]["applyset.kubernetes.io/part-of"]);
+                        format!("kubernetes {kind} {}/{} of {set}", of("namespace"), of("name"))
+                    }));
+                }
+            }
+            let parent = get(format!("/api/v1/namespaces/kube-system/configmaps/runner-{stack}")).await;
+            found.push(format!("kubernetes parent {}", parent["metadata"]["annotations"]));
+            found
+        })
     }
 
     /// What is left of any ApplySet in the cluster, among what has no namespace, and the stack's parent itself.

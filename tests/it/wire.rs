@@ -4,6 +4,7 @@ mod http;
 pub mod process;
 pub mod sweep;
 mod tests;
+pub mod tls;
 
 use std::io;
 use std::io::BufReader;
@@ -14,6 +15,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use http::{Message, Stream};
+use tls::Tls;
 
 /// How long a call waits for the process that it is to kill.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,9 +33,9 @@ pub struct Wire {
 pub struct Call {
     /// From 1, in order of arrival.
     pub n: usize,
-    /// As in the signature: `ec2`, `elasticloadbalancing`; `http` for a call that bears none of AWS's.
+    /// As in the signature: `ec2`, `elasticloadbalancing`; the wire's own word for a call that bears none of AWS's.
     pub service: String,
-    /// `ec2:CreateVpc`; for what is told by method and path alone, `eks:POST /clusters`.
+    /// `ec2:CreateVpc`; for what is told by method and path alone, `eks:POST /clusters`, `kubernetes:PATCH /api/…`.
     pub operation: String,
     pub body: String,
     pub path: String,
@@ -76,6 +78,10 @@ type Victim = Arc<dyn Fn() + Send + Sync>;
 struct Shared {
     /// `127.0.0.1:4711`.
     upstream: String,
+    /// What speaks TLS at both ends.
+    tls: Option<Tls>,
+    /// The service of a call that is not signed for one of AWS's.
+    service: &'static str,
     rule: Mutex<Rule>,
     calls: Mutex<Vec<Call>>,
     /// How to kill the process at the near end, once it is known.
@@ -87,18 +93,34 @@ struct Shared {
     closed: AtomicBool,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Wire {
     /// To a server by its URL: `http://127.0.0.1:4711`, or with a path behind it.
     pub fn to(upstream: &str) -> Wire {
-        let rest = upstream.strip_prefix("http://").expect("plain HTTP");
+        Self::start("http", upstream.strip_prefix("http://").expect("plain HTTP"), None)
+    }
+
+    /// The same to what is not one of AWS's services; its calls bear this name.
+    pub fn to_the(service: &'static str, upstream: &str) -> Wire {
+        Self::start(service, upstream.strip_prefix("http://").expect("plain HTTP"), None)
+    }
+
+    /// To a server that speaks TLS, `https://127.0.0.1:4711`, and seen from the near end as that server. An answer is
+    /// sent on once it is whole: that of a watch would never be, and `runner` asks for none.
+    pub fn tls(service: &'static str, upstream: &str, tls: Tls) -> Wire {
+        Self::start(service, upstream.strip_prefix("https://").expect("TLS"), Some(tls))
+    }
+
+    fn start(service: &'static str, rest: &str, tls: Option<Tls>) -> Wire {
         let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let shared = Arc::new(Shared {
             upstream: host.to_owned(),
+            tls,
+            service,
             rule: Mutex::new(Arc::new(|_| Verdict::Pass)),
             calls: Mutex::default(),
             victim: Mutex::default(),
@@ -126,7 +148,8 @@ impl Wire {
     }
 
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}{}", self.port, self.path)
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}{}", self.port, self.path)
     }
 
     /// Decides what becomes of each call from now on; without one all pass. Calls come side by side, and each is asked
@@ -184,7 +207,10 @@ impl Shared {
     /// All calls of one connection.
     fn serve(&self, stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let mut client: Stream = BufReader::new(stream);
+        let mut client: Stream = BufReader::new(match &self.tls {
+            Some(tls) => tls.accept(stream)?,
+            None => Box::new(stream),
+        });
         let mut server = None;
         while let Some(request) = Message::request(&mut client)? {
             *lock(&self.open) += 1;
@@ -250,7 +276,7 @@ impl Shared {
 
     fn note(&self, request: &Message) -> Call {
         let mut calls = lock(&self.calls);
-        let call = read(calls.len() + 1, request);
+        let call = read(calls.len() + 1, self.service, request);
         calls.push(call.clone());
         call
     }
@@ -260,7 +286,10 @@ impl Shared {
         if server.is_none() {
             let stream = TcpStream::connect(&self.upstream)?;
             stream.set_nodelay(true)?;
-            *server = Some(BufReader::new(stream));
+            *server = Some(BufReader::new(match &self.tls {
+                Some(tls) => tls.connect(stream)?,
+                None => Box::new(stream),
+            }));
         }
         let stream = server.as_mut().expect("just connected");
         request.send(stream, request.body.len(), &request.body)?;
@@ -294,18 +323,18 @@ fn method(request: &Message) -> &str {
 }
 
 /// What a call is: by the form of the older services, the header of the JSON ones, or its method and path.
-fn read(n: usize, request: &Message) -> Call {
+fn read(n: usize, otherwise: &str, request: &Message) -> Call {
     let path = request.start.split(' ').nth(1).unwrap_or_default().to_owned();
     let body = String::from_utf8_lossy(&request.body).into_owned();
     let signed = request.header("authorization").and_then(|header| header.split("Credential=").nth(1));
-    let service = signed.and_then(|scope| scope.split('/').nth(3)).unwrap_or("http").to_owned();
+    let service = signed.and_then(|scope| scope.split('/').nth(3)).unwrap_or(otherwise).to_owned();
     let action = body.split('&').find_map(|field| field.strip_prefix("Action="));
     let target = request.header("x-amz-target").and_then(|target| target.rsplit('.').next());
     let (name, reads) = match action.or(target) {
         Some(name) => (name.to_owned(), only_reads(name)),
         None => {
-            let bare = path.split('?').next().unwrap_or_default();
-            (format!("{} {bare}", method(request)), matches!(method(request), "GET" | "HEAD"))
+            let (bare, query) = path.split_once('?').unwrap_or((&path, ""));
+            (format!("{} {bare}", method(request)), only_asks(method(request), bare, query))
         }
     };
     Call { n, operation: format!("{service}:{name}"), service, body, path, reads }
@@ -317,3 +346,18 @@ fn only_reads(operation: &str) -> bool {
         .iter()
         .any(|verb| operation.starts_with(verb))
 }
+
+/// Also a dry run, and what an API server of Kubernetes answers and forgets.
+fn only_asks(method: &str, path: &str, query: &str) -> bool {
+    let review = || method == "POST" && path.rsplit('/').next().is_some_and(|last| REVIEWS.contains(&last));
+    matches!(method, "GET" | "HEAD") || query.split('&').any(|field| field == "dryRun=All") || review()
+}
+
+const REVIEWS: [&str; 6] = [
+    "localsubjectaccessreviews",
+    "selfsubjectaccessreviews",
+    "selfsubjectreviews",
+    "selfsubjectrulesreviews",
+    "subjectaccessreviews",
+    "tokenreviews",
+];

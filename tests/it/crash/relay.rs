@@ -1,16 +1,21 @@
 //! A relay: each run is killed at a write and the next one goes on from there, until one comes to the end. So every write
 //! is the last one of some run, at the cost of one short run each.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::tally::Tally;
 use crate::project::Project;
 use crate::wire::process::{Ended, run};
-use crate::wire::{Verdict, Wire};
+use crate::wire::{Call, Verdict, Wire, lock};
 
 /// More than any of them needs: one that makes no way is stuck.
-const LINKS: usize = 600;
+const LINKS: usize = 1200;
+
+/// A relay of which so many runs failed is given up.
+const FAILURES: usize = 5;
+
+/// How often it tells where it is.
+const TELLS: usize = 20;
 
 pub struct Relay<'a> {
     pub project: &'a Project,
@@ -24,12 +29,22 @@ impl Relay<'_> {
     /// another machine, without a record of what was.
     pub fn run(&self, args: &str, look: impl Fn() -> Vec<String>) -> Tally {
         let mut tally = Tally::default();
+        let when = if self.after { "after" } else { "before" };
         for link in 1..=LINKS {
-            let (ended, last) = self.link(args);
-            let told = format!("{args}, link {link}, killed at {last}");
+            let (ended, writes) = self.link(args);
+            let names: Vec<&str> = writes.iter().map(|call| call.operation.as_str()).collect();
+            let told = format!("{args}, killed {when}, link {link}, its writes {}", names.join(" and "));
+            let known = tally.trouble.len();
             tally.case(&told, &ended);
             tally.no_twins(&told, &look());
-            if ended.code.is_some() {
+            if ended.code.is_none() {
+                writes.get(usize::from(!self.after)).into_iter().for_each(|call| tally.struck(&call.service));
+            }
+            if link % TELLS == 0 {
+                println!("{told}");
+            }
+            print!("{}", &tally.trouble[known..]);
+            if ended.code == Some(0) || tally.stuck > FAILURES {
                 return tally;
             }
             if link % 2 == 0 {
@@ -41,25 +56,29 @@ impl Relay<'_> {
         tally
     }
 
-    fn link(&self, args: &str) -> (Ended, String) {
-        let writes = Arc::new(AtomicUsize::new(0));
+    /// One run, and its writes in the order in which they arrived, on whatever wire.
+    fn link(&self, args: &str) -> (Ended, Vec<Call>) {
+        let writes = Arc::new(Mutex::new(vec![]));
         let after = self.after;
         for wire in self.wires {
             wire.forget();
             let writes = writes.clone();
-            wire.rule(move |call| match (call.reads, after) {
-                (true, _) => Verdict::Pass,
-                (false, after) => match (writes.fetch_add(1, Ordering::SeqCst), after) {
-                    (0, true) => Verdict::KillAfter,
-                    (1, false) => Verdict::KillBefore,
+            wire.rule(move |call| {
+                if call.reads {
+                    return Verdict::Pass;
+                }
+                let mut writes = lock(&writes);
+                writes.push(call.clone());
+                match (writes.len(), after) {
+                    (1, true) => Verdict::KillAfter,
+                    (2, false) => Verdict::KillBefore,
                     _ => Verdict::Pass,
-                },
+                }
             });
         }
         let ended = run(self.project, self.wires, args);
-        let last = self.wires.iter().flat_map(|wire| wire.calls()).filter(|call| !call.reads);
-        let last: Vec<String> = last.map(|call| call.operation).take(2).collect();
         self.wires.iter().for_each(|wire| wire.forget());
-        (ended, last.join(" and "))
+        let writes = lock(&writes).clone();
+        (ended, writes)
     }
 }

@@ -14,6 +14,8 @@ pub struct Tally {
     pub lost: usize,
     pub doubled: usize,
     pub stuck: usize,
+    /// The writes that runs were killed at, by whom they went to.
+    pub writes: BTreeMap<&'static str, usize>,
     /// What to look at.
     pub trouble: String,
 }
@@ -67,20 +69,37 @@ impl Tally {
         }
     }
 
+    /// A run was killed at a write to this service.
+    pub fn struck(&mut self, service: &str) {
+        let known = ["cloudflare", "kubernetes"].into_iter().find(|known| *known == service);
+        *self.writes.entry(known.unwrap_or("aws")).or_default() += 1;
+    }
+
     pub fn add(&mut self, other: Tally) {
         self.cases += other.cases;
         self.killed += other.killed;
         self.lost += other.lost;
         self.doubled += other.doubled;
         self.stuck += other.stuck;
+        other.writes.into_iter().for_each(|(service, count)| *self.writes.entry(service).or_default() += count);
         self.trouble += &other.trouble;
+    }
+
+    pub fn line(&self) -> String {
+        let Tally { cases, killed, lost, doubled, stuck, .. } = self;
+        let mut line = format!("{cases} cases, {killed} killed, {lost} lost, {doubled} doubled, {stuck} stuck");
+        for (at, (service, count)) in self.writes.iter().enumerate() {
+            let before = if at == 0 { "; killed at writes to" } else { "," };
+            let _ = write!(line, "{before} {service}: {count}");
+        }
+        line
     }
 
     /// Fails unless at least so many cases were killed, and all of them came to a good end.
     #[track_caller]
     pub fn is_clean(&self, what: &str, at_least: usize) {
-        let Tally { cases, killed, lost, doubled, stuck, trouble } = self;
-        println!("{what}: {cases} cases, {killed} killed, {lost} lost, {doubled} doubled, {stuck} stuck");
+        let Tally { cases, killed, lost, doubled, stuck, trouble, .. } = self;
+        println!("{what}: {}", self.line());
         assert_eq!((*lost, *doubled, *stuck), (0, 0, 0), "{what}: {trouble}");
         assert!(*killed >= at_least, "{what}: only {killed} of {cases} were killed");
     }
@@ -121,4 +140,11 @@ fn a_tally_sees_what_is_lost_twice_and_stuck() {
     tally.case("failed", &run(Some(1)));
     tally.nothing_to_do("more", &run(Some(0)));
     assert_eq!((tally.lost, tally.doubled, tally.stuck), (1, 3, 2), "{}", tally.trouble);
+    ["ec2", "kubernetes", "iam"].into_iter().for_each(|service| tally.struck(service));
+    let mut sum = Tally::default();
+    sum.struck("cloudflare");
+    sum.add(tally);
+    let line =
+        "3 cases, 1 killed, 1 lost, 3 doubled, 2 stuck; killed at writes to aws: 2, cloudflare: 1, kubernetes: 1";
+    assert_eq!(sum.line(), line);
 }

@@ -1,9 +1,13 @@
 //! HTTP/1.1 messages, as far as somebody between two ends has to read them.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 
-pub type Stream = BufReader<TcpStream>;
+/// A connection, in the clear or not.
+pub trait Ends: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Ends for T {}
+
+pub type Stream = BufReader<Box<dyn Ends>>;
 
 /// A request or an answer, whole.
 pub struct Message {
@@ -22,6 +26,7 @@ impl Message {
         let Some(mut message) = Self::head(stream)? else { return Ok(None) };
         if message.header("expect").is_some() {
             stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            stream.get_mut().flush()?;
         }
         message.body = match message.length()? {
             Some(length) => exactly(stream, length)?,
@@ -95,7 +100,8 @@ impl Message {
         text += &format!("Content-Length: {length}\r\n\r\n");
         let mut bytes = text.into_bytes();
         bytes.extend_from_slice(part);
-        stream.get_mut().write_all(&bytes)
+        stream.get_mut().write_all(&bytes)?;
+        stream.get_mut().flush()
     }
 }
 

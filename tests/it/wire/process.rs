@@ -12,8 +12,8 @@ use crate::project::Project;
 /// The network phase of the playbook that ships.
 pub const NETWORK: &str = "playbooks/prod.rhai --set dns.enabled=false --set platform.enabled=false --phase network";
 
-/// A run that takes longer is stuck.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A run that takes longer is stuck. One that makes the whole platform has much to do, and others run beside it.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// An account with nothing in it, a project folder, and a wire between the two.
 pub struct Case {

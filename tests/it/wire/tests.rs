@@ -7,8 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::{Value as Json, json};
+
 use super::process::{Case, NETWORK};
 use super::{Verdict, Wire};
+use crate::control_plane::ControlPlane;
 
 /// Answers `0123456789` to whatever it is asked, and counts.
 struct Server {
@@ -157,6 +162,46 @@ fn a_call_that_kills_waits_until_it_knows_whom() {
     assert_eq!(make_it(&wire), "");
     wire.settle();
     assert_eq!((server.asked(), killed.load(Ordering::SeqCst)), (1, 2));
+}
+
+/// To a client that trusts nothing but the API server's own CA.
+#[tokio::test]
+async fn a_wire_that_speaks_tls_is_the_server_to_its_client() {
+    let plane = ControlPlane::shared();
+    let wire = plane.wire();
+    let file = Kubeconfig::read_from(plane.kubeconfig_by_way_of(&wire.url())).unwrap();
+    let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+    let client = Client::try_from(config).unwrap();
+    let ask = async |method: &str, path: &str, body: Json| {
+        let request = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+        client.request::<Json>(request.body(body.to_string().into_bytes()).unwrap()).await
+    };
+    let namespace = plane.namespace("wire");
+    let maps = format!("/api/v1/namespaces/{namespace}/configmaps");
+    let map = |name: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name } });
+    ask("POST", &format!("{maps}?dryRun=All&x=y"), map("a")).await.unwrap();
+    let spec = json!({ "resourceAttributes": { "verb": "get", "resource": "configmaps" } });
+    let review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let kind = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec });
+    assert_eq!(ask("POST", review, kind).await.unwrap()["status"]["allowed"], true);
+    wire.rule(|call| if call.reads { Verdict::Pass } else { Verdict::Lost });
+    ask("POST", &format!("{maps}?x=y"), map("b")).await.unwrap_err();
+    wire.rule(|call| if call.reads { Verdict::Pass } else { Verdict::Reset });
+    ask("POST", &maps, map("c")).await.unwrap_err();
+    let there = ask("GET", &maps, Json::Null).await.unwrap();
+    let mut names: Vec<&str> =
+        there["items"].as_array().unwrap().iter().filter_map(|map| map["metadata"]["name"].as_str()).collect();
+    names.retain(|name| name.len() == 1);
+    assert_eq!(names, ["b"], "it took effect though its answer was lost; one never arrived, and one was a dry run");
+    let calls: BTreeSet<(String, bool)> = wire.calls().into_iter().map(|call| (call.operation, call.reads)).collect();
+    let wanted = [
+        (format!("kubernetes:GET {maps}"), true),
+        (format!("kubernetes:POST {review}"), true),
+        (format!("kubernetes:POST {maps}"), false),
+        (format!("kubernetes:POST {maps}"), true),
+    ];
+    assert_eq!(calls, wanted.into());
+    assert!(wire.calls().iter().all(|call| call.service == "kubernetes"));
 }
 
 /// One case of the sweeps, by hand.
