@@ -1,4 +1,6 @@
 //! The commands: one file each. What they say goes through `report`, what they do through `script` and `engine`.
+//!
+//! What reads bytes that somebody else may have written is open to `fuzz/targets.rs`.
 
 mod apply;
 mod args;
@@ -12,8 +14,8 @@ mod journals;
 mod locking;
 mod output;
 mod place;
-mod plan_file;
-mod policies;
+pub mod plan_file;
+pub mod policies;
 mod ready;
 mod record;
 mod recovery;
@@ -22,7 +24,7 @@ mod review;
 mod run;
 mod saving;
 mod session;
-mod show;
+pub mod show;
 mod signals;
 mod unlock;
 mod watch;
