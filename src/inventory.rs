@@ -4,6 +4,7 @@
 //! else replaces. `--set a.b=c` comes last.
 
 mod lock;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::resource::{Map, Value};
 use crate::secret::Source;
 
 pub use self::lock::Lock;
+use self::settings::Settings;
 
 /// The values of one stack, and where each of them stands.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -153,6 +155,8 @@ impl Inventory {
             table.mistakes.push(self.at(told, "aws.account").hint("an account's number has 12 digits"));
         }
         let regions = table.texts("regions");
+        region.iter().for_each(|name| table.region("region", name));
+        regions.iter().for_each(|name| table.region("regions", name));
         table.finish(Aws { region, regions, account, profile })
     }
 
@@ -252,42 +256,6 @@ pub fn value(text: &str) -> Value {
     DeValue::parse(text).ok().and_then(|value| plain(value.get_ref()).ok()).unwrap_or_else(|| text.into())
 }
 
-/// A table of settings while it is read.
-struct Settings<'a> {
-    inventory: &'a Inventory,
-    name: &'static str,
-    map: &'a Map,
-    mistakes: Diagnostics,
-}
-
-impl Settings<'_> {
-    fn text(&mut self, key: &str) -> Option<String> {
-        match self.map.get(key)? {
-            Value::String(text) => Some(text.clone()),
-            other => {
-                let told = self.inventory.wrong(&format!("{}.{key}", self.name), "a string", other);
-                let number = matches!(other, Value::Int(_));
-                let hint = number.then_some("put it in quotes: a number loses its leading zeros");
-                self.mistakes.push(told.maybe_hint(hint));
-                None
-            }
-        }
-    }
-
-    fn texts(&mut self, key: &str) -> Vec<String> {
-        let Some(value) = self.map.get(key) else { return vec![] };
-        let texts = |items: &[Value]| items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
-        value.as_list().and_then(texts).unwrap_or_else(|| {
-            self.mistakes.push(self.inventory.wrong(&format!("{}.{key}", self.name), "a list of strings", value));
-            vec![]
-        })
-    }
-
-    fn finish<T>(self, read: T) -> Result<T, Diagnostics> {
-        if self.mistakes.is_empty() { Ok(read) } else { Err(self.mistakes) }
-    }
-}
-
 /// One file.
 struct Layer {
     file: String,
@@ -325,6 +293,10 @@ impl Reader<'_> {
         }
         let path = self.dir.join(format!("{name}.toml"));
         let file = path.strip_prefix(self.root).unwrap_or(&path).display().to_string();
+        if self.leads_outside(&path) {
+            let told = Diagnostic::error(format!("{file} is a link to outside the project"));
+            return Err(at(told.hint("put the file itself there: what a stack is made of stands in its project")));
+        }
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(at(self.missing(name, &file))),
@@ -343,6 +315,12 @@ impl Reader<'_> {
         layer.origins.remove("extends");
         self.layers.push(layer);
         Ok(())
+    }
+
+    /// What is not there is told otherwise.
+    fn leads_outside(&self, path: &Path) -> bool {
+        let found = path.canonicalize().ok().zip(self.root.canonicalize().ok());
+        found.is_some_and(|(path, root)| !path.starts_with(root))
     }
 
     fn missing(&self, name: &str, file: &str) -> Diagnostic {

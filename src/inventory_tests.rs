@@ -237,6 +237,9 @@ fn a_lock_is_where_the_inventory_says_and_no_mistake_leaves_it_out() {
         ("s3 = \"s3:///shop\"", "is no place in S3"),
         ("s3 = \"s3://team-locks/../shop\"", "is no place in S3"),
         ("s3 = 7", "must be a string"),
+        ("s3 = \"s3://team-locks\"\nregion = \"nowhere\"", "`lock.region` is no region of AWS: \"nowhere\""),
+        ("s3 = \"s3://team-locks\"\nregion = \"eu-west-1.example.org\"", "is no region of AWS"),
+        ("s3 = \"s3://team-locks\"\nregion = \"\"", "is no region of AWS"),
         ("s3 = \"s3://team-locks\"\nlease = 5", "from 15 to 3600"),
         ("s3 = \"s3://team-locks\"\nlease = \"60\"", "from 15 to 3600"),
     ] {
@@ -244,4 +247,23 @@ fn a_lock_is_where_the_inventory_says_and_no_mistake_leaves_it_out() {
         assert!(told.contains(said), "{text}: {told}");
     }
     assert!(load(&[("prod", "lock = true")], "prod", &[]).unwrap_err().contains("`lock` must be a table"));
+    let told = lock("s3 = 7").unwrap_err();
+    assert!(!told.contains("zeros") && told.contains("hint: s3 = \"s3://bucket/prefix\""), "{told}");
+    for region in ["us-gov-west-1", "ap-southeast-5", "eusc-de-east-1", "us-iso-east-1"] {
+        assert!(lock(&format!("s3 = \"s3://team-locks\"\nregion = \"{region}\"")).is_ok(), "{region}");
+    }
+}
+
+#[test]
+fn a_region_is_called_like_one() {
+    let aws = |text: &str| load(&[("prod", &format!("[aws]\n{text}\n"))], "prod", &[]);
+    assert!(aws("region = \"eu-central-1\"\nregions = [\"us-east-1\", \"us-gov-west-1\"]").is_ok());
+    for (text, said) in [
+        ("region = \"nowhere\"", "`aws.region` is no region of AWS"),
+        ("region = \"eu-central-1a\"", "`aws.region` is no region of AWS"),
+        ("regions = [\"eu-west-1\", \"EU-WEST-2\"]", "`aws.regions` is no region of AWS: \"EU-WEST-2\""),
+    ] {
+        let told = aws(text).unwrap_err();
+        assert!(told.contains(said) && told.contains("called like \"eu-central-1\""), "{text}: {told}");
+    }
 }

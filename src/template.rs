@@ -103,14 +103,27 @@ impl Templates {
             return Err(refuse("is outside the directory of templates"));
         }
         let Ok(full) = self.root.join(path).canonicalize() else { return Ok(None) };
-        let root = self.root.canonicalize().map_err(|error| refuse(&format!("cannot be read: {error}")))?;
+        let unreadable = |error: std::io::Error| refuse(&format!("cannot be read: {error}"));
+        let root = self.root.canonicalize().map_err(unreadable)?;
         if !full.starts_with(&root) {
             return Err(refuse("is a link to outside the directory of templates"));
         }
-        if full.is_dir() {
+        let around = self.root.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !root.starts_with(around.canonicalize().map_err(unreadable)?) {
+            return Err(refuse("is not read: the directory of templates is a link to outside the project"));
+        }
+        let about = full.metadata().map_err(unreadable)?;
+        if about.is_dir() {
             return Ok(None);
         }
-        let text = std::fs::read_to_string(&full).map_err(|error| refuse(&format!("cannot be read: {error}")))?;
+        // What is no file may have no end, or never begin.
+        if !about.is_file() {
+            return Err(refuse("is no file"));
+        }
+        if about.len() > limits::BYTES {
+            return Err(refuse(&format!("has more than {} MiB", limits::BYTES >> 20)));
+        }
+        let text = std::fs::read_to_string(&full).map_err(unreadable)?;
         if text.contains(unknown::RESERVED) {
             return Err(refuse("holds a reserved character (U+F8F0 to U+F8F2)"));
         }

@@ -1,6 +1,7 @@
 //! See `targets.rs`.
 #![no_main]
 
+#[allow(dead_code, reason = "each binary takes one of them")]
 #[path = "../targets.rs"]
 mod targets;
 

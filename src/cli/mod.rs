@@ -1,4 +1,6 @@
 //! The commands: one file each. What they say goes through `report`, what they do through `script` and `engine`.
+//!
+//! What reads bytes that somebody else may have written is open to `fuzz/targets.rs`.
 
 mod apply;
 mod args;
@@ -13,9 +15,9 @@ mod locking;
 mod locks;
 mod output;
 mod place;
-mod plan_file;
+pub mod plan_file;
 mod planned;
-mod policies;
+pub mod policies;
 mod ready;
 mod recalling;
 mod record;
@@ -26,7 +28,7 @@ mod reviewing;
 mod run;
 mod saving;
 mod session;
-mod show;
+pub mod show;
 mod signals;
 mod unlock;
 mod watch;

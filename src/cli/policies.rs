@@ -9,11 +9,19 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use crate::engine::{Change, FieldChange, Plan, Remark};
 use crate::providers;
 use crate::resource::{Kind, Map, Value};
+use crate::script::Limits;
 use crate::script::policy::{self, Policy};
 
 /// Hears what the policies beside the playbook say of a plan, and writes it into the plan. Nothing may be applied of one
 /// that is [`Plan::is_denied`].
-pub fn judge(plan: &mut Plan, playbook: &Path, root: &Path, kinds: &dyn Fn(&str) -> Option<Kind>, sources: &Sources) {
+pub fn judge(
+    plan: &mut Plan,
+    playbook: &Path,
+    root: &Path,
+    kinds: &dyn Fn(&str) -> Option<Kind>,
+    sources: &Sources,
+    limits: Limits,
+) {
     let files = match files(playbook) {
         Ok(files) if files.is_empty() => {
             plan.policies = vec![];
@@ -38,7 +46,7 @@ pub fn judge(plan: &mut Plan, playbook: &Path, root: &Path, kinds: &dyn Fn(&str)
     ]);
     let mut remarks = vec![];
     for file in &files {
-        let said = policy::judge(&Policy { file, root, sources, kinds: &providers::kinds() }, &changes, &whole);
+        let said = policy::judge(&Policy { file, root, sources, kinds: &providers::kinds(), limits }, &changes, &whole);
         remarks.extend(said.into_iter().map(|said| {
             let (address, change) = match said.change.and_then(|index| sites.get(index)) {
                 Some((address, site)) => (Some(address.clone()), site.clone()),
@@ -53,7 +61,11 @@ pub fn judge(plan: &mut Plan, playbook: &Path, root: &Path, kinds: &dyn Fn(&str)
 /// What is wrong with the policies themselves.
 pub fn check(playbook: &Path, root: &Path, sources: &Sources) -> Diagnostics {
     match files(playbook) {
-        Ok(files) => files.iter().flat_map(|file| policy::check(&Policy { file, root, sources, kinds: &[] })).collect(),
+        Ok(files) => {
+            let limits = Limits::default();
+            let check = |file| policy::check(&Policy { file, root, sources, kinds: &[], limits });
+            files.iter().flat_map(|file| check(file)).collect()
+        }
         Err(wrong) => {
             vec![Diagnostic::error(format!("cannot read {}", wrong.folder.display())).because(wrong.why.to_string())]
         }

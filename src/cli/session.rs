@@ -307,7 +307,8 @@ impl Session {
     /// Hears the policies: what they say becomes part of the plan.
     pub fn judge(&self, plan: &mut Plan) {
         let kinds = |name: &str| self.provider.kind(name).map(|kind| (*kind).clone());
-        super::policies::judge(plan, &self.playbook, &self.root, &kinds, &self.report.sources);
+        let limits = script::Limits::default();
+        super::policies::judge(plan, &self.playbook, &self.root, &kinds, &self.report.sources, limits);
     }
 
     /// Tells what policies said of a plan; the exit code if it may not be applied.

@@ -18,6 +18,8 @@ pub struct Lock {
 
 const KEYS: [&str; 3] = ["s3", "region", "lease"];
 
+const PLACE: &str = "s3 = \"s3://bucket/prefix\", with a bucket that is there";
+
 /// Seconds, where the inventory says nothing.
 const LEASE: u64 = 60;
 
@@ -53,7 +55,11 @@ impl Inventory {
                 table.mistakes.push(self.at(told, &format!("lock.{key}")).hint(hint));
             }
         }
-        let (s3, region) = (table.text("s3"), table.text("region"));
+        let s3 = table.text("s3");
+        let told = table.mistakes.pop_if(|_| s3.is_none() && table.map.contains_key("s3"));
+        table.mistakes.extend(told.map(|told| told.hint(PLACE)));
+        let region = table.text("region");
+        region.iter().for_each(|name| table.region("region", name));
         let lease = match table.map.get("lease") {
             None => LEASE,
             Some(Value::Int(seconds)) if LEASES.contains(seconds) => seconds.unsigned_abs(),
@@ -70,7 +76,7 @@ impl Inventory {
                 Some(s3) => self.at(Diagnostic::error(format!("`lock.s3` is no place in S3: \"{s3}\"")), "lock.s3"),
                 None => self.at(Diagnostic::error("`[lock]` does not say where the lock is"), "lock"),
             };
-            table.mistakes.push(told.hint("s3 = \"s3://bucket/prefix\", with a bucket that is there"));
+            table.mistakes.push(told.hint(PLACE));
         }
         table.finish(Some(lock))
     }

@@ -183,7 +183,7 @@ fn types(names: &str) -> String {
         "()" => "nothing".into(),
         "i64" | "int" => "integer".into(),
         "f64" | "float" => "number".into(),
-        "&str" | "ImmutableString" | "str" => "string".into(),
+        "&str" | "ImmutableString" | "str" | "str | ImmutableString | String" => "string".into(),
         "Fn" | "FnPtr" => "function".into(),
         "char" => "character".into(),
         other => other.rsplit("::").next().unwrap_or(other).to_owned(),

@@ -41,10 +41,14 @@ fn one(kind: &Kind, name: &str, value: &Value, options: &mut Options) -> Result<
         "ignore" => options.ignore = ignore(kind, value)?,
         "timeout" => options.timeout = Some(timeout(value)?),
         "replace" => {
-            options.replace = match text(name, value)?.as_str() {
-                "create_first" => ReplaceOrder::CreateFirst,
-                "delete_first" => ReplaceOrder::DeleteFirst,
-                _ => return Err(expects(name, "\"create_first\" or \"delete_first\"", value)),
+            options.replace = match value.as_str() {
+                Some("create_first") => ReplaceOrder::CreateFirst,
+                Some("delete_first") => ReplaceOrder::DeleteFirst,
+                _ => {
+                    let hint = "it says what comes first when the resource is replaced, and not whether: leave it out, and the old one goes first";
+                    let wrong = expects(name, "\"create_first\" or \"delete_first\"", value);
+                    return Err(Mistake { hint: Some(hint.into()), ..wrong });
+                }
             }
         }
         unknown => {

@@ -11,7 +11,7 @@ use super::program::{self, Program};
 use super::rewrite::mangled;
 use super::value::to_dynamic;
 use super::world::{End, World};
-use super::{Script, error, run, seen, standard};
+use super::{Limits, Script, error, run, seen, standard};
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources, closest};
 use crate::resource::{Kind, Map, Value};
 
@@ -25,6 +25,8 @@ pub struct Policy<'a> {
     pub root: &'a Path,
     pub sources: &'a Sources,
     pub kinds: &'a [Arc<Kind>],
+    /// Of each call.
+    pub limits: Limits,
 }
 
 /// What a policy said, or that it could not tell.
@@ -71,10 +73,12 @@ struct Court {
     world: Arc<World>,
     program: Program,
     heard: Heard,
+    limits: Limits,
 }
 
 fn load(policy: &Policy) -> Result<Court, Diagnostics> {
-    let script = Script { playbook: policy.file, root: policy.root, sources: policy.sources, ..Script::nothing() };
+    let nothing = || Script { limits: policy.limits, ..Script::nothing() };
+    let script = Script { playbook: policy.file, root: policy.root, sources: policy.sources, ..nothing() };
     let heard = Heard::default();
     let mut bare = Engine::new_raw();
     run::confine(&mut bare, &script.limits);
@@ -86,8 +90,8 @@ fn load(policy: &Policy) -> Result<Court, Diagnostics> {
         return Err(vec![told.at(&Site::new(shown.file, 0, 0), "")]);
     }
     let world = World::new(&Script { kinds: policy.kinds, ..script }, program.lines.clone());
-    let engine = engine(&Script::nothing(), &world, &heard);
-    Ok(Court { engine, world, program, heard })
+    let engine = engine(&nothing(), &world, &heard);
+    Ok(Court { engine, world, program, heard, limits: policy.limits })
 }
 
 fn engine(script: &Script, world: &Arc<World>, heard: &Heard) -> Engine {
@@ -120,6 +124,10 @@ impl Court {
             for (index, change) in changes.iter().enumerate() {
                 let result = self.call("change", change);
                 said.extend(meant(self.said(result, Some(index)), change));
+                // What has no end with one change has none with the thousand that follow, and it is denied already.
+                if self.world.is_used_up() {
+                    return once(said);
+                }
             }
         }
         if has(self, "plan") {
@@ -159,9 +167,7 @@ impl Court {
             (Some(End::Failed(told)), _) => told,
             (Some(End::Mistaken), _) => Diagnostic::error("it came to no end"),
             (None, Ok(())) => return said,
-            (None, Err(error)) => {
-                error::of_running(*error, &self.program, &self.world.inventory, &super::Limits::default())
-            }
+            (None, Err(error)) => error::of_running(*error, &self.program, &self.world.inventory, &self.limits),
         };
         let whole = || Site::new(self.program.lines.site(Position::new(1, 1)).file, 0, 0);
         let site = told.places.first().map_or_else(whole, |place| place.site.clone());

@@ -22,6 +22,7 @@ pub(super) const SEE: &str = "__see";
 pub(super) const SEE_OUTERMOST: &str = "__see_outermost";
 pub(super) const CONDITION: &str = "__condition";
 pub(super) const ADDED: &str = "__added";
+pub(super) const NESTED: &str = "__nested";
 pub(super) const TEXT: &str = "__text";
 pub(super) const TYPE_OF: &str = "__type_of";
 pub(super) const PRINT: &str = "__print";
@@ -138,6 +139,14 @@ fn is_literal(expr: &Expr) -> bool {
     expr.get_literal_value(None).is_some()
 }
 
+/// What a value could grow into another by, again and again, is asked how deep it is: Rhai walks all of it at every step.
+fn bounded(expr: &mut Expr) {
+    let asked = matches!(expr, Expr::FnCall(call, _) if call.name == NESTED);
+    if !asked && !is_literal(expr) {
+        wrap(NESTED, expr);
+    }
+}
+
 impl Rewriter<'_> {
     fn me(&self) -> &File {
         &self.files[self.file]
@@ -175,8 +184,14 @@ impl Rewriter<'_> {
                     *expr = other;
                 }
             }
-            Expr::Array(items, _) => items.iter_mut().for_each(|item| self.expr(item)),
-            Expr::Map(map, _) => map.0.iter_mut().for_each(|(_, value)| self.expr(value)),
+            Expr::Array(items, _) => {
+                items.iter_mut().for_each(|item| self.expr(item));
+                bounded(expr);
+            }
+            Expr::Map(map, _) => {
+                map.0.iter_mut().for_each(|(_, value)| self.expr(value));
+                bounded(expr);
+            }
             Expr::Stmt(block) => self.block(block),
             Expr::FnCall(call, _) => self.call(call),
             Expr::MethodCall(call, _) => self.method(call),
@@ -350,6 +365,8 @@ impl Rewriter<'_> {
                 self.expr(&mut parts.1.rhs);
                 if parts.0.is_op_assignment() && !is_literal(&parts.1.rhs) {
                     wrap(ADDED, &mut parts.1.rhs);
+                } else {
+                    bounded(&mut parts.1.rhs);
                 }
             }
             Stmt::FnCall(call, _) => self.call(call),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContext, Position};
 
 use super::rewrite;
-use super::value::{Deferred, Handle, is_unknown, shown, to_value};
+use super::value::{DEPTH, Deferred, Handle, is_deeper, is_unknown, shown, to_value};
 use super::world::{Outcome, World, attributes};
 use crate::diagnostic::{Diagnostic, closest};
 use crate::resource::{Reference, Segment, Type, Value};
@@ -42,6 +42,16 @@ fn hooks(engine: &mut Engine, world: &Arc<World>) {
     engine.register_fn(rewrite::TYPE_OF, move |ctx: NativeCallContext, v: Dynamic| -> Outcome {
         let v = w.see_outermost(&v, ctx.call_position())?;
         Ok(ctx.engine().map_type_name(v.type_name()).into())
+    });
+    let w = world.clone();
+    engine.register_fn(rewrite::NESTED, move |ctx: NativeCallContext, v: Dynamic| -> Outcome {
+        if is_deeper(&v, DEPTH) {
+            let told = Diagnostic::error(format!("lists and maps are nested more than {DEPTH} deep"));
+            return Err(
+                w.raise(ctx.call_position(), told.hint("look for a value that is put into itself, again and again"))
+            );
+        }
+        Ok(v.flatten())
     });
     let w = world.clone();
     engine.register_fn(rewrite::TEXT, move |ctx: NativeCallContext, parts: Array| text(&w, &ctx, parts));
@@ -235,7 +245,8 @@ fn assignment(engine: &mut Engine, world: &Arc<World>) {
             Ok(Value::Reference(same)) if same == target => Ok(()),
             _ => {
                 let text = format!("`{target}` is read-only");
-                let hint = "a resource is what its declaration says: change its inputs where it is declared";
+                let hint = "a resource is what its declaration says: change its inputs where it is declared; what changes \
+                            a text in place (`replace`, `trim`) is called on a variable: `let text = …; text.replace(…)`";
                 Err(world.raise(behind(ctx.call_position()), Diagnostic::error(text).hint(hint)))
             }
         }

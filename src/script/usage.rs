@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ pub(super) struct Usage {
     operations: AtomicU64,
     printed: AtomicUsize,
     bytes: AtomicUsize,
+    used_up: AtomicBool,
     /// Nanoseconds that were spent waiting for others.
     waited: AtomicU64,
     /// Where the system tells it, what this process had when the script began.
@@ -31,8 +32,17 @@ impl Usage {
             let at_first = resident(&mut file)?;
             Some(Mutex::new((file, at_first)))
         });
-        let (operations, printed, bytes, waited) = Default::default();
-        Arc::new(Usage { limits, begun: Mutex::new(Instant::now()), operations, printed, bytes, waited, memory })
+        let (operations, printed, bytes, used_up, waited) = Default::default();
+        Arc::new(Usage {
+            limits,
+            begun: Mutex::new(Instant::now()),
+            operations,
+            printed,
+            bytes,
+            used_up,
+            waited,
+            memory,
+        })
     }
 
     /// As if nothing had been used yet.
@@ -42,12 +52,26 @@ impl Usage {
         self.printed.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
         self.waited.store(0, Ordering::Relaxed);
+        self.used_up.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a reason to end was given.
+    pub fn is_used_up(&self) -> bool {
+        self.used_up.load(Ordering::Relaxed)
     }
 
     /// Counts an operation; `gathered` is how many declarations, outputs and mistakes there are. Why the script must end
     /// here, if it must. Counted here and not by Rhai, whose count starts anew in every function called from a native
     /// one (`map`, `phase`).
     pub fn step(&self, gathered: impl FnOnce() -> usize) -> Option<Diagnostic> {
+        let why = self.exceeded(gathered);
+        if why.is_some() {
+            self.used_up.store(true, Ordering::Relaxed);
+        }
+        why
+    }
+
+    fn exceeded(&self, gathered: impl FnOnce() -> usize) -> Option<Diagnostic> {
         let count = self.operations.fetch_add(1, Ordering::Relaxed);
         let endless = "look for a loop without an end in what runs here";
         if count >= self.limits.operations {

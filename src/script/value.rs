@@ -49,7 +49,15 @@ pub(super) fn to_value(value: &Dynamic) -> Result<Value, Misfit> {
 }
 
 /// Lists and maps in each other: deeper than any data a person writes, and what every reader of JSON can read.
-const DEPTH: usize = 100;
+pub(super) const DEPTH: usize = 100;
+
+/// True if more lists and maps than so many are in each other.
+pub(super) fn is_deeper(value: &Dynamic, depth: usize) -> bool {
+    if let Ok(items) = value.as_array_ref() {
+        return depth == 0 || items.iter().any(|item| is_deeper(item, depth - 1));
+    }
+    value.as_map_ref().is_ok_and(|map| depth == 0 || map.values().any(|item| is_deeper(item, depth - 1)))
+}
 
 fn to_value_within(value: &Dynamic, depth: usize) -> Result<Value, Misfit> {
     if depth == 0 {

@@ -99,6 +99,11 @@ impl World {
         self.ended.load(Ordering::Relaxed).then_some(Dynamic::UNIT)
     }
 
+    /// Whether the script used up what it may.
+    pub fn is_used_up(&self) -> bool {
+        self.usage.is_used_up()
+    }
+
     /// Passes on what the script prints, up to a limit; the script ends at the next operation after that.
     pub fn say(&self, text: &str, position: Position) {
         let site = self.lines.site(position);

@@ -14,6 +14,9 @@ const BRANCHES: usize = 200;
 /// What one rendering may use up: steps, and a unit for every 64 bytes that it makes.
 pub const FUEL: u64 = 1_000_000;
 
+/// Of one file; larger ones are no templates and no manifests.
+pub const BYTES: u64 = 16 << 20;
+
 /// A value that would be gone through: counted part by part, since one that holds another twice may be written in a few
 /// words and have no end.
 pub struct Parts(u64);

@@ -25,6 +25,14 @@ pub fn diagnostic(error: &Error, templates: &Templates, name: &str, vars: &Map) 
             let missing = if chain.len() > 1 || site.line > 0 { missing.at(&site, "asked for here") } else { missing };
             missing.maybe_hint(hint.or(Some(format!("templates are the files in {}", templates.root.display()))))
         }
+        ErrorKind::OutOfFuel => {
+            let most = super::limits::FUEL;
+            let steps = || format!("it takes more than {most} steps, of which every 64 bytes of text are one");
+            let what = inner.detail().map_or_else(steps, str::to_owned);
+            let told = Diagnostic::error(format!("template `{name}` goes on for too long: {what}")).at(&site, "");
+            includes(told, &chain, templates)
+                .hint("look for loops inside of loops, and for what grows with every turn of one")
+        }
         kind => {
             let what = inner.detail().map_or_else(|| kind.to_string(), str::to_owned);
             let near = matches!(kind, ErrorKind::UnknownFilter | ErrorKind::UnknownTest)

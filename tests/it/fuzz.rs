@@ -25,7 +25,7 @@ impl Chance {
     }
 }
 
-const WORDS: [&str; 40] = [
+const WORDS: [&str; 48] = [
     "{{ ",
     " }}",
     "{% for a in b %}",
@@ -66,6 +66,14 @@ const WORDS: [&str; 40] = [
     "\\ud800",
     "extends = \"prod\"\n",
     "--",
+    "\n---\n",
+    "&a ",
+    "*a",
+    "!!binary ",
+    "{a: ",
+    "- ",
+    "fn change(c) {",
+    "deny(c.",
 ];
 
 fn mutated(seed: &[u8], other: &[u8], chance: &mut Chance) -> Vec<u8> {
@@ -117,6 +125,8 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     let mut found = vec![];
     files(&root.join("fuzz/corpus").join(target), "", &mut found);
     match target {
+        "policies" => files(&root.join("playbooks/policies"), ".rhai", &mut found),
+        "manifest" => files(&root.join("templates"), ".yaml", &mut found),
         "playbook" => files(&root.join("playbooks"), ".rhai", &mut found),
         "template" => files(&root.join("templates"), "", &mut found),
         "inventory" => files(&root.join("inventory"), ".toml", &mut found),
@@ -156,7 +166,7 @@ fn bad_input_never_panics_hangs_or_aborts() {
     let children: Vec<_> = TARGETS
         .into_iter()
         .map(|(name, _)| {
-            let cases = factor * if matches!(name, "playbook" | "template") { 300 } else { 2000 };
+            let cases = factor * if matches!(name, "playbook" | "template" | "policies") { 300 } else { 2000 };
             let last = folder.path().join(name);
             let mut command = Command::new("timeout");
             command.arg((600 * factor).to_string()).arg(std::env::current_exe().unwrap());

@@ -47,6 +47,15 @@ fn a_script_ends() {
             "let a = 1; for i in 0..300 { a = #{ a: a }; } output(\"a\", a);",
             "nested more than 100 deep",
         ),
+        ("a list nested in itself", "let a = 1; for i in 0..200000 { a = [a]; }", "nested more than 100 deep"),
+        ("a map nested in a map", "let a = #{}; for i in 0..200000 { a = #{ a: a }; }", "nested more than 100 deep"),
+        (
+            "a field over itself",
+            "let a = #{}; for i in 0..200000 { let b = #{}; b.a = a; a = b; }",
+            "more than 100 deep",
+        ),
+        ("pushed", "let a = []; for i in 0..200000 { let b = []; b.push(a); a = b; }", "more than 100 deep"),
+        ("reduced", "let l = []; l.pad(40000, 1); l.reduce(|a, x| [a], 1);", "nested more than 100 deep"),
         ("sleep", "sleep(1000);", "not part of playbooks"),
         ("eval", "eval(\"1\");", "eval"),
     ] {
@@ -130,6 +139,79 @@ fn a_template_ends_and_makes_a_bounded_amount_of_text() {
 }
 
 #[test]
+fn a_template_that_goes_on_is_told_its_bound_and_what_to_look_for() {
+    let loops = "{% for a in range(10000) %}{% for a in range(10000) %}{% endfor %}{% endfor %}";
+    let said = template(loops);
+    stopped("loops", &said, "it takes more than 1000000 steps");
+    stopped("loops", &said, "hint: look for loops inside of loops");
+}
+
+fn manifest(text: &[u8]) -> Said {
+    let call = "k8s::manifest(\"m\", #{ cluster: k8s::cluster(\"main\", #{ cluster_name: \"x\", endpoint: \"https://127.0.0.1:1\",
+        certificate_authority_data: \"eA==\" }), file: \"m.yaml\" });";
+    let project = Project::new("x = 1\n").file("playbooks/prod.rhai", call).file("templates/m.yaml", "");
+    std::fs::write(project.path("templates/m.yaml"), text).unwrap();
+    confined(&project, "playbooks/prod.rhai --sandbox --dry-run")
+}
+
+const CONFIG_MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+
+#[test]
+fn a_manifest_is_read_or_refused_in_bounded_time_and_memory() {
+    let mut laughs = format!("{CONFIG_MAP}data:\n  a: &a [x, x, x, x, x, x, x, x, x, x]\n");
+    for (one, two) in "abcdefgh".chars().zip("bcdefghi".chars()) {
+        laughs.push_str(&format!("  {two}: &{two} [{}]\n", vec![format!("*{one}"); 10].join(", ")));
+    }
+    let long = format!("{CONFIG_MAP}data:\n  a: &a {}\n  b: [{}]\n", "x".repeat(1 << 20), "*a,".repeat(50_000));
+    let documents = |count: usize, text: &str| -> String {
+        (0..count).map(|at| format!("---\n{}{text}", CONFIG_MAP.replace("name: a", &format!("name: a{at}")))).collect()
+    };
+    let squares = documents(2000, &format!("x:\n  a: &a [{}]\n  b: [{}]\n", "x,".repeat(900), "*a,".repeat(90)));
+    let texts = documents(10, &format!("x:\n  a: &a {}\n  b: [{}]\n", "x".repeat(600_000), "*a,".repeat(90)));
+    let nested =
+        |open: &str, close: &str| format!("{CONFIG_MAP}data: {}x{}\n", open.repeat(50_000), close.repeat(50_000));
+    let steps: String = (1..5000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let data = |text: &str| format!("{CONFIG_MAP}data: {text}\n");
+    let too_much = "it comes to more than 1000000 values or 64 MiB of text";
+    for (name, text, expected) in [
+        ("a billion laughs", laughs, "comes to more than"),
+        ("a long text, again and again", long, too_much),
+        ("much in each of many documents", squares, too_much),
+        ("long texts in each of many documents", texts, too_much),
+        ("lists", nested("[", "]"), "nested more than 100 deep"),
+        ("maps", nested("{a: ", "}"), "nested more than 100 deep"),
+        ("steps", data(&format!("\n{steps}")), "nested more than 100 deep"),
+        ("lists of lists", format!("{CONFIG_MAP}data:\n  {}x\n", "- ".repeat(50_000)), "nested more than 100 deep"),
+        ("an anchor in itself", data("&a {a: *a}"), "templates/m.yaml:4"),
+        ("an alias of nothing", data("*nothing"), "templates/m.yaml:4"),
+        ("no base64", data("{a: !!binary '?'}"), "base64"),
+        ("a class", data("{a: !!python/object:os.system x}"), "templates/m.yaml:4"),
+        ("twice the same key", data("{a: b, a: c}"), "the key `a` stands twice"),
+        ("a key that is a list", data("{[a, b]: c}"), "expected string"),
+        ("no number", data("{a: 1e999}"), "1e999"),
+        ("half a character", data("\"\\uD800\""), "surrogate"),
+        ("no objects", "---\na\n".repeat(200_000), "an object is a map"),
+        ("no YAML", "---\n]\n".repeat(200_000), "templates/m.yaml:2"),
+        ("the same object", documents(1, "").repeat(20_000), "is there twice"),
+        (
+            "a list in a list",
+            format!("{}{}", "{kind: List, items: [".repeat(60), "]}".repeat(60)),
+            "nested more than 100 deep",
+        ),
+        ("a large file", "#".repeat(17 << 20), "has more than 16 MiB"),
+    ] {
+        let said = manifest(text.as_bytes());
+        stopped(name, &said, expected);
+        assert!(said.out.len() + said.err.len() < 1 << 20, "{name} says {} bytes", said.out.len() + said.err.len());
+    }
+    stopped("no text", &manifest(&[0xff, 0xfe, b'a']), "UTF-8");
+    let included = manifest(data("!include /etc/passwd").as_bytes());
+    assert!(included.out.contains("data: /etc/passwd") && !included.out.contains("root:"), "{}", included.out);
+    let many = manifest(documents(2000, "").as_bytes());
+    assert_eq!(many.code, 0, "what is only large is read: {}", many.err);
+}
+
+#[test]
 fn a_tag_of_a_template_is_of_a_size_to_be_read() {
     let many = |open: &str, middle: &str, close: &str| {
         format!("{{{{ {}{middle}{} }}}}", open.repeat(20_000), close.repeat(20_000))
@@ -159,6 +241,15 @@ fn nothing_outside_of_the_project_is_read() {
     std::os::unix::fs::symlink(outside.path().join("x.rhai"), project.path("playbooks/link.rhai")).unwrap();
     std::os::unix::fs::symlink(outside.path(), project.path("playbooks/folder")).unwrap();
     std::os::unix::fs::symlink(outside.path().join("x.txt"), project.path("templates/link.txt")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), project.path("templates/folder")).unwrap();
+    let include = |file: &str| format!("{{% include \"{file}\" %}}");
+    project.write("templates/include.txt", &include("link.txt"));
+    project.write("templates/deep.txt", &include("folder/x.txt"));
+    project.write("templates/up.txt", &include("../../etc/passwd"));
+    let manifest = |file: &str| {
+        let cluster = "k8s::cluster(\"c\", #{ cluster_name: \"c\", endpoint: \"https://127.0.0.1:1\", certificate_authority_data: \"eA==\" })";
+        format!("k8s::manifest(\"m\", #{{ cluster: {cluster}, file: \"{file}\" }});")
+    };
     let path = outside.path().display();
     for (name, text, expected) in [
         ("upwards", "import \"../../etc/passwd\" as p;".to_owned(), "leaves the playbook's folder"),
@@ -168,12 +259,45 @@ fn nothing_outside_of_the_project_is_read() {
         ("a template upwards", "output(\"a\", template(\"../../etc/passwd\", #{}));".to_owned(), "outside"),
         ("an absolute template", format!("output(\"a\", template(\"{path}/x.txt\", #{{}}));"), "outside"),
         ("a linked template", "output(\"a\", template(\"link.txt\", #{}));".to_owned(), "outside"),
+        ("an included link", "output(\"a\", template(\"include.txt\", #{}));".to_owned(), "outside"),
+        ("an included file of a linked folder", "output(\"a\", template(\"deep.txt\", #{}));".to_owned(), "outside"),
+        ("an included path upwards", "output(\"a\", template(\"up.txt\", #{}));".to_owned(), "outside"),
+        ("a linked manifest", manifest("link.txt"), "outside"),
+        ("a manifest in a linked folder", manifest("folder/x.txt"), "outside"),
+        ("a manifest upwards", manifest("../../x.txt"), "outside"),
+        ("an absolute manifest", manifest(&format!("{path}/x.txt")), "outside"),
     ] {
         project.write("playbooks/prod.rhai", &text);
         let said = confined(&project, "playbooks/prod.rhai --sandbox --dry-run");
         stopped(name, &said, expected);
         assert!(!said.out.contains(secret) && !said.err.contains(secret), "{name}: {}{}", said.out, said.err);
     }
+    let quiet = |name: &str, said: &Said| {
+        stopped(name, said, "outside");
+        assert!(!said.out.contains(secret) && !said.err.contains(secret), "{name}: {}{}", said.out, said.err);
+    };
+    for file in ["link.txt", "folder/x.txt", "include.txt", "deep.txt", "up.txt"] {
+        quiet(file, &confined(&project, &format!("render {file} -i prod")));
+        let said = confined(&project, &format!("render templates/{file} -i prod"));
+        assert!(said.code == 1 && !said.out.contains(secret) && !said.err.contains(secret), "{file}: {}", said.err);
+    }
+    // Whole folders, and inventories: no TOML, so that its line would be shown.
+    project.write("playbooks/prod.rhai", "output(\"a\", template(\"x.txt\", #{}));");
+    std::fs::write(outside.path().join("x.toml"), secret).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("x.toml"), project.path("inventory/x.toml")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), project.path("inventory/folder")).unwrap();
+    quiet("a linked inventory", &confined(&project, "playbooks/prod.rhai -i x --sandbox --dry-run"));
+    for (name, base) in [("an inventory that extends a link", "x"), ("one of a linked folder", "folder/x")] {
+        project.write("inventory/prod.toml", &format!("extends = \"{base}\"\n"));
+        quiet(name, &confined(&project, "playbooks/prod.rhai --sandbox --dry-run"));
+    }
+    project.write("inventory/prod.toml", "x = 1\n");
+    std::fs::remove_dir_all(project.path("templates")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), project.path("templates")).unwrap();
+    quiet("linked templates", &confined(&project, "playbooks/prod.rhai --sandbox --dry-run"));
+    std::fs::rename(project.path("inventory"), project.path("stacks")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), project.path("inventory")).unwrap();
+    quiet("linked inventories", &confined(&project, "playbooks/prod.rhai -i x --sandbox --dry-run"));
 }
 
 #[test]

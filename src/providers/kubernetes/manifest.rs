@@ -44,6 +44,9 @@ impl Wrong {
     }
 }
 
+/// More are not looked for: whoever mends so many asks again.
+const MISTAKES: usize = 100;
+
 const OPEN: char = '\u{f8f3}';
 const CLOSE: char = '\u{f8f4}';
 
@@ -61,18 +64,24 @@ pub fn objects(text: &Value, namespace: Option<&Value>) -> Result<Vec<Object>, V
     let (text, places) = places(text)?;
     no_page(&text)?;
     let mut wrong = default_keys(&text);
-    let mut found = vec![];
+    let (mut found, mut room) = (vec![], yaml::Room::default());
     for (line, document) in documents(&text) {
-        match yaml::read(document) {
+        match yaml::read(document, &mut room) {
             Ok(Value::Null) => {}
             Ok(value) => unfold(value, line + before(document), &mut found),
             Err(mistake) => wrong.push(unreadable(mistake, line, document)),
+        }
+        if room.is_used_up() || wrong.len() >= MISTAKES {
+            return Err(wrong);
         }
     }
     let cluster_scoped = custom_cluster_scoped(&found);
     let mut objects: Vec<Object> = vec![];
     let mut lines: BTreeMap<(String, String, Option<String>, String), usize> = BTreeMap::new();
     for (line, value) in found {
+        if wrong.len() >= MISTAKES {
+            break;
+        }
         match object(value, line, namespace, &places, &cluster_scoped, &mut wrong) {
             Some(object) => {
                 let (kind, name) = (&object.kind, &object.name);
@@ -288,6 +297,7 @@ fn unreadable(mistake: yaml::Mistake, first: usize, document: &str) -> Wrong {
     match () {
         () if said("mapping values are not allowed") => wrong.hint("put a value that has `: ` in it in quotes"),
         () if said("did not find expected") => wrong.hint("is the line indented as its neighbours are?"),
+        () if said(yaml::TOO_MUCH) => wrong.hint("make several manifests of it, and write out what anchors repeat"),
         () => wrong,
     }
 }

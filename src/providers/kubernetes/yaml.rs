@@ -10,6 +10,17 @@ use crate::resource::{Map, Value};
 /// Deeper than any object a person or a generator writes.
 const DEPTH: usize = 100;
 
+/// Values of all documents of a text, and the bytes of their words: ten times what the largest manifests have.
+const NODES: usize = 1_000_000;
+const BYTES: usize = 64 << 20;
+
+/// How a text begins that tells so.
+pub const TOO_MUCH: &str = "it comes to more than";
+
+fn too_much() -> String {
+    format!("{TOO_MUCH} {NODES} values or {} MiB of text, with what its aliases repeat", BYTES >> 20)
+}
+
 /// Enough for that depth in an unoptimised build. Only what is used is taken from the machine.
 const STACK: usize = 64 << 20;
 
@@ -21,8 +32,53 @@ pub struct Mistake {
     pub what: String,
 }
 
+/// How much the documents of one text may come to, all in all: aliases make much of little.
+pub struct Room {
+    nodes: usize,
+    bytes: usize,
+    used_up: bool,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Room { nodes: NODES, bytes: BYTES, used_up: false }
+    }
+}
+
+impl Room {
+    /// What follows is not read.
+    pub fn is_used_up(&self) -> bool {
+        self.used_up
+    }
+
+    fn take(&mut self, value: &Value) -> Option<()> {
+        self.nodes = self.nodes.checked_sub(1)?;
+        match value {
+            Value::String(text) => self.bytes = self.bytes.checked_sub(text.len())?,
+            Value::List(items) => items.iter().try_for_each(|item| self.take(item))?,
+            Value::Map(map) => {
+                for (key, item) in map {
+                    self.bytes = self.bytes.checked_sub(key.len())?;
+                    self.take(item)?;
+                }
+            }
+            _ => {}
+        }
+        Some(())
+    }
+}
+
 /// One document. Integers stay integers, `0644` is octal as Kubernetes reads it, and only `true` and `false` are bools.
-pub fn read(text: &str) -> Result<Value, Mistake> {
+pub fn read(text: &str, room: &mut Room) -> Result<Value, Mistake> {
+    let value = read_alone(text)?;
+    if room.take(&value).is_none() {
+        room.used_up = true;
+        return Err(Mistake { line: 0, column: 0, what: too_much() });
+    }
+    Ok(value)
+}
+
+fn read_alone(text: &str) -> Result<Value, Mistake> {
     // The parser goes down by recursion, and not every thread has the stack for it.
     let read = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("yaml".into()).stack_size(STACK);
@@ -45,6 +101,10 @@ fn parse(text: &str) -> Result<Value, Mistake> {
         };
         let what = match told.strip_prefix("duplicate mapping key: ").and_then(|rest| rest.split(',').next()) {
             Some(key) => format!("the key `{key}` stands twice"),
+            None if told.starts_with("budget breached: Depth") || told.starts_with("recursion limit exceeded") => {
+                format!("lists and maps are nested more than {DEPTH} deep")
+            }
+            None if told.starts_with("budget breached") || told.starts_with("alias replay limit") => too_much(),
             None => told.to_owned(),
         };
         Mistake { line, column, what }
@@ -57,7 +117,8 @@ fn options() -> Options {
     budget.max_depth = DEPTH;
     budget.flow_nesting_limit = DEPTH;
     budget.max_events = 4_000_000;
-    budget.max_nodes = 2_000_000;
+    budget.max_nodes = NODES;
+    budget.max_total_scalar_bytes = BYTES;
     options.budget = Some(budget);
     options.alias_limits.max_total_replayed_events = 100_000;
     options.duplicate_keys = serde_saphyr::options::DuplicateKeyPolicy::Error;
@@ -148,7 +209,7 @@ mod tests {
 
     #[test]
     fn numbers_and_bools_are_what_kubernetes_takes_them_for() {
-        let read = read("{a: 1, b: 0644, c: yes, d: true, e: '1', f: 1.5, g: ~, 80: x, h: 1_000}").unwrap();
+        let read = read_alone("{a: 1, b: 0644, c: yes, d: true, e: '1', f: 1.5, g: ~, 80: x, h: 1_000}").unwrap();
         let json = serde_json::json!({
             "a": 1, "b": 0o644, "c": "yes", "d": true, "e": "1", "f": 1.5, "g": null, "80": "x", "h": "1_000",
         });
@@ -164,13 +225,22 @@ mod tests {
         let nested = (0..5000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
         let long = "{".repeat(10 << 20);
         for text in [bomb, long, "[".repeat(100_000), nested, "{a: ".repeat(50_000), "- ".repeat(50_000)] {
-            assert!(read(&text).is_err());
+            assert!(read_alone(&text).is_err());
         }
     }
 
     #[test]
+    fn what_one_document_may_have_many_may_not() {
+        let text = format!("a: &a [{}]\nb: [{}]\n", "x, ".repeat(900), "*a, ".repeat(90));
+        let mut room = Room::default();
+        let read = std::iter::repeat_with(|| read(&text, &mut room)).take(100).position(|read| read.is_err());
+        assert_eq!(read, Some(12), "of 81993 values each");
+        assert!(room.is_used_up());
+    }
+
+    #[test]
     fn a_duplicate_key_is_told_by_name_and_line() {
-        let mistake = read("a:\n  b: 1\n  b: 2\n").unwrap_err();
+        let mistake = read_alone("a:\n  b: 1\n  b: 2\n").unwrap_err();
         assert_eq!(mistake.line, 3, "{mistake:?}");
         assert!(mistake.what.contains('b') && mistake.what.contains("`b` stands twice"), "{mistake:?}");
     }
