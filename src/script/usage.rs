@@ -101,15 +101,15 @@ impl Usage {
     /// Counts a printed line of so many bytes; an error if there were enough.
     pub fn prints(&self, bytes: usize) -> Result<(), Option<Diagnostic>> {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before.saturating_add(bytes) > self.limits.printed {
-            let told = || Diagnostic::error(format!("the script prints more than {} MiB", self.limits.printed >> 20));
-            return Err((before <= self.limits.printed).then(told));
-        }
-        match self.printed.fetch_add(1, Ordering::Relaxed) {
-            count if count < self.limits.lines => Ok(()),
-            count if count > self.limits.lines => Err(None),
-            _ => Err(Some(Diagnostic::error(format!("the script prints more than {} times", self.limits.lines)))),
-        }
+        let lines = self.printed.fetch_add(1, Ordering::Relaxed);
+        let most = match () {
+            () if before.saturating_add(bytes) > self.limits.printed => format!("{} MiB", self.limits.printed >> 20),
+            () if lines >= self.limits.lines => format!("{} times", self.limits.lines),
+            () => return Ok(()),
+        };
+        // Told once.
+        let first = !self.used_up.swap(true, Ordering::Relaxed);
+        Err(first.then(|| Diagnostic::error(format!("the script prints more than {most}"))))
     }
 
     /// By how much the process has grown since the script began.

@@ -106,12 +106,19 @@ impl World {
 
     /// Passes on what the script prints, up to a limit; the script ends at the next operation after that.
     pub fn say(&self, text: &str, position: Position) {
-        let site = self.lines.site(position);
-        match self.usage.prints(text.len()) {
-            Ok(()) => (self.print)(text, site),
-            Err(Some(why)) => drop(self.end(End::Failed(why.at(&site, "printed here")), position)),
-            Err(None) => {}
+        if self.may_say(text, position) {
+            (self.print)(text, self.lines.site(position));
         }
+    }
+
+    /// Counts what is said; ends the script after the limit.
+    pub fn may_say(&self, text: &str, position: Position) -> bool {
+        let said = self.usage.prints(text.len());
+        if let Err(Some(why)) = said {
+            drop(self.end(End::Failed(why.at(&self.lines.site(position), "printed here")), position));
+            return false;
+        }
+        said.is_ok()
     }
 
     /// Ends the script, for the first reason given.

@@ -44,6 +44,9 @@ impl Wrong {
     }
 }
 
+/// Of one text; a stack of 20,000 resources takes several.
+const DOCUMENTS: usize = 10_000;
+
 /// More are not looked for: whoever mends so many asks again.
 const MISTAKES: usize = 100;
 
@@ -65,7 +68,13 @@ pub fn objects(text: &Value, namespace: Option<&Value>) -> Result<Vec<Object>, V
     no_page(&text)?;
     let mut wrong = default_keys(&text);
     let (mut found, mut room) = (vec![], yaml::Room::default());
-    for (line, document) in documents(&text) {
+    let documents = documents(&text);
+    if let Some((line, _)) = documents.get(DOCUMENTS) {
+        return Err(vec![
+            Wrong::new(*line, format!("it has more than {DOCUMENTS} documents")).hint("make several of it"),
+        ]);
+    }
+    for (line, document) in documents {
         match yaml::read(document, &mut room) {
             Ok(Value::Null) => {}
             Ok(value) => unfold(value, line + before(document), &mut found),

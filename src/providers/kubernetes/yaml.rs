@@ -104,7 +104,13 @@ fn parse(text: &str) -> Result<Value, Mistake> {
             None if told.starts_with("budget breached: Depth") || told.starts_with("recursion limit exceeded") => {
                 format!("lists and maps are nested more than {DEPTH} deep")
             }
-            None if told.starts_with("budget breached") || told.starts_with("alias replay limit") => too_much(),
+            None if told.starts_with("budget breached: Alias")
+                || told.starts_with("budget breached: RecordedAnchor")
+                || told.starts_with("alias replay limit") =>
+            {
+                format!("{TOO_MUCH} runner takes: its aliases repeat too much")
+            }
+            None if told.starts_with("budget breached") => too_much(),
             None => told.to_owned(),
         };
         Mistake { line, column, what }

@@ -129,7 +129,7 @@ fn crash_the_platform() {
         one.compare(told(after), &wanted, &found);
         tally.add(one);
     }
-    tally.is_clean("the whole platform, in a relay", 500);
+    tally.is_clean("the whole platform, in a relay", 400);
 }
 
 /// Killed at a call, whoever it is made to, while others are under way.
