@@ -77,8 +77,8 @@ pub trait Provider: Send + Sync {
         what.split("::").next().unwrap_or(what).into()
     }
 
-    /// How often a service of a region has refused reads so far because it was asked too often: the provider may have asked again by
-    /// itself.
+    /// How often a service of a region has refused reads so far because it was asked too often: the provider may have
+    /// asked again by itself.
     fn refusals(&self, service: &str, region: Option<&str>) -> u64 {
         let (_, _) = (service, region);
         0

@@ -379,7 +379,8 @@ fn service(name: &str) -> String {
     }
 }
 
-/// Refuses changes where only reads are allowed and where the permission for them has ended, and takes the SDK's retries away from them everywhere.
+/// Refuses changes where only reads are allowed and where the permission for them has ended, and takes the SDK's retries
+/// away from them everywhere.
 #[derive(Debug)]
 struct Guard {
     read_only: bool,
