@@ -197,8 +197,15 @@ pub trait Reader: Send {
 /// The channel: every event reaches every reader in one order.
 #[derive(Clone, Default)]
 pub struct Events {
-    readers: Arc<Mutex<Vec<Box<dyn Reader>>>>,
+    readers: Arc<Mutex<Readers>>,
     secrets: Secrets,
+}
+
+#[derive(Default)]
+struct Readers {
+    all: Vec<Box<dyn Reader>>,
+    /// The last event was told. Whoever ends a run from outside may tell it while the run still comes to its own end.
+    over: bool,
 }
 
 impl Events {
@@ -208,13 +215,18 @@ impl Events {
     }
 
     pub fn add(&self, reader: impl Reader + 'static) {
-        self.readers.lock().expect("readers do not panic").push(Box::new(reader));
+        self.readers.lock().expect("readers do not panic").all.push(Box::new(reader));
     }
 
     pub fn emit(&self, event: Event) {
         let event = if self.secrets.is_empty() { event } else { self.masked(event) };
+        let mut readers = self.readers.lock().expect("readers do not panic");
+        if readers.over {
+            return;
+        }
+        readers.over = matches!(event, Event::RunFinished { .. });
         let stamped = Stamped { at: Timestamp::now(), event };
-        self.readers.lock().expect("readers do not panic").iter_mut().for_each(|reader| reader.read(&stamped));
+        readers.all.iter_mut().for_each(|reader| reader.read(&stamped));
     }
 
     fn masked(&self, event: Event) -> Event {

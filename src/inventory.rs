@@ -15,6 +15,7 @@ use toml::de::{DeTable, DeValue};
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources, closest};
 use crate::resource::{Map, Value};
 use crate::secret::Source;
+use crate::text_file;
 
 pub use self::lock::Lock;
 use self::settings::Settings;
@@ -293,11 +294,11 @@ impl Reader<'_> {
         }
         let path = self.dir.join(format!("{name}.toml"));
         let file = path.strip_prefix(self.root).unwrap_or(&path).display().to_string();
-        if self.leads_outside(&path) {
+        if text_file::leads_outside(&path, self.root) {
             let told = Diagnostic::error(format!("{file} is a link to outside the project"));
             return Err(at(told.hint("put the file itself there: what a stack is made of stands in its project")));
         }
-        let text = match std::fs::read_to_string(&path) {
+        let text = match text_file::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(at(self.missing(name, &file))),
             Err(error) => {
@@ -315,12 +316,6 @@ impl Reader<'_> {
         layer.origins.remove("extends");
         self.layers.push(layer);
         Ok(())
-    }
-
-    /// What is not there is told otherwise.
-    fn leads_outside(&self, path: &Path) -> bool {
-        let found = path.canonicalize().ok().zip(self.root.canonicalize().ok());
-        found.is_some_and(|(path, root)| !path.starts_with(root))
     }
 
     fn missing(&self, name: &str, file: &str) -> Diagnostic {

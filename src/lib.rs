@@ -68,3 +68,4 @@ pub mod resource;
 pub mod script;
 pub mod secret;
 pub mod template;
+pub mod text_file;

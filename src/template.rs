@@ -24,6 +24,7 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources};
 use crate::resource::{Map, Reference, Value};
+use crate::text_file;
 use trace::Marks;
 use unknown::Run;
 
@@ -112,18 +113,10 @@ impl Templates {
         if !root.starts_with(around.canonicalize().map_err(unreadable)?) {
             return Err(refuse("is not read: the directory of templates is a link to outside the project"));
         }
-        let about = full.metadata().map_err(unreadable)?;
-        if about.is_dir() {
+        if full.is_dir() {
             return Ok(None);
         }
-        // What is no file may have no end, or never begin.
-        if !about.is_file() {
-            return Err(refuse("is no file"));
-        }
-        if about.len() > limits::BYTES {
-            return Err(refuse(&format!("has more than {} MiB", limits::BYTES >> 20)));
-        }
-        let text = std::fs::read_to_string(&full).map_err(unreadable)?;
+        let text = text_file::read(&full).map_err(unreadable)?;
         if text.contains(unknown::RESERVED) {
             return Err(refuse("holds a reserved character (U+F8F0 to U+F8F2)"));
         }

@@ -11,6 +11,7 @@ use crate::providers;
 use crate::resource::{Kind, Map, Value};
 use crate::script::Limits;
 use crate::script::policy::{self, Policy};
+use crate::text_file;
 
 /// Hears what the policies beside the playbook say of a plan, and writes it into the plan. Nothing may be applied of one
 /// that is [`Plan::is_denied`].
@@ -22,7 +23,7 @@ pub fn judge(
     sources: &Sources,
     limits: Limits,
 ) {
-    let files = match files(playbook) {
+    let files = match files(playbook, root) {
         Ok(files) if files.is_empty() => {
             plan.policies = vec![];
             return;
@@ -30,7 +31,7 @@ pub fn judge(
         Ok(files) => files,
         // What cannot be heard may forbid it.
         Err(wrong) => {
-            let site = Site::new(wrong.folder.display().to_string(), 0, 0);
+            let site = Site::new(wrong.place.display().to_string(), 0, 0);
             let text = format!("the policies cannot be read: {}", wrong.why);
             plan.policies = vec![Remark { denies: true, text, address: None, site, change: None, hint: None }];
             return;
@@ -60,14 +61,14 @@ pub fn judge(
 
 /// What is wrong with the policies themselves.
 pub fn check(playbook: &Path, root: &Path, sources: &Sources) -> Diagnostics {
-    match files(playbook) {
+    match files(playbook, root) {
         Ok(files) => {
             let limits = Limits::default();
             let check = |file| policy::check(&Policy { file, root, sources, kinds: &[], limits });
             files.iter().flat_map(|file| check(file)).collect()
         }
         Err(wrong) => {
-            vec![Diagnostic::error(format!("cannot read {}", wrong.folder.display())).because(wrong.why.to_string())]
+            vec![Diagnostic::error(format!("cannot read {}", wrong.place.display())).because(wrong.why)]
         }
     }
 }
@@ -95,23 +96,29 @@ fn diagnostic(remark: &Remark) -> Diagnostic {
 
 /// Why nobody knows what the policies are.
 struct Unread {
-    folder: PathBuf,
-    why: io::Error,
+    place: PathBuf,
+    why: String,
 }
 
 /// No folder, no policies; whatever else is wrong is no reason to do without them.
-fn files(playbook: &Path) -> Result<Vec<PathBuf>, Unread> {
+fn files(playbook: &Path, root: &Path) -> Result<Vec<PathBuf>, Unread> {
     let playbook = playbook.canonicalize().unwrap_or_else(|_| playbook.to_owned());
     let folder = playbook.parent().unwrap_or(Path::new(".")).join("policies");
-    let unread = |why: io::Error| Unread { folder: folder.clone(), why };
+    let unread = |why: io::Error| Unread { place: folder.clone(), why: why.to_string() };
     let entries = match std::fs::read_dir(&folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
         entries => entries.map_err(unread)?,
     };
+    let inside = |path: &Path| match text_file::leads_outside(path, root) {
+        true => Err(Unread { place: path.to_owned(), why: "it is a link to outside the project".into() }),
+        false => Ok(()),
+    };
+    inside(&folder)?;
     let mut files = vec![];
     for entry in entries {
         let file = entry.map_err(unread)?.path();
         if file.extension().is_some_and(|end| end == "rhai") {
+            inside(&file)?;
             files.push(file);
         }
     }

@@ -87,7 +87,12 @@ impl Session {
             page: args.report.as_deref(),
         };
         Self::begin(start, &playbook, &name, |sources, secrets| {
-            Self::prepare(args, review, &playbook, &name, read_only, sources, secrets)
+            let root = project_root(&playbook)?;
+            // What only looks, or only removes a lock, leaves nothing there.
+            if !read_only && command != "unlock" {
+                refuse_files(&root)?;
+            }
+            Self::prepare(args, review, root, &name, read_only, sources, secrets)
         })
     }
 
@@ -103,6 +108,9 @@ impl Session {
                 if let Ok(text) = std::fs::read_to_string(root.join(name)) {
                     sources.add(name.as_str(), text);
                 }
+            }
+            if !read_only {
+                refuse_files(&root)?;
             }
             let at = |(name, source): (&String, &Source)| match source {
                 Source::File(path) => (name.clone(), Source::File(root.join(path))),
@@ -176,11 +184,7 @@ impl Session {
         let ready = signals.and_then(|signals| {
             let ending = Ending { report: report.clone(), events: events.clone(), record: record.clone(), started };
             ending.words(&signals, None);
-            let ready = ready(&report.sources, &secrets)?;
-            if !read_only {
-                refuse_files(&ready.root)?;
-            }
-            Ok((ready, signals))
+            ready(&report.sources, &secrets).map(|ready| (ready, signals))
         });
         let (ready, signals) = match ready {
             Ok(ready) => ready,
@@ -222,13 +226,12 @@ impl Session {
     fn prepare(
         args: &StackArgs,
         review: &ReviewArgs,
-        playbook: &Path,
+        root: PathBuf,
         name: &str,
         read_only: bool,
         sources: &Sources,
         secrets: &Secrets,
     ) -> Result<Ready, Diagnostics> {
-        let root = project_root(playbook)?;
         let inventory = Inventory::load(&root.join("inventory"), name, &args.sets, sources, &root)?;
         let sandbox = args.sandbox.as_ref().map(|file| file.clone().unwrap_or_else(|| root.join(SANDBOX)));
         Ready::of(inventory, root, sandbox, review, read_only, secrets)
@@ -339,9 +342,10 @@ impl Session {
     /// Does what a plan says.
     pub async fn apply(&mut self, plan: &Plan, parallelism: u16) -> Result<Outcome, Box<Diagnostic>> {
         let runs = self.runs();
+        let nothing = if self.applied { "nothing further was changed" } else { "nothing was changed" };
         let unwritable = |error: std::io::Error| {
             Box::new(
-                Diagnostic::error("nothing was changed: the run's record cannot be written")
+                Diagnostic::error(format!("{nothing}: the run's record cannot be written"))
                     .because(format!("{}: {error}", runs.display()))
                     .hint("free some space or mend the permissions of `.runner`"),
             )

@@ -14,7 +14,7 @@ use super::plan::Reason;
 use super::vanished::OUT_OF_SIGHT;
 use super::wait::{Backoff, Pace};
 use super::work::{Ending, Work, is_passing};
-use crate::event::Operation;
+use crate::event::{Left, Operation};
 use crate::resource::{Class, Create, Delete, Fault, Live, Map, ReplaceOrder, Select, Status, Update, Value};
 
 /// For how long an update that was taken may show nothing.
@@ -25,6 +25,10 @@ const SEEN_AFTER: Duration = Duration::from_secs(4);
 
 /// What an earlier run made, and nobody sees for so long, is not there any more.
 const GONE_AFTER: Duration = Duration::from_secs(20);
+
+/// For how long what was made may not be visible yet. A service may be late by seconds, and on a bad day by more; after
+/// that, somebody has deleted it before it was ever seen.
+const LATE: Duration = Duration::from_secs(120);
 
 impl Work<'_> {
     /// Does it; what exists afterwards, if anything does.
@@ -197,11 +201,14 @@ impl Work<'_> {
     }
 
     async fn wait_visible(&self, id: &str) -> Result<Arc<Live>, Ending> {
-        let mut told = None;
-        let pace = Pace::begin();
+        let (mut told, pace, begun) = (None, Pace::begin(), Instant::now());
         loop {
             if let Some(live) = self.read(id).await? {
                 return Ok(live);
+            }
+            if begun.elapsed() > LATE {
+                let cause = format!("`{id}` was made, and is not to be seen after {} s", LATE.as_secs());
+                return Err(self.lost(cause).into());
             }
             self.tell(&mut told, "not visible yet".into());
             self.pace(&pace, &told).await?;
@@ -211,7 +218,6 @@ impl Work<'_> {
     /// Marks the old one, so that a run stopped between two steps leaves no doubt which is which.
     async fn depose(&self, old: &Live) -> Result<(), Ending> {
         let fresh = self.look_again(old).await?;
-        let before = self.reach();
         let request = Update {
             live: (*fresh).clone(),
             owner: self.owner(true),
@@ -222,9 +228,9 @@ impl Work<'_> {
         let mut backoff = Backoff::new(&self.change.address);
         loop {
             match self.write(self.tools.provider.update(self.kind, &request)).await? {
-                // What is to be made is not begun by that.
+                // Nothing of what is to be made is there by that.
                 Ok(()) => {
-                    self.reaches(before.0, before.1);
+                    self.reaches(Left::Untouched, None);
                     return Ok(());
                 }
                 // Writing the same tags twice does no harm.
@@ -248,6 +254,9 @@ impl Work<'_> {
             let token = self.intend(Some(&id), false)?;
             self.bring_about(live, &token.text, unowned).await?;
             self.written(Some(&id));
+        } else {
+            // Somebody has sent it: what is left is to wait.
+            self.reaches(Left::Written, Some(id.clone()));
         }
         Ok(Some(id))
     }
@@ -282,6 +291,7 @@ impl Work<'_> {
         let planned = self.change.live.as_ref().expect("a delete has something to delete");
         let Some(live) = self.read(&planned.id).await? else { return Ok(None) };
         if live.status == Status::Deleting {
+            self.reaches(Left::Written, Some(live.id.clone()));
             return Ok(Some(live.id.clone()));
         }
         self.refuse_moved(&live, planned, planned.inputs.keys())?;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::journal::{Intended, Journal, Token};
 use super::limiter::Verbs;
-use super::lock::Lease;
+use super::lock::{Lease, Permit};
 use super::plan::{Action, Change};
 use super::vanished::Made;
 use super::wait::{Backoff, Looks, Pace};
@@ -199,14 +199,11 @@ impl<'a> Work<'a> {
         &self,
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<Result<T, Fault>, Ending> {
-        // Whoever waits for a turn may lose the lock meanwhile: it is asked for last.
+        // Nobody takes a turn and then waits for a sign of life: all who did would call at once.
+        drop(self.permit().await?);
         self.turn().await?;
-        let mut stopping = self.tools.stopping.clone();
-        let permit = tokio::select! {
-            biased;
-            _ = stopping.wait_for(|stopping| *stopping) => return Err(Ending::Interrupted),
-            permit = self.tools.lease.permit() => permit.map_err(|_| Ending::Interrupted)?,
-        };
+        // Whoever waits for a turn may lose the lock meanwhile.
+        let permit = self.permit().await?;
         let before = match self.reach() {
             (Left::NotBegun | Left::Untouched, id) => {
                 self.reaches(Left::Unknown, None);
@@ -225,6 +222,15 @@ impl<'a> Work<'a> {
             Ok(_) | Err(_) => {}
         }
         Ok(result)
+    }
+
+    async fn permit(&self) -> Result<Permit, Ending> {
+        let mut stopping = self.tools.stopping.clone();
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => Err(Ending::Interrupted),
+            permit = self.tools.lease.permit() => permit.map_err(|_| Ending::Interrupted),
+        }
     }
 
     /// How far it has come.

@@ -236,7 +236,7 @@ impl Sandbox {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let draft = file.with_extension("draft");
+        let draft = beside(file, "draft");
         std::fs::write(&draft, bytes)?;
         std::fs::rename(&draft, file)?;
         *saved = version;
@@ -442,7 +442,14 @@ impl Provider for Sandbox {
 
 /// The lock of a sandbox file lies beside it, since the file itself is replaced at every change.
 pub fn lock_of(file: &Path) -> PathBuf {
-    file.with_extension("lock")
+    beside(file, "lock")
+}
+
+fn beside(file: &Path, end: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(end);
+    name.into()
 }
 
 fn refuse_incomplete(kind: &Kind, inputs: &Map) -> Result<(), Fault> {

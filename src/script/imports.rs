@@ -10,6 +10,7 @@ use super::lines::{self, Lines};
 use super::program::File;
 use super::{Script, error};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::text_file;
 
 /// All files, each after those it imports.
 pub(super) struct Loaded {
@@ -68,7 +69,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
 impl Loader<'_> {
     /// Loads a file and, before it, what it imports. What is wrong inside is gathered; an error is for the importer.
     fn file(&mut self, path: &Path) -> Result<Option<usize>, Box<Diagnostic>> {
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let text = text_file::read(path).map_err(|error| unreadable(path, &error))?;
         let shown: Arc<str> = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into();
         self.script.sources.add(shown.clone(), text.as_str());
         let before = self.result.lines.add(shown.clone(), &text).ok_or_else(|| {

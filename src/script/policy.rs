@@ -103,7 +103,7 @@ fn engine(script: &Script, world: &Arc<World>, heard: &Heard) -> Engine {
         let (w, h) = (world.clone(), heard.clone());
         engine.register_fn(word, move |ctx: NativeCallContext, text: Dynamic| {
             let text = super::value::shown(&text);
-            if !w.may_say(&text, ctx.call_position()) {
+            if !w.may_tell(&text, "says", ctx.call_position()) {
                 return;
             }
             h.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((denies, text, w.site(&ctx)));

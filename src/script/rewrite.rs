@@ -147,6 +147,9 @@ fn bounded(expr: &mut Expr) {
     }
 }
 
+/// What puts a value into a list or a map, or into another's place there.
+const FILLS: [&str; 7] = ["push", "insert", "set", "pad", "append", "mixin", "fill_with"];
+
 impl Rewriter<'_> {
     fn me(&self) -> &File {
         &self.files[self.file]
@@ -279,6 +282,8 @@ impl Rewriter<'_> {
             call.hashes = hashes(TYPE_OF, 0, true);
         } else if self.me().has(&call.name, count) {
             call.hashes = hashes(&mangled(self.file, &call.name), count, true);
+        } else if FILLS.contains(&call.name.as_str()) {
+            call.args.iter_mut().for_each(bounded);
         }
     }
 

@@ -98,8 +98,8 @@ impl Usage {
         None
     }
 
-    /// Counts a printed line of so many bytes; an error if there were enough.
-    pub fn prints(&self, bytes: usize) -> Result<(), Option<Diagnostic>> {
+    /// Counts a line of so many bytes that is printed, or told in another way (`does`); an error if there were enough.
+    pub fn tells(&self, bytes: usize, does: &str) -> Result<(), Option<Diagnostic>> {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let lines = self.printed.fetch_add(1, Ordering::Relaxed);
         let most = match () {
@@ -109,7 +109,7 @@ impl Usage {
         };
         // Told once.
         let first = !self.used_up.swap(true, Ordering::Relaxed);
-        Err(first.then(|| Diagnostic::error(format!("the script prints more than {most}"))))
+        Err(first.then(|| Diagnostic::error(format!("the script {does} more than {most}"))))
     }
 
     /// By how much the process has grown since the script began.

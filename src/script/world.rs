@@ -106,16 +106,16 @@ impl World {
 
     /// Passes on what the script prints, up to a limit; the script ends at the next operation after that.
     pub fn say(&self, text: &str, position: Position) {
-        if self.may_say(text, position) {
+        if self.may_tell(text, "prints", position) {
             (self.print)(text, self.lines.site(position));
         }
     }
 
     /// Counts what is said; ends the script after the limit.
-    pub fn may_say(&self, text: &str, position: Position) -> bool {
-        let said = self.usage.prints(text.len());
+    pub fn may_tell(&self, text: &str, does: &str, position: Position) -> bool {
+        let said = self.usage.tells(text.len(), does);
         if let Err(Some(why)) = said {
-            drop(self.end(End::Failed(why.at(&self.lines.site(position), "printed here")), position));
+            drop(self.end(End::Failed(why.at(&self.lines.site(position), "here")), position));
             return false;
         }
         said.is_ok()

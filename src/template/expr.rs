@@ -76,14 +76,15 @@ impl<'a> Writer<'a> {
                     BinOpKind::Concat => (Guard::Text, Some(Guard::Text)),
                     _ => (Guard::See, Some(Guard::See)),
                 };
-                self.put("(");
+                let repeats = matches!(op.op, BinOpKind::Mul);
+                self.put(if repeats { "((" } else { "(" });
                 self.guarded(&op.left, left);
                 self.put(binary(op.op));
                 match right {
                     Some(guard) => self.guarded(&op.right, guard),
                     None => self.expr(&op.right),
                 }
-                self.put(")");
+                self.put(if repeats { ")|__whole)" } else { ")" });
             }
             Expr::Compare(compare) => {
                 self.put("(");
@@ -136,6 +137,7 @@ impl<'a> Writer<'a> {
                 self.put("]");
             }
             Expr::Slice(slice) => {
+                self.put("(");
                 self.guarded(&slice.expr, Guard::Walk);
                 self.put("[");
                 for (index, part) in [&slice.start, &slice.stop, &slice.step].into_iter().enumerate() {
@@ -144,7 +146,7 @@ impl<'a> Writer<'a> {
                         self.guarded(part, Guard::See);
                     }
                 }
-                self.put("]");
+                self.put("]|__whole)");
             }
             Expr::Call(call) => self.call(call),
             Expr::List(list) => self.items("[", &list.items, "]"),
@@ -199,6 +201,7 @@ impl<'a> Writer<'a> {
         if !filter.args.is_empty() {
             self.args(&filter.args, free);
         }
+        self.put(if filter.name == "chain" { "|__chained" } else { "|__whole" });
     }
 
     pub(super) fn call(&mut self, call: &Call<'a>) {

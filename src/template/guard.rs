@@ -179,8 +179,10 @@ impl<'a> Writer<'a> {
             Stmt::Set(s) => {
                 self.tag(s.span(), "set");
                 self.target(&s.target);
-                self.put(" = ");
+                self.put(" = (");
                 self.expr(&s.expr);
+                // Only what is kept from one round of a loop to the next can grow without an end.
+                self.put(if keeps(&s.target) { ")|__bounded" } else { ")" });
                 self.end();
             }
             Stmt::SetBlock(s) => {
@@ -303,5 +305,15 @@ impl<'a> Writer<'a> {
         if items.len() > 1 {
             self.out.truncate(self.out.len() - 2);
         }
+    }
+}
+
+/// True if an attribute is assigned to: one of a namespace.
+fn keeps(target: &Expr) -> bool {
+    match target {
+        Expr::GetAttr(_) => true,
+        Expr::List(list) => list.items.iter().any(keeps),
+        Expr::Tuple(tuple) => tuple.items.iter().any(keeps),
+        _ => false,
     }
 }

@@ -14,8 +14,12 @@ const BRANCHES: usize = 200;
 /// What one rendering may use up: steps, and a unit for every 64 bytes that it makes.
 pub const FUEL: u64 = 1_000_000;
 
-/// Of one file; larger ones are no templates and no manifests.
-pub const BYTES: u64 = 16 << 20;
+/// Lists and maps in each other. Deeper than any data a person writes, and as deep as a script's may be.
+pub const DEPTH: usize = 100;
+
+pub fn too_deep() -> Error {
+    Error::new(ErrorKind::InvalidOperation, format!("a value is nested more than {DEPTH} deep"))
+}
 
 /// A value that would be gone through: counted part by part, since one that holds another twice may be written in a few
 /// words and have no end.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value as Any};
 
-use super::limits::Parts;
+use super::limits::{self, Parts};
 use crate::resource::{Map, Reference, Segment, Value};
 
 const OPEN: char = '\u{f8f0}';
@@ -178,8 +178,8 @@ fn unknown(value: &Any) -> Option<&Unknown> {
     value.downcast_object_ref::<Unknown>()
 }
 
-/// The unknowns in a value: itself, marks in text, and what is inside down to `depth`.
-fn find(value: &Any, run: &Run, depth: usize, found: &mut Vec<Value>, parts: &mut Parts) -> Result<(), Error> {
+/// The unknowns in a value: itself, marks in text, and, if `inside` says how deep it may go, what is inside.
+fn find(value: &Any, run: &Run, inside: Option<usize>, found: &mut Vec<Value>, parts: &mut Parts) -> Result<(), Error> {
     parts.count(value.as_str().map_or(0, str::len))?;
     if let Some(unknown) = unknown(value) {
         found.push(unknown.value.clone());
@@ -193,32 +193,60 @@ fn find(value: &Any, run: &Run, depth: usize, found: &mut Vec<Value>, parts: &mu
         }
         return Ok(());
     }
-    if depth == 0 || !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
+    let Some(depth) = inside.filter(|_| matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable))
+    else {
         return Ok(());
-    }
+    };
+    // Not passed over: what goes through a value later relies on this look at all of it.
+    let depth = Some(depth.checked_sub(1).ok_or_else(limits::too_deep)?);
     let Ok(items) = value.try_iter() else { return Ok(()) };
     for item in items {
         if value.kind() == ValueKind::Map
             && let Ok(inner) = value.get_item(&item)
         {
-            find(&inner, run, depth - 1, found, parts)?;
+            find(&inner, run, depth, found, parts)?;
         }
-        find(&item, run, depth - 1, found, parts)?;
+        find(&item, run, depth, found, parts)?;
     }
     Ok(())
 }
 
 /// Refuses a value that would be gone through without an end.
 pub fn bounded(value: &Any, run: &Run) -> Result<(), Error> {
-    find(value, run, DEPTH, &mut vec![], &mut Parts::default())
+    find(value, run, ALL, &mut vec![], &mut Parts::default())
 }
 
-/// Deeper than any data a person writes; a value that holds itself ends here.
-const DEPTH: usize = 64;
+/// A list that is only made while it is gone through, made now: one that is made of another such, and so on, would be gone
+/// through by as deep a recursion.
+fn whole(value: &Any) -> Result<Any, Error> {
+    let (mut items, mut parts) = (vec![], Parts::default());
+    for item in value.try_iter()? {
+        parts.count(0)?;
+        items.push(item);
+    }
+    Ok(items.into())
+}
 
-fn guard(run: &Run, state: &State, value: Any, depth: usize, line: u32, column: u32) -> Result<Any, Error> {
+/// The same of what `chain` gives, which may be a map.
+fn chained(value: &Any) -> Result<Any, Error> {
+    if value.kind() != ValueKind::Map {
+        return whole(value);
+    }
+    let (mut pairs, mut parts) = (vec![], Parts::default());
+    for key in value.try_iter()? {
+        parts.count(0)?;
+        let inner = value.get_item(&key)?;
+        pairs.push((key, inner));
+    }
+    Ok(Any::from_pairs(pairs))
+}
+
+/// What is inside, too, as deep as a value may be; one that holds itself ends here.
+const ALL: Option<usize> = Some(limits::DEPTH);
+
+fn guard(run: &Run, state: &State, value: Any, inside: Option<usize>, line: u32, column: u32) -> Result<Any, Error> {
     let mut found = vec![];
-    find(&value, run, depth, &mut found, &mut Parts::default())?;
+    find(&value, run, inside, &mut found, &mut Parts::default())?;
     if found.is_empty() {
         return Ok(value);
     }
@@ -228,12 +256,19 @@ fn guard(run: &Run, state: &State, value: Any, depth: usize, line: u32, column: 
 
 /// The guards as filters, what is written where text goes, and the filters of our own.
 pub fn register(environment: &mut Environment, run: &Arc<Run>) {
-    for (name, depth) in [("__see", DEPTH), ("__walk", 0)] {
+    for (name, inside) in [("__see", ALL), ("__walk", None)] {
         let run = run.clone();
         environment.add_filter(name, move |state: &State, value: Any, line: u32, column: u32| {
-            guard(&run, state, value, depth, line, column)
+            guard(&run, state, value, inside, line, column)
         });
     }
+    let theirs = run.clone();
+    environment.add_filter("__bounded", move |value: Any| bounded(&value, &theirs).map(|()| value));
+    environment.add_filter("__whole", |value: Any| match value.kind() {
+        ValueKind::Iterable => whole(&value),
+        _ => Ok(value),
+    });
+    environment.add_filter("__chained", |value: Any| chained(&value));
     let theirs = run.clone();
     environment.add_filter("__exists", move |state: &State, value: Any, line: u32, column: u32| {
         // A resource has the attributes of its kind; what is inside one may or may not be there.
@@ -241,12 +276,12 @@ pub fn register(environment: &mut Environment, run: &Arc<Run>) {
             Some(Value::Reference(reference)) => reference.path.len() <= 1,
             _ => true,
         };
-        if certain { Ok(value) } else { guard(&theirs, state, value, 0, line, column) }
+        if certain { Ok(value) } else { guard(&theirs, state, value, None, line, column) }
     });
     let theirs = run.clone();
     environment.add_filter("__index", move |state: &State, value: Any, line: u32, column: u32| {
         let text = value.as_str().is_some();
-        if text { guard(&theirs, state, value, 0, line, column) } else { Ok(value) }
+        if text { guard(&theirs, state, value, None, line, column) } else { Ok(value) }
     });
     let theirs = run.clone();
     environment.add_filter("__text", move |state: &State, value: Any, line: u32, column: u32| {
@@ -268,7 +303,7 @@ pub fn register(environment: &mut Environment, run: &Arc<Run>) {
     environment.add_filter("__carry", move |state: &State, value: Any, line: u32, column: u32| match unknown(&value) {
         Some(unknown) => Ok(Any::from(theirs.mark(&unknown.value))),
         None if value.as_str().is_some() => Ok(value),
-        None => guard(&theirs, state, value, DEPTH, line, column),
+        None => guard(&theirs, state, value, ALL, line, column),
     });
     let theirs = run.clone();
     environment.add_filter("__data", move |state: &State, value: Any, line: u32, column: u32| {
@@ -277,7 +312,7 @@ pub fn register(environment: &mut Environment, run: &Arc<Run>) {
             Some(Value::Reference(reference)) => reference.secret_name().is_none(),
             _ => false,
         };
-        if shapeless { guard(&theirs, state, value, 0, line, column) } else { Ok(value) }
+        if shapeless { guard(&theirs, state, value, None, line, column) } else { Ok(value) }
     });
     super::filters::register(environment, run);
     let theirs = run.clone();
@@ -298,7 +333,7 @@ pub fn text(run: &Run, state: &State, value: &Any, line: u32, column: u32) -> Re
         ValueKind::Undefined | ValueKind::None => Ok(String::new()),
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => {
             // Inside a list or a map it would have to be written as JSON, and that needs its characters.
-            let value = guard(run, state, value.clone(), DEPTH, line, column)?;
+            let value = guard(run, state, value.clone(), ALL, line, column)?;
             Ok(known(&value).to_string())
         }
         ValueKind::Bool | ValueKind::Number => Ok(known(value).to_string()),
@@ -319,7 +354,7 @@ pub fn spelled(run: &Run, state: &State, value: &Any) -> Result<Value, Error> {
         }
         ValueKind::Map => {
             let entry = |key: Any| {
-                let key = guard(run, state, key, DEPTH, 0, 0)?;
+                let key = guard(run, state, key, ALL, 0, 0)?;
                 let value = value.get_item(&key)?;
                 Ok::<_, Error>((key.to_string(), spelled(run, state, &value)?))
             };

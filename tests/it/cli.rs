@@ -449,7 +449,7 @@ fn a_stage_that_is_stopped_is_the_last() {
 fn a_second_signal_ends_the_run_at_once() {
     let project = Project::shipped();
     std::fs::create_dir(project.path(".runner")).unwrap();
-    project.shell("mkfifo .runner/sandbox.draft").code(0);
+    project.shell("mkfifo .runner/sandbox.json.draft").code(0);
     let mut run = project.start("playbooks/prod.rhai --sandbox --yes --format json");
     heard(&run.out, "\"started\"");
     std::thread::sleep(Duration::from_millis(500));

@@ -164,7 +164,8 @@ fn a_run_waits_for_a_sandbox_and_is_told_for_whom() {
         host: Some("laptop-7".into()),
         ..Holder::default()
     };
-    let Tried::Taken(lock) = LocalLock::take_at(&project.path(".runner/sandbox.lock"), "it", &alice).unwrap() else {
+    let Tried::Taken(lock) = LocalLock::take_at(&project.path(".runner/sandbox.json.lock"), "it", &alice).unwrap()
+    else {
         panic!("nobody has it")
     };
     let said = project.run("playbooks/other.rhai --sandbox --yes").code(1).err;

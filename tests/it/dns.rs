@@ -2,6 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
+use runner::providers::cloudflare::{Cloudflare, Settings, Tokens};
+use runner::resource::{Address, Class, Create, Fault, Owner, Provider, Value, permission};
+
 use crate::cloudflare::StandIn;
 use crate::project::{Project, Said, last};
 
@@ -529,4 +532,39 @@ fn a_renamed_record_is_the_same_and_two_of_one_name_are_told() {
     );
     let refused = project.run("destroy playbooks/prod.rhai --yes").code(1);
     assert!(refused.err.contains("cloudflare::dns_record.entrance is protected"), "{}", refused.err);
+}
+
+/// Of a stand-in.
+struct Known(&'static str);
+
+#[async_trait::async_trait]
+impl Tokens for Known {
+    async fn token(&self) -> Result<String, Fault> {
+        Ok(self.0.to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_record_is_not_sent_once_the_permission_has_ended() {
+    let cloud = StandIn::start();
+    let zone = cloud.zone("example.com");
+    let settings = Settings { base_url: Some(cloud.url()), ..Settings::default() };
+    let cloudflare = Cloudflare::new(settings, std::sync::Arc::new(Known(cloud.token())));
+    let kind = cloudflare.kind("cloudflare::dns_record").unwrap();
+    let address = Address::new("cloudflare::dns_record", "www");
+    let owner = Owner { stack: "prod".into(), address, deposed: false, protect: false };
+    let Value::Map(inputs) =
+        Value::from(json!({ "zone_id": zone, "name": "www.example.com", "type": "A", "content": "192.0.2.1" }))
+    else {
+        panic!("a map")
+    };
+    let request = Create { region: None, owner, inputs, token: "token".into() };
+    let make =
+        async |may: bool| permission::with(std::sync::Arc::new(move || may), cloudflare.create(&kind, &request)).await;
+    let fault = make(false).await.unwrap_err();
+    assert_eq!(fault.class, Class::Throttled, "{fault}");
+    assert!(fault.message.contains("was not sent"), "{fault}");
+    assert!(cloud.records("example.com").is_empty());
+    make(true).await.unwrap();
+    assert_eq!(cloud.records("example.com").len(), 1);
 }

@@ -55,6 +55,10 @@ fn a_script_ends() {
             "more than 100 deep",
         ),
         ("pushed", "let a = []; for i in 0..200000 { let b = []; b.push(a); a = b; }", "more than 100 deep"),
+        ("pushed into what was copied", "let a = [1]; loop { let b = a; a.clear(); a.push(b); }", "more than 100 deep"),
+        ("inserted", "let a = [1]; loop { let b = a; a.clear(); a.insert(0, b); }", "more than 100 deep"),
+        ("set", "let a = [1]; loop { let b = a; a.set(0, b); }", "more than 100 deep"),
+        ("mixed in", "let a = #{ a: 1 }; loop { let b = a; a.mixin(#{ a: b }); }", "more than 100 deep"),
         ("reduced", "let l = []; l.pad(40000, 1); l.reduce(|a, x| [a], 1);", "nested more than 100 deep"),
         ("sleep", "sleep(1000);", "not part of playbooks"),
         ("eval", "eval(\"1\");", "eval"),
@@ -120,6 +124,23 @@ fn a_template_ends_and_makes_a_bounded_amount_of_text() {
             "{% set n = namespace(s=[1]) %}{% for a in range(40) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ n.s }}",
         ),
         (
+            "a list twice in itself, far inside",
+            "{% set n = namespace(s=[1]) %}{% for a in range(40) %}{% set n.s = [n.s, n.s] %}{% endfor %}{% for a in range(90) %}{% set n.s = [n.s] %}{% endfor %}{{ n.s }}",
+        ),
+        (
+            "a deep list",
+            "{% set n = namespace(s=[1]) %}{% for a in range(9000) %}{% for a in range(9) %}{% set n.s = [n.s] %}{% endfor %}{% endfor %}{{ n.s }}",
+        ),
+        (
+            "a deep map",
+            "{% set n = namespace(s=1) %}{% for a in range(9000) %}{% for a in range(9) %}{% set n.s = {\"a\": n.s} %}{% endfor %}{% endfor %}{{ n.s }}",
+        ),
+        ("a namespace in itself", "{% set n = namespace(s=1) %}{% set n.s = n %}{{ n.s }}"),
+        (
+            "calls with ever deeper lists",
+            "{% macro m(x) %}{{ m([[[[[[[[[[[[[[[[[[[[x]]]]]]]]]]]]]]]]]]]]) }}{% endmacro %}{{ m(1) }}",
+        ),
+        (
             "as YAML",
             "{% set n = namespace(s=[1]) %}{% for a in range(40) %}{% set n.s = [n.s, n.s] %}{% endfor %}{{ n.s | to_yaml }}",
         ),
@@ -135,6 +156,31 @@ fn a_template_ends_and_makes_a_bounded_amount_of_text() {
         ("a macro", "{% macro m(x) %}{{ m(x) }}{% endmacro %}{{ m(1) }}"),
     ] {
         stopped(name, &template(text), "t.txt");
+    }
+}
+
+/// Some lists are made only while they are gone through. One of those in the next, and so on, must not take a frame of the
+/// stack each.
+#[test]
+fn a_list_made_of_another_many_times_over_is_a_list() {
+    let rounds = |start: &str, step: &str, end: &str| {
+        let inner = format!(
+            "{{% for a in range(9000) %}}{{% for a in range(3) %}}{{% set n.s = {step} %}}{{% endfor %}}{{% endfor %}}"
+        );
+        format!("{{% set n = namespace(s={start}) %}}{inner}{{{{ {end} }}}}")
+    };
+    for (start, step, end, expected) in [
+        ("[7]", "n.s[0:]", "n.s", "[7]"),
+        ("[7]", "n.s[::-1]", "n.s", "[7]"),
+        ("[7]", "n.s|reverse", "n.s", "[7]"),
+        ("[7]", "n.s * 1", "n.s", "[7]"),
+        ("[7]", "n.s|chain([])", "n.s", "[7]"),
+        ("{\"a\": 7}", "n.s|chain({})", "n.s.a", "7"),
+        ("[[7]]", "[n.s[0][0:]]", "n.s", "[[7]]"),
+        ("[7]", "n.s|map(\"int\")", "n.s", "[7]"),
+    ] {
+        let said = template(&rounds(start, step, end));
+        assert_eq!((said.code, said.out.as_str()), (0, expected), "{step}: {}", said.err);
     }
 }
 
@@ -221,8 +267,8 @@ fn a_policy_cannot_flood() {
     let project = Project::new("x = 1\n").file("playbooks/prod.rhai", declared);
     project.write("playbooks/policies/p.rhai", "fn change(c) { loop { warn(\"x\"); } }");
     let said = confined(&project, "playbooks/prod.rhai --sandbox --dry-run");
-    stopped("a flood of warnings", &said, "prints more than 10000 times");
-    assert_eq!(format!("{}{}", said.out, said.err).matches("prints more than").count(), 1);
+    stopped("a flood of warnings", &said, "says more than 10000 times");
+    assert_eq!(format!("{}{}", said.out, said.err).matches("says more than").count(), 1);
 }
 
 #[test]
@@ -306,12 +352,38 @@ fn nothing_outside_of_the_project_is_read() {
         quiet(name, &confined(&project, "playbooks/prod.rhai --sandbox --dry-run"));
     }
     project.write("inventory/prod.toml", "x = 1\n");
+    // Policies: no Rhai, so that its line would be shown; and those of a whole folder.
+    project.write("playbooks/prod.rhai", "output(\"a\", 1);");
+    std::fs::write(outside.path().join("p.rhai"), secret).unwrap();
+    std::fs::create_dir(project.path("playbooks/policies")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("p.rhai"), project.path("playbooks/policies/p.rhai")).unwrap();
+    for what in ["a linked policy", "linked policies"] {
+        quiet(what, &confined(&project, "playbooks/prod.rhai --sandbox --dry-run"));
+        quiet(what, &confined(&project, "check playbooks/prod.rhai"));
+        std::fs::remove_dir_all(project.path("playbooks/policies")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), project.path("playbooks/policies")).unwrap();
+    }
+    std::fs::remove_file(project.path("playbooks/policies")).unwrap();
+    project.write("playbooks/prod.rhai", "output(\"a\", template(\"x.txt\", #{}));");
     std::fs::remove_dir_all(project.path("templates")).unwrap();
     std::os::unix::fs::symlink(outside.path(), project.path("templates")).unwrap();
     quiet("linked templates", &confined(&project, "playbooks/prod.rhai --sandbox --dry-run"));
     std::fs::rename(project.path("inventory"), project.path("stacks")).unwrap();
     std::os::unix::fs::symlink(outside.path(), project.path("inventory")).unwrap();
     quiet("linked inventories", &confined(&project, "playbooks/prod.rhai -i x --sandbox --dry-run"));
+}
+
+/// A pipe never begins, and some files never end.
+#[test]
+fn what_is_no_text_of_a_project_is_not_waited_for() {
+    for file in ["playbooks/prod.rhai", "playbooks/m.rhai", "playbooks/policies/p.rhai", "inventory/prod.toml"] {
+        for (how, expected) in [("mkfifo", "it is no file"), ("truncate -s 17M", "it has more than 16 MiB")] {
+            let project = Project::new("x = 1\n").file("playbooks/prod.rhai", "import \"m\" as m;");
+            project.write("playbooks/m.rhai", "");
+            project.shell(&format!("mkdir -p playbooks/policies; rm -f {file}; {how} {file}")).code(0);
+            stopped(&format!("{how} {file}"), &confined(&project, "playbooks/prod.rhai --sandbox --dry-run"), expected);
+        }
+    }
 }
 
 #[test]

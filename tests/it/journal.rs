@@ -376,6 +376,7 @@ fn a_file_in_the_place_of_a_folder_is_told_up_front() {
         for command in [
             "playbooks/prod.rhai --yes",
             "playbooks/prod.rhai --sandbox=play.json --yes",
+            "playbooks/prod.rhai --sandbox --yes",
             "destroy playbooks/prod.rhai --yes",
         ] {
             let said = project.run(command).code(1);
@@ -388,6 +389,8 @@ fn a_file_in_the_place_of_a_folder_is_told_up_front() {
             );
         }
         project.run("playbooks/prod.rhai --sandbox=play.json --dry-run").code(0);
+        let looked = project.run("unlock playbooks/prod.rhai");
+        assert!(!looked.err.contains("nothing was changed"), "{}", looked.err);
         assert_eq!(project.read(name), "x\n");
     }
 }

@@ -197,10 +197,10 @@ fn targets(account: &Account, prepared: bool, turn: usize) -> Option<Held> {
     (!ours.is_empty()).then(|| ours.swap_remove(turn % ours.len()))
 }
 
-/// What is there. Network interfaces apart: the server leaves some behind where AWS does not, of a NAT gateway that it refuses to
-/// make or that is deleted.
+/// What is there. Two things apart that the server leaves behind where AWS does not: network interfaces of a NAT gateway
+/// that it refuses to make or that is deleted, and the network ACL of a VPC that is.
 fn names(account: &Account) -> Vec<String> {
-    let held = account.held().into_iter().filter(|one| one.kind != "ec2 enis");
+    let held = account.held().into_iter().filter(|one| one.kind != "ec2 enis" && one.kind != "ec2 network_acls");
     let mut names: Vec<String> = held.map(|one| one.name()).collect();
     names.sort();
     names

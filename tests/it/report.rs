@@ -181,7 +181,7 @@ fn a_run_that_fails_or_is_stopped_leaves_its_page_too() {
     quiet(&browser);
     // The sandbox cannot write.
     let project = offline();
-    std::fs::create_dir_all(project.path(".runner/sandbox.draft")).unwrap();
+    std::fs::create_dir_all(project.path(".runner/sandbox.json.draft")).unwrap();
     let said = project.run("playbooks/prod.rhai --sandbox --yes --report run.html").code(1);
     assert!(outcome(&mut browser, &project).starts_with("failed in "), "{}", said.err);
     assert!(number(&mut browser, "document.querySelectorAll('.finding').length") > 0);

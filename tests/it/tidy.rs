@@ -82,16 +82,17 @@ fn commands_import_in_no_circle() {
         .filter(|(name, _)| name != "mod")
         .collect();
     let knows = |text: &str, other: &str| {
-        let lines = text.lines().filter(|line| !is_comment(line));
-        let whole: Vec<&str> = lines.flat_map(|line| line.split("super::").skip(1)).collect();
-        let named = |rest: &&str| {
-            let first = rest.trim_start_matches('{').split('}').next().unwrap_or_default();
-            match rest.starts_with('{') {
-                true => first.split(',').any(|name| name.trim() == other),
-                false => rest.split([':', ';', ' ', '(']).next() == Some(other),
-            }
+        // As one line, since a list of imports may take several.
+        let whole = text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join(" ");
+        let named = |rest: &str| {
+            let names = match rest.strip_prefix('{') {
+                Some(list) => list.split(';').next().unwrap_or_default(),
+                None => rest.split([':', ';', ' ', '(']).next().unwrap_or_default(),
+            };
+            // Of `{run::asked, exit}` both; what stands behind `::` is no file of its own.
+            names.split([',', '{', '}']).any(|name| name.trim().split("::").next() == Some(other))
         };
-        whole.iter().any(named)
+        whole.split("super::").skip(1).any(named)
     };
     let mut left: Vec<(&str, Vec<&str>)> = files
         .iter()

@@ -184,10 +184,16 @@ ORIGINAL_RESOURCES = ResourceGroupsTaggingAPIBackend._get_resources_generator
 
 
 def resources(self, tag_filters=None, resource_type_filters=None, resource_arn_list=None):
-    seen = set()
-    for resource in ORIGINAL_RESOURCES(self, tag_filters, resource_type_filters, resource_arn_list):
-        seen.add(resource.arn)
-        yield resource
+    # moto walks through stores that another request may be adding to: RuntimeError, which AWS does not have.
+    for attempt in range(50):
+        try:
+            found = list(ORIGINAL_RESOURCES(self, tag_filters, resource_type_filters, resource_arn_list))
+            break
+        except RuntimeError:
+            if attempt == 49:
+                raise
+    yield from found
+    seen = {resource.arn for resource in found}
     matches = make_tag_matcher(tag_filters)
     for source in TAGGED:
         for arn, tags, of in source(self.account_id, self.region_name):

@@ -158,10 +158,12 @@ impl Attempt<'_> {
     }
 }
 
+pub(super) const NO_LOCK: &str = "if nothing else uses that object, `runner unlock --force` makes a free lock of it";
+
 fn unreadable(attempt: &Attempt<'_>, why: &str) -> Box<Diagnostic> {
     let told = Diagnostic::error(attempt.cannot());
     let told = told.because(format!("{}: {why}", attempt.store.place()));
-    Box::new(told.hint("if nothing else uses that object, `runner unlock --force` makes a free lock of it"))
+    Box::new(told.hint(NO_LOCK))
 }
 
 /// The store cannot be used, so that this cannot be done.

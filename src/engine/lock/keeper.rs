@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use super::acquire::NO_LOCK;
 use super::lease::{Shared, kept};
 use super::record::Record;
 use crate::diagnostic::Diagnostic;
@@ -136,7 +137,7 @@ impl Keeper {
 
     async fn release(&mut self) -> Result<(), Box<Diagnostic>> {
         self.record.held = false;
-        let mut failed = String::new();
+        let (mut failed, mut unreadable) = (String::new(), false);
         for _ in 0..TRIES {
             self.record.beat += 1;
             let text = self.record.text();
@@ -149,13 +150,15 @@ impl Keeper {
                 // Ours still: an earlier sign of life arrived late, or this did not.
                 Ok(found) => match self.ours(found) {
                     Ok(Ok((_, version))) => self.version = version,
-                    Ok(Err(why)) => failed = why,
+                    Ok(Err(why)) => (failed, unreadable) = (why, true),
                     Err(_) => return Ok(()),
                 },
                 Err(why) => failed = why,
             }
         }
-        Err(kept(self.shared.lease, &failed))
+        // What is no lock does not end by itself.
+        let told = kept(self.shared.lease, &failed);
+        Err(if unreadable { Box::new(told.hint(NO_LOCK)) } else { told })
     }
 
     fn patience(&self) -> Duration {

@@ -18,7 +18,7 @@ use super::api::{Body, Envelope, Listed, Record, RecordId, Token};
 use super::fault::{self, Answer};
 use super::zone::{self, Zone, Zones};
 use crate::providers::{causes, remote, tls};
-use crate::resource::{Class, Fault};
+use crate::resource::{Class, Fault, permission};
 
 /// What the inventory and the environment say of Cloudflare.
 #[derive(Clone, Debug, Default)]
@@ -203,6 +203,9 @@ impl Client {
             return Err(Fault::new(Class::ReadOnly, what));
         }
         let way = self.way().await?;
+        if !is_read && !permission::holds() {
+            return Err(permission::ended(operation));
+        }
         let request = way.http.request(method, way.url(path));
         let request = match body {
             Some(body) => request.json(body),

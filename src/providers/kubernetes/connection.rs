@@ -21,7 +21,7 @@ use super::object::{self, Id};
 use super::parent::Parent;
 use super::proxy;
 use crate::providers::causes::innermost;
-use crate::resource::{Class, Fault, Map};
+use crate::resource::{Class, Fault, Map, permission};
 
 /// A token of EKS holds for a quarter of an hour; it is made anew well before.
 const TOKEN_AGE: Duration = Duration::from_secs(600);
@@ -241,11 +241,16 @@ impl Cluster {
         fault
     }
 
-    /// Sends a request and takes any answer as it is. One that would change something is refused where nothing may.
+    /// Sends a request and takes any answer as it is. One that would change something is refused where nothing may, and
+    /// where the permission for it has ended.
     pub async fn exchange(&self, operation: &str, request: Request<Vec<u8>>) -> Result<Exchange, Fault> {
         let dry = request.uri().query().is_some_and(|query| query.contains("dryRun=All"));
-        if self.read_only && request.method() != Method::GET && !dry {
+        let changes = request.method() != Method::GET && !dry;
+        if self.read_only && changes {
             return Err(Fault::new(Class::ReadOnly, format!("refused to send {operation}: nothing may change")));
+        }
+        if changes && !permission::holds() {
+            return Err(permission::ended(operation));
         }
         let first = self.exchange_once(operation, request.clone(), false).await?;
         // A token may have been withdrawn, or a clock may be wrong.

@@ -137,3 +137,23 @@ async fn a_new_cluster_is_waited_for_while_it_does_not_know_us_and_no_longer() {
     let known = Cluster::new("main", unread, Map::new(), Arc::new(Counted(AtomicU32::new(0))), false);
     assert_eq!(create(&known, &request).await.unwrap_err().class, Class::Invalid);
 }
+
+#[tokio::test]
+async fn a_change_is_not_sent_once_its_permission_has_ended_and_a_dry_run_is() {
+    use crate::resource::permission;
+
+    let (url, seen) = server(&["eu-west-1-prod-1"]);
+    let cluster = cluster(url);
+    let sent = async |method: Method, path: &str, may: bool| {
+        let request = request(method, path, None, vec![]).unwrap();
+        permission::with(Arc::new(move || may), cluster.exchange("k8s:Patch configmaps", request)).await.map(drop)
+    };
+    let refused = sent(Method::PATCH, "/api/v1/namespaces/a/configmaps/b", false).await.unwrap_err();
+    assert_eq!((refused.class, refused.retry_after), (Class::Throttled, Some(Duration::ZERO)), "{refused}");
+    assert!(refused.message.contains("k8s:Patch configmaps was not sent"), "{refused}");
+    assert_eq!(seen.lock().unwrap().len(), 0);
+    sent(Method::PATCH, "/api/v1/namespaces/a/configmaps/b?dryRun=All", false).await.unwrap();
+    sent(Method::GET, "/version", false).await.unwrap();
+    sent(Method::PATCH, "/api/v1/namespaces/a/configmaps/b", true).await.unwrap();
+    assert_eq!(seen.lock().unwrap().len(), 3);
+}
