@@ -14,6 +14,7 @@ use super::plan::Reason;
 use super::vanished::OUT_OF_SIGHT;
 use super::wait::{Backoff, Pace};
 use super::work::{Ending, Work, is_passing};
+use crate::diagnostic::Diagnostic;
 use crate::event::{Left, Operation};
 use crate::resource::{Class, Create, Delete, Fault, Live, Map, ReplaceOrder, Select, Status, Update, Value};
 
@@ -207,12 +208,15 @@ impl Work<'_> {
                 return Ok(live);
             }
             if begun.elapsed() > LATE {
-                let cause = format!("`{id}` was made, and is not to be seen after {} s", LATE.as_secs());
-                return Err(self.lost(cause).into());
+                return Err(self.never_seen(id).into());
             }
             self.tell(&mut told, "not visible yet".into());
             self.pace(&pace, &told).await?;
         }
+    }
+
+    fn never_seen(&self, id: &str) -> Diagnostic {
+        self.lost(format!("`{id}` was made, and is not to be seen after {} s", LATE.as_secs()))
     }
 
     /// Marks the old one, so that a run stopped between two steps leaves no doubt which is which.
@@ -439,6 +443,7 @@ impl Work<'_> {
                 None if seen.is_some_and(|last| last.elapsed() > OUT_OF_SIGHT) => {
                     return Err(self.lost(format!("`{id}` is gone")).into());
                 }
+                None if seen.is_none() && begun.elapsed() > LATE => return Err(self.never_seen(id).into()),
                 None => "not visible yet".into(),
             };
             self.tell(&mut told, status);

@@ -221,19 +221,29 @@ async fn a_sandbox_file_keeps_the_cloud_and_a_broken_one_is_told() {
 }
 
 /// Makes three, one after the other, and somebody deletes one of them so many seconds later.
-async fn deleted_by_hand(address: &'static str, after: f64) -> Outcome {
+async fn deleted_by_hand(address: &'static str, after: f64, unanswered: usize) -> Outcome {
     let mut sandbox = Sandbox::in_memory(kinds(), vec![]);
-    sandbox.latency.settle_otherwise = seconds(20.0);
+    sandbox.latency.settle_otherwise = seconds(if unanswered > 0 { 0.0 } else { 20.0 });
     let cloud = Cloud::over(sandbox);
     let middle = item("t::part.middle", json!({})).with(|o| o.after = vec!["t::part.first".parse().unwrap()]);
     let targets = [reference("t::part.first.id"), reference("t::part.middle.id")];
     let last = item("t::part.last", json!({ "targets": targets }));
     let plan = cloud.plan(vec![item("t::part.first", json!({})), middle, last]).await;
+    // As long as nobody can look, nobody sees what was made.
+    if unanswered > 0 {
+        let (call, class) = ("list t::part".into(), Class::Throttled);
+        cloud.sandbox.befall(Mishap { call, class, takes_effect: false, times: unanswered });
+    }
     let hand = cloud.sandbox.clone();
     tokio::spawn(async move {
         tokio::time::sleep(seconds(after)).await;
         let of = |live: &Live| live.owner.as_ref().is_some_and(|owner| owner.address.to_string() == address);
-        let (_, live) = hand.all().into_iter().find(|(_, live)| of(live)).unwrap();
+        let live = loop {
+            match hand.all().into_iter().find(|(_, live)| of(live)) {
+                Some((_, live)) => break live,
+                None => tokio::time::sleep(seconds(0.1)).await,
+            }
+        };
         let kind = hand.kinds().iter().find(|kind| &*kind.name == "t::part").unwrap().clone();
         hand.delete(&kind, &Delete { live }).await.unwrap();
     });
@@ -243,15 +253,22 @@ async fn deleted_by_hand(address: &'static str, after: f64) -> Outcome {
 #[tokio::test(start_paused = true)]
 async fn what_somebody_deletes_meanwhile_is_not_waited_for() {
     // It was made, and what is made of it next does not find it any more.
-    let outcome = deleted_by_hand("t::part.first", 30.0).await;
+    let outcome = deleted_by_hand("t::part.first", 30.0, 0).await;
     let told = outcome.failures[0].diagnostic.to_string();
     assert!(told.contains("failed to create t::part.last: t::part.first, `part-"), "{told}");
     assert!(told.contains("was there earlier in this run and is gone") && told.contains("someone else"), "{told}");
     assert!(outcome.seconds < 120.0, "{}", outcome.seconds);
 
     // It is being made, and was seen.
-    let outcome = deleted_by_hand("t::part.middle", 30.0).await;
+    let outcome = deleted_by_hand("t::part.middle", 30.0, 0).await;
     let told = outcome.failures[0].diagnostic.to_string();
     assert!(told.contains("t::part.middle was changed by someone else meanwhile"), "{told}");
     assert!(outcome.seconds < 120.0, "{}", outcome.seconds);
+
+    // It is gone before it was ever seen.
+    let outcome = deleted_by_hand("t::part.first", 0.5, 6).await;
+    let told = outcome.failures[0].diagnostic.to_string();
+    assert!(told.contains("t::part.first was changed by someone else meanwhile: `part-"), "{told}");
+    assert!(told.contains("was made, and is not to be seen after 120 s"), "{told}");
+    assert!(outcome.seconds < 180.0, "{}", outcome.seconds);
 }
