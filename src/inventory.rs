@@ -78,12 +78,15 @@ impl Inventory {
             inventory.files.insert(0, layer.file);
             merge(&mut inventory.values, layer.values, &mut inventory.origins, &layer.origins, "");
         }
+        if inventory.values.contains_key("name") {
+            return Err(vec![inventory.reserved()]);
+        }
         inventory.doubts = sets.iter().filter_map(|set| inventory.doubt(set)).collect();
         let mistakes: Diagnostics = sets.iter().filter_map(|set| inventory.set(set).err()).collect();
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        inventory.values.entry("name".to_owned()).or_insert_with(|| name.into());
+        inventory.values.insert("name".to_owned(), name.into());
         inventory.aws = inventory.read_aws()?;
         inventory.secrets = inventory.read_secrets(root)?;
         inventory.cloudflare = inventory.read_cloudflare()?;
@@ -118,6 +121,12 @@ impl Inventory {
         None
     }
 
+    /// `env.name` is what the stack is called, and its resources are found by that.
+    fn reserved(&self) -> Diagnostic {
+        let told = Diagnostic::error("`name` of an inventory is the name of its stack, and cannot be set");
+        self.at(told, "name").hint("it is the name of the file; call what you set here otherwise")
+    }
+
     fn set(&mut self, set: &str) -> Result<(), Diagnostic> {
         let broken = |why: &str| Diagnostic::error(format!("failed to understand `--set {set}`")).because(why);
         let (path, text) =
@@ -126,7 +135,13 @@ impl Inventory {
         if keys.iter().any(|key| key.is_empty()) {
             return Err(broken("a key is empty").hint("write `--set table.key=value`"));
         }
-        let value = value(text);
+        if keys == ["name"] {
+            return Err(self.reserved());
+        }
+        let value = self.fitting(&keys, text).map_err(|why| match self.origins.get(&keys.join(".")) {
+            Some(site) => broken(&why).at(site, "defined here"),
+            None => broken(&why),
+        })?;
         let mut map = &mut self.values;
         for (depth, key) in keys[..keys.len() - 1].iter().enumerate() {
             let next = map.entry((*key).to_owned()).or_insert_with(|| Value::Map(Map::new()));
@@ -146,6 +161,27 @@ impl Inventory {
         forget(&mut self.origins, &path);
         self.origins.insert(path, Site::new(format!("--set {set}"), 0, 0));
         Ok(())
+    }
+
+    /// What was given, as what stands in the inventory is: a list stays a list, and a text that looks like a number a text.
+    fn fitting(&self, keys: &[&str], text: &str) -> Result<Value, String> {
+        let given = value(text);
+        if text.trim_start().starts_with(['[', '{']) && given.as_str().is_some() {
+            return Err("it begins like a list or a table, and is none of TOML's".into());
+        }
+        let mut there = self.values.get(keys[0]);
+        for key in &keys[1..] {
+            there = there.and_then(Value::as_map).and_then(|map| map.get(*key));
+        }
+        match (there, &given) {
+            (Some(Value::String(_)), Value::Bool(_) | Value::Int(_) | Value::Float(_)) => Ok(text.into()),
+            (None, _) | (Some(Value::Int(_) | Value::Float(_)), Value::Int(_) | Value::Float(_)) => Ok(given),
+            (Some(there), given) if there.type_name() != given.type_name() => {
+                let (path, there, given) = (keys.join("."), there.type_name(), given.type_name());
+                Err(format!("in the inventory `{path}` is of type {there}, and this is of type {given}"))
+            }
+            _ => Ok(given),
+        }
     }
 
     fn read_aws(&self) -> Result<Aws, Diagnostics> {

@@ -43,14 +43,42 @@ fn an_inventory_builds_on_others_and_knows_where_each_value_stands() {
 
 #[test]
 fn what_is_set_comes_last_and_is_toml_or_a_string() {
-    let sets = ["network.size=3", "network.zones=[\"q\"]", "image=nginx:1.2", "a.b.c=true", "empty=", "name=other"];
+    let sets = ["network.size=3", "network.zones=[\"q\"]", "image=nginx:1.2", "a.b.c=true", "empty="];
     let inventory = load(&[("prod", COMMON)], "prod", &sets).unwrap();
     assert_eq!(inventory.values["network"], json!({ "cidr": "10.0.0.0/16", "zones": ["q"], "size": 3 }).into());
     assert_eq!(inventory.values["image"], "nginx:1.2".into());
     assert_eq!(inventory.values["a"], json!({ "b": { "c": true } }).into());
     assert_eq!(inventory.values["empty"], "".into());
-    assert_eq!((inventory.values["name"].clone(), inventory.name.as_str()), ("other".into(), "prod"));
+    assert_eq!((inventory.values["name"].clone(), inventory.name.as_str()), ("prod".into(), "prod"));
     assert_eq!(inventory.origin("a.b.c").unwrap().to_string(), "--set a.b.c=true");
+}
+
+/// A slip on the command line must not become a plan of something else.
+#[test]
+fn what_is_set_is_of_the_type_that_is_there() {
+    let with = |set: &str| {
+        load(&[("prod", "list = [1]\nflag = true\nnumber = \"12\"\nsize = 3\n[table]\na = 1\n")], "prod", &[set])
+    };
+    for (set, expected) in [
+        ("list=ab", "in the inventory `list` is of type list, and this is of type string"),
+        ("flag=no", "in the inventory `flag` is of type bool, and this is of type string"),
+        ("size=big", "in the inventory `size` is of type integer, and this is of type string"),
+        ("table=1", "in the inventory `table` is of type map, and this is of type integer"),
+        ("table.a=[1]", "in the inventory `table.a` is of type integer, and this is of type list"),
+        ("list=[\"a\"", "it begins like a list or a table, and is none of TOML's"),
+        ("other={a = }", "it begins like a list or a table, and is none of TOML's"),
+        ("name=other", "cannot be set"),
+    ] {
+        let wrong = with(set).unwrap_err();
+        assert!(wrong.contains(expected), "{set}: {wrong}");
+    }
+    assert_eq!(with("number=13").unwrap().values["number"], "13".into());
+    assert_eq!(with("size=1.5").unwrap().values["size"], Value::Float(1.5));
+    let named = load(&[("prod", "name = \"other\"\n")], "prod", &[]).unwrap_err();
+    assert!(
+        named.contains("`name` of an inventory is the name of its stack") && named.contains("prod.toml:1:1"),
+        "{named}"
+    );
 }
 
 #[test]

@@ -25,6 +25,9 @@ pub fn run(args: DestroyArgs) -> u8 {
 }
 
 async fn destroy(session: &mut Session, args: &DestroyArgs) -> u8 {
+    if let Err(wrong) = session.may_save(&args.plan_out) {
+        return session.refuse(&[*wrong]);
+    }
     if !args.dry_run
         && let Err(wrong) = session.lock(args.apply.lock_timeout).await
     {

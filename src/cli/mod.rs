@@ -34,10 +34,13 @@ mod unlock;
 mod watch;
 
 use std::ffi::OsString;
+use std::io::Write;
 
 use clap::{CommandFactory, Parser};
 
 pub use args::{Cli, Command};
+
+use crate::report::sink::{self, Sink};
 
 /// Exit codes, as `--help` tells them.
 pub mod exit {
@@ -48,14 +51,28 @@ pub mod exit {
     pub const INTERRUPTED: u8 = 130;
 }
 
-/// Runs one command line to its exit code.
+/// Runs one command line to its exit code. Output that could not be written is no success, whatever else was.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let code = command(args);
+    match sink::lost() {
+        Some(why) => {
+            Sink::stderr().put(format!("error: the output could not be written: {why}\n"));
+            if matches!(code, exit::DONE | exit::CHANGES_PENDING) { exit::FAILED } else { code }
+        }
+        None => code,
+    }
+}
+
+fn command(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, not mistakes.
             let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
-            let _ = error.print();
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            if !error.use_stderr() {
+                sink::note(&printed);
+            }
             return code;
         }
     };

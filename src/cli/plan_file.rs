@@ -71,10 +71,7 @@ impl PlanFile {
 
     /// Writes it beside its place first, so that there is never half a plan; nobody else may read it.
     pub fn write(mut self, path: &Path, secrets: &Secrets) -> Result<(), Box<Diagnostic>> {
-        let unwritable = |error: io::Error| {
-            let told = Diagnostic::error(format!("the plan cannot be saved to {}", path.display()));
-            Box::new(told.because(error.to_string()).hint("its folder must be there and writable"))
-        };
+        let unwritable = |error: io::Error| unwritable(path, &error);
         let held = secrets.within(&self.text_alone().map_err(|error| unwritable(error.into()))?);
         if !held.is_empty() {
             return Err(engine::saved::holds(&held));
@@ -214,4 +211,10 @@ fn quoted(word: &str) -> String {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', "'\\''")),
     }
+}
+
+/// Why no plan can be put there.
+pub(super) fn unwritable(path: &Path, error: &io::Error) -> Box<Diagnostic> {
+    let told = Diagnostic::error(format!("the plan cannot be saved to {}", path.display())).because(error.to_string());
+    Box::new(told.hint("`--plan-out` takes the path of a file in a folder that exists and may be written to"))
 }

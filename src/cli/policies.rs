@@ -106,7 +106,8 @@ fn files(playbook: &Path, root: &Path) -> Result<Vec<PathBuf>, Unread> {
     let folder = playbook.parent().unwrap_or(Path::new(".")).join("policies");
     let unread = |why: io::Error| Unread { place: folder.clone(), why: why.to_string() };
     let entries = match std::fs::read_dir(&folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        // A link that leads nowhere is not no folder.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.is_symlink() => return Ok(vec![]),
         entries => entries.map_err(unread)?,
     };
     let inside = |path: &Path| match text_file::leads_outside(path, root) {

@@ -28,6 +28,9 @@ pub fn run(args: RunArgs) -> u8 {
 /// A stage ends where the script has to see what only an apply can tell; most playbooks have one.
 pub(super) async fn stages(session: &mut Session, args: &RunArgs) -> u8 {
     let mut before: Vec<Stop> = vec![];
+    if let Err(wrong) = session.may_save(&args.plan_out) {
+        return session.refuse(&[*wrong]);
+    }
     loop {
         if !args.dry_run
             && let Err(wrong) = session.lock(args.apply.lock_timeout).await

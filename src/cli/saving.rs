@@ -12,6 +12,7 @@ use super::session::Session;
 use crate::diagnostic::Diagnostic;
 use crate::digest::Salt;
 use crate::engine::{Forecast, Plan, Saved, Wish};
+use crate::private_file;
 use crate::resource::Evaluation;
 use crate::secret::{Secrets, Source};
 
@@ -62,10 +63,18 @@ pub async fn save(session: &Session, sets: &[String], made: Made<'_>, path: &Pat
 }
 
 impl Session {
+    /// Told before anything is read: a plan of a large stack takes its time.
+    pub(super) fn may_save(&self, plan_out: &PlanOut) -> Result<(), Box<Diagnostic>> {
+        match &plan_out.plan_out {
+            Some(path) => private_file::can_write(path).map_err(|error| plan_file::unwritable(path, &error)),
+            None => Ok(()),
+        }
+    }
+
     /// A dry run that failed saved nothing, and what is there is not what it showed.
     pub(super) fn tell_unsaved(&self, plan_out: &PlanOut, exit: u8) {
         let Some(path) = plan_out.plan_out.as_ref().filter(|_| exit == super::exit::FAILED) else { return };
-        let earlier = if path.exists() { "; what is there is an earlier one" } else { "" };
+        let earlier = if path.is_file() { "; what is there is an earlier one" } else { "" };
         self.report.note(&format!("No plan was saved to {}{earlier}.", path.display()));
     }
 }

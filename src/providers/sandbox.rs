@@ -24,6 +24,7 @@ use crate::resource::{
     Address, Class, Create, Delete, Fault, Kind, Live, Map, Output, Preview, Previewed, Provider, Select, Status,
     Update, Value,
 };
+use crate::text_file;
 
 /// What a test wants to happen to the next calls of one sort.
 #[derive(Clone, Debug)]
@@ -99,6 +100,8 @@ struct Saved {
 }
 
 const FORMAT: u32 = 2;
+/// Of the file, in bytes.
+const LARGEST: u64 = 1 << 30;
 
 impl Sandbox {
     /// An empty cloud that is gone with the process.
@@ -138,9 +141,9 @@ impl Sandbox {
             Box::new(told.hint("it is only a play cloud: delete the file to begin anew"))
         };
         let mut state = self.state.lock().expect("no holder panics");
-        match std::fs::read(file) {
-            Ok(bytes) => {
-                let saved: Saved = serde_json::from_slice(&bytes).map_err(|error| unusable(error.to_string()))?;
+        match text_file::read_within(file, LARGEST) {
+            Ok(text) => {
+                let saved: Saved = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
                 if saved.sandbox != FORMAT {
                     return Err(unusable(format!(
                         "it has format {}, this runner reads format {FORMAT}",

@@ -1,7 +1,7 @@
 //! Where a report is written: a stream that several readers share.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 
@@ -13,11 +13,29 @@ use crate::secret::Secrets;
 pub struct Sink {
     stream: Arc<Mutex<Box<dyn Write + Send>>>,
     secrets: Secrets,
+    /// What is written here is what the command was called for.
+    is_output: bool,
+}
+
+/// Why some of the process's output could not be written.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// The same, told at the end: what is under way must be finished. A reader who has gone away wants no more, and is no reason.
+pub fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
+}
+
+pub fn note(written: &io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        LOST.get_or_init(|| error.to_string());
+    }
 }
 
 impl Sink {
     pub fn new(stream: impl Write + Send + 'static) -> Self {
-        Sink { stream: Arc::new(Mutex::new(Box::new(stream))), secrets: Secrets::default() }
+        Sink { stream: Arc::new(Mutex::new(Box::new(stream))), secrets: Secrets::default(), is_output: false }
     }
 
     pub fn masking(self, secrets: Secrets) -> Self {
@@ -29,7 +47,7 @@ impl Sink {
     }
 
     pub fn stdout() -> Self {
-        Sink::new(io::stdout())
+        Sink { is_output: true, ..Sink::new(io::stdout()) }
     }
 
     pub fn stderr() -> Self {
@@ -39,21 +57,32 @@ impl Sink {
     /// Writes and flushes. A closed pipe ends the writing, not the run: what is under way must be finished.
     pub fn put(&self, text: impl AsRef<str>) {
         let mut stream = self.stream.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let _ = stream.write_all(self.secrets.mask(text.as_ref()).as_bytes()).and_then(|()| stream.flush());
+        let written = stream.write_all(self.secrets.mask(text.as_ref()).as_bytes()).and_then(|()| stream.flush());
+        self.notes(&written);
+    }
+
+    fn notes(&self, written: &io::Result<()>) {
+        if self.is_output {
+            note(written);
+        }
     }
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut stream = self.stream.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        match std::str::from_utf8(bytes).map(|text| self.secrets.mask(text)) {
+        let written = match std::str::from_utf8(bytes).map(|text| self.secrets.mask(text)) {
             Ok(std::borrow::Cow::Owned(masked)) => stream.write_all(masked.as_bytes()).map(|()| bytes.len()),
             _ => stream.write(bytes),
-        }
+        };
+        drop(stream);
+        written.inspect_err(|error| self.notes(&Err(error.kind().into())))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.stream.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).flush()
+        let flushed = self.stream.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).flush();
+        self.notes(&flushed);
+        flushed
     }
 }
 

@@ -83,6 +83,10 @@ fn load(policy: &Policy) -> Result<Court, Diagnostics> {
     let mut bare = Engine::new_raw();
     run::confine(&mut bare, &script.limits);
     let program = program::load(&bare, &script, &WORDS)?;
+    let wrong = misread(&program, policy.sources);
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
     let known = |name: &str| program.functions.iter().any(|(known, count)| known == name && *count == 1);
     if !known("change") && !known("plan") {
         let told = Diagnostic::error("a policy defines `fn change(c)` or `fn plan(p)`, and this file has neither");
@@ -92,6 +96,31 @@ fn load(policy: &Policy) -> Result<Court, Diagnostics> {
     let world = World::new(&Script { kinds: policy.kinds, ..script }, program.lines.clone());
     let engine = engine(&nothing(), &world, &heard);
     Ok(Court { engine, world, program, heard, limits: policy.limits })
+}
+
+/// Functions that are meant to be called with a change or a plan, as it seems, and would not be: a guard that is passed over
+/// guards nothing.
+fn misread(program: &Program, sources: &Sources) -> Diagnostics {
+    let file = program.lines.site(Position::new(1, 1)).file;
+    let text = sources.text(&file).unwrap_or_default();
+    let told = |name: &str, count: usize| match name {
+        "change" | "plan" if count == 1 => None,
+        "change" | "plan" => {
+            let told = Diagnostic::error(format!("`{name}` of a policy takes one parameter, and this one {count}"));
+            Some(told.hint(format!("as it is nothing calls it: write `fn {name}({})`", &name[..1])))
+        }
+        // Others are for the policy itself to call.
+        _ if text.matches(name).count() > 1 => None,
+        _ => closest(name, ["change", "plan"])
+            .map(|near| Diagnostic::error(format!("nothing calls `{name}`")).hint(format!("did you mean `{near}`?"))),
+    };
+    let of = |(name, count): &(String, usize)| {
+        let before = &text[..text.find(&format!("fn {name}")).unwrap_or_default()];
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() as u32 + 1;
+        let site = Site::new(file.clone(), before.matches('\n').count() as u32 + 1, column);
+        told(name, *count).map(|told| told.at(&site, "defined here"))
+    };
+    program.functions.iter().filter_map(of).collect()
 }
 
 fn engine(script: &Script, world: &Arc<World>, heard: &Heard) -> Engine {

@@ -339,3 +339,24 @@ fn a_run_tells_its_outputs_also_when_there_is_nothing_to_do() {
     assert_eq!(told(&events(&none, "")), json!({}));
     assert!(events(&none, "--phase p").iter().all(|event| event["event"] != "outputs"));
 }
+
+/// Whoever keeps the output, or passes it on, must hear that there is not all of it.
+#[test]
+fn output_that_cannot_be_written_is_no_success() {
+    let project = applied();
+    for command in [
+        "playbooks/prod.rhai --sandbox --dry-run",
+        "playbooks/prod.rhai --sandbox --dry-run --format json",
+        "playbooks/prod.rhai --sandbox --yes --format json",
+        "output playbooks/prod.rhai --sandbox",
+        "check playbooks/prod.rhai",
+        "doc",
+        "--help",
+    ] {
+        let said = project.shell(&format!("runner {command} > /dev/full")).code(1);
+        assert!(said.err.contains("error: the output could not be written: No space left"), "{command}: {}", said.err);
+        // Who has read enough is another matter.
+        let said = project.shell(&format!("{{ runner {command}; echo code $? >&2; }} | head -c 1 > /dev/null")).code(0);
+        assert!(said.err.contains("code 0") && !said.err.contains("error"), "{command}: {}", said.err);
+    }
+}

@@ -225,3 +225,36 @@ fn a_database_is_not_dropped_by_an_edit() {
     // To destroy the stack is to ask for just that.
     project.run(&format!("destroy playbooks/prod.rhai -i staging --sandbox --yes {with}")).code(0);
 }
+
+/// A guard that would be passed over is told, and denies.
+#[test]
+fn a_policy_that_nothing_would_call_denies() {
+    for (text, expected) in [
+        ("fn plan(p) { }\nfn chnage(c) { deny(\"x\"); }", ["nothing calls `chnage`", "did you mean `change`?"]),
+        (
+            "fn plan(p) { }\nfn change(a, b) { deny(\"x\"); }",
+            ["`change` of a policy takes one parameter", "fn change(c)"],
+        ),
+        ("fn plan(p) { }\nfn change() { deny(\"x\"); }", ["`change` of a policy takes one parameter", "fn change(c)"]),
+    ] {
+        let project = project(text);
+        for command in ["playbooks/prod.rhai --sandbox --yes", "check playbooks/prod.rhai"] {
+            let said = project.run(command).code(1);
+            let told = format!("{}{}", said.out, said.err);
+            assert!(expected.iter().all(|text| told.contains(text)), "{command}: {told}");
+            assert!(told.contains("playbooks/policies/own.rhai:2:1"), "{command}: {told}");
+        }
+        assert!(!project.path(".runner/sandbox.json").exists());
+    }
+    // What it calls itself may have any name.
+    project("fn plan(p) { changes(p) }\nfn changes(p) { }").run("playbooks/prod.rhai --sandbox --dry-run").code(0);
+}
+
+#[test]
+fn policies_that_are_a_link_to_nowhere_deny() {
+    let project = project(POLICY);
+    std::fs::remove_dir_all(project.path("playbooks/policies")).unwrap();
+    std::os::unix::fs::symlink("../shared", project.path("playbooks/policies")).unwrap();
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run").code(1);
+    assert!(said.err.contains("denied: the policies cannot be read"), "{}", said.err);
+}

@@ -570,3 +570,20 @@ fn what_a_replacement_left_over_goes_by_a_saved_plan_too() {
     assert!(applied.err.contains("Done: 1 deleted"), "{}", applied.err);
     project.run("playbooks/prod.rhai --sandbox --dry-run --detailed-exitcode").code(0);
 }
+
+/// A report to `/dev/null` by root would else leave the machine without one.
+#[test]
+fn what_is_no_file_is_not_replaced_by_one() {
+    let project = network();
+    project.shell("mkfifo pipe; mkdir folder").code(0);
+    for target in ["pipe", "folder", "none/plan"] {
+        for option in ["--plan-out", "--report", "--record"] {
+            let said = project.run(&format!("playbooks/prod.rhai --sandbox --dry-run {option} {target}")).code(1);
+            assert!(said.err.contains(target) && said.err.contains("error: "), "{option} {target}: {}", said.err);
+        }
+        let said = project.run(&format!("playbooks/prod.rhai --sandbox --dry-run --plan-out {target}")).code(1);
+        assert!(said.err.contains("the plan cannot be saved to") && !said.err.contains("earlier one"), "{}", said.err);
+        assert!(!said.out.contains("Plan:"), "told before anything is planned: {}", said.out);
+    }
+    project.shell("test -p pipe && test -d folder && test ! -e none").code(0);
+}
