@@ -126,7 +126,7 @@ impl Session {
             run: self.run.clone(),
             command: self.command.clone(),
             playbook: playbook.display().to_string(),
-            user: variable("USER").or_else(|| variable("LOGNAME")),
+            user: variable("USER").or_else(|| variable("LOGNAME")).or_else(number),
             host: host(),
             process: std::process::id(),
             caller: None,
@@ -134,6 +134,12 @@ impl Session {
             since: jiff::Timestamp::now(),
         }
     }
+}
+
+/// A container may give its user no name.
+fn number() -> Option<String> {
+    let me = std::fs::metadata("/proc/self").ok()?;
+    Some(format!("user {}", std::os::unix::fs::MetadataExt::uid(&me)))
 }
 
 fn waiting(events: &Events, what: &str, facts: Vec<String>) {

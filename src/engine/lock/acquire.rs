@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::clock::{Clock, Mark};
 use super::keeper::{Keeper, SILENT, patience};
 use super::lease::{Lease, Shared};
-use super::record::{Holder, Record};
+use super::record::{Holder, NO_LOCK, Record};
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Class, Fault, LockStore, Stored, Written};
 
@@ -157,8 +157,6 @@ impl Attempt<'_> {
         ))
     }
 }
-
-pub(super) const NO_LOCK: &str = "if nothing else uses that object, `runner unlock --force` makes a free lock of it";
 
 fn unreadable(attempt: &Attempt<'_>, why: &str) -> Box<Diagnostic> {
     let told = Diagnostic::error(attempt.cannot());

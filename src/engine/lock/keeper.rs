@@ -6,9 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::acquire::NO_LOCK;
 use super::lease::{Shared, kept};
-use super::record::Record;
+use super::record::{NO_LOCK, Record};
 use crate::diagnostic::Diagnostic;
 use crate::resource::{Fault, LockStore, Stored, Written};
 

@@ -11,6 +11,9 @@ const VERSION: u64 = 1;
 /// No lease is longer, whatever an object says.
 pub const LONGEST: u64 = 24 * 60 * 60;
 
+/// The way out where what is in the place of a lock cannot be read as one.
+pub const NO_LOCK: &str = "if nothing else uses that object, `runner unlock --force` makes a free lock of it";
+
 /// Who has a lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
