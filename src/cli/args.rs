@@ -188,7 +188,7 @@ pub struct CheckArgs {
     #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
     pub inventory: Vec<String>,
 
-    /// Override an inventory value: --set network.zones='["a"]'
+    /// Override an inventory value, by one of its type: --set network.zones='["a"]'
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 
@@ -234,7 +234,7 @@ pub struct StackArgs {
     #[arg(short, long, value_name = "NAME")]
     pub inventory: Option<String>,
 
-    /// Override an inventory value: --set network.zones='["a"]'
+    /// Override an inventory value, by one of its type: --set network.zones='["a"]'
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 
@@ -281,7 +281,7 @@ pub struct RenderArgs {
     #[arg(short, long, value_name = "NAME")]
     pub inventory: String,
 
-    /// Override an inventory value: --set network.zones='["a"]'
+    /// Override an inventory value, by one of its type: --set network.zones='["a"]'
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
 
