@@ -38,18 +38,19 @@ pub async fn watch(args: &RunArgs) -> u8 {
         let before = stamps(everything(&folders));
         // A policy that comes counts as much as one that is changed.
         let policies = playbook.parent().unwrap_or(Path::new(".")).join("policies");
-        let policies = (policies.clone(), stamp(&policies));
+        let policies = (plain(&policies), stamp(&policies));
         let read = planned(args, &root).await;
+        let failed = read.is_none();
         let files = match read {
             Some(files) => files,
             // What would mend it may be a file that is not there yet.
-            None => everything(&folders).into_iter().chain([playbook.clone()]).collect(),
+            None => everything(&folders).into_iter().chain([plain(&playbook)]).collect(),
         };
-        let failed = files.len() > 1 && before.keys().all(|file| files.contains(file));
-        report.note(&format!("\nWatching {} files; Ctrl-C ends.", files.len()));
         let mut known: BTreeMap<PathBuf, Stamp> =
             files.iter().map(|file| (file.clone(), before.get(file).copied().unwrap_or_else(|| stamp(file)))).collect();
         known.extend([policies]);
+        // Whoever reads this may save at once.
+        report.note(&format!("\nWatching {} files; Ctrl-C ends.", files.len()));
         let saved = loop {
             tokio::time::sleep(EVERY).await;
             if failed {
@@ -62,7 +63,7 @@ pub async fn watch(args: &RunArgs) -> u8 {
             }
         };
         let line = "=".repeat(20);
-        let saved = saved.strip_prefix(".").unwrap_or(&saved).display();
+        let saved = saved.display();
         report.note(&format!("\n{line} plan {}: {saved} was saved {line}\n", plan + 1));
     }
     exit::INTERRUPTED
@@ -72,9 +73,14 @@ pub async fn watch(args: &RunArgs) -> u8 {
 async fn planned(args: &RunArgs, root: &Path) -> Option<BTreeSet<PathBuf>> {
     let mut session = Session::open_for(&args.stack, "run", true, &args.review).ok()?;
     let exit = run::stages(&mut session, args).await;
-    let read = session.report.sources.all().into_iter().map(|(file, _)| root.join(&*file)).collect();
+    let read = session.report.sources.all().into_iter().map(|(file, _)| plain(&root.join(&*file))).collect();
     let exit = session.end(exit);
     (exit != exit::FAILED).then_some(read)
+}
+
+/// One name for one file, whether it was found below `.` or not.
+fn plain(file: &Path) -> PathBuf {
+    file.strip_prefix(".").unwrap_or(file).to_owned()
 }
 
 fn stamps(files: BTreeSet<PathBuf>) -> BTreeMap<PathBuf, Stamp> {
@@ -93,7 +99,7 @@ fn everything(folders: &[PathBuf]) -> BTreeSet<PathBuf> {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => open.push(entry.path()),
-                _ => drop(files.insert(entry.path())),
+                _ => drop(files.insert(plain(&entry.path()))),
             }
         }
     }

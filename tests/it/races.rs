@@ -296,10 +296,21 @@ fn a_hand_between_the_plan_and_its_first_step() {
 
 #[test]
 #[ignore = "takes long: `make test-crash`"]
-fn crash_a_hand_with_every_deed() {
+fn crash_a_hand_with_every_deed_while_the_network_is_made() {
     let scene = Scene::new(false);
     scene.sweep(&scene.during(true)).is_clean("every deed while the network is made", 100);
+}
+
+#[test]
+#[ignore = "takes long: `make test-crash`"]
+fn crash_a_hand_with_every_deed_while_the_network_is_changed() {
     let scene = Scene::new(true);
     scene.sweep(&scene.during(true)).is_clean("every deed while the network is changed", 100);
+}
+
+#[test]
+#[ignore = "takes long: `make test-crash`"]
+fn crash_a_hand_with_every_deed_between_plan_and_apply() {
+    let scene = Scene::new(true);
     scene.sweep(&scene.between(true)).is_clean("every deed between plan and apply", 70);
 }
