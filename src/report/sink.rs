@@ -25,7 +25,7 @@ pub fn lost() -> Option<&'static str> {
     LOST.get().map(String::as_str)
 }
 
-pub fn note(written: &io::Result<()>) {
+pub fn note<T>(written: &io::Result<T>) {
     if let Err(error) = written
         && error.kind() != io::ErrorKind::BrokenPipe
     {
@@ -61,7 +61,7 @@ impl Sink {
         self.notes(&written);
     }
 
-    fn notes(&self, written: &io::Result<()>) {
+    fn notes<T>(&self, written: &io::Result<T>) {
         if self.is_output {
             note(written);
         }
@@ -76,7 +76,8 @@ impl Write for Sink {
             _ => stream.write(bytes),
         };
         drop(stream);
-        written.inspect_err(|error| self.notes(&Err(error.kind().into())))
+        self.notes(&written);
+        written
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -295,7 +295,7 @@ fn a_finding_is_shown_with_its_line_and_what_was_meant() {
 
 #[test]
 fn guards_are_respected_and_branches_not_taken_are_looked_at_leniently() {
-    let project = Project::new("name = \"x\"\n[vpn]\nenabled = false\n[apps.a]\nport = 1\n[apps.b]\n").file(
+    let project = Project::new("[vpn]\nenabled = false\n[apps.a]\nport = 1\n[apps.b]\n").file(
         "playbooks/prod.rhai",
         r#"let env = inventory();
 if env.vpn.enabled { print(env.vpn.clients); }
@@ -429,7 +429,7 @@ fn what_runs_is_not_found_fault_with() {
 #[test]
 fn nothing_is_rendered_read_or_asked() {
     // No credentials, and proxies that lead nowhere; a template whose rendering fails, and a lookup that would ask.
-    let project = Project::new("name = \"x\"\n")
+    let project = Project::new("")
         .env("HTTPS_PROXY", "http://127.0.0.1:9")
         .file("templates/a.txt", "{{ [1, 2] | first | int / 0 }}{{ given }}")
         .file(

@@ -349,7 +349,6 @@ fn output_that_cannot_be_written_is_no_success() {
         "playbooks/prod.rhai --sandbox --dry-run --format json",
         "playbooks/prod.rhai --sandbox --yes --format json",
         "output playbooks/prod.rhai --sandbox",
-        "check playbooks/prod.rhai",
         "doc",
         "--help",
     ] {
