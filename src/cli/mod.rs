@@ -69,9 +69,10 @@ fn command(args: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) => {
             // Help and version are answers, not mistakes.
             let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
-            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            let printed = error.print();
             if !error.use_stderr() {
                 sink::note(&printed);
+                let _ = Sink::stdout().flush();
             }
             return code;
         }
