@@ -291,7 +291,7 @@ fn an_update_whose_pods_never_run_is_no_success_though_the_old_ones_are_availabl
     stack.apply("");
     let with = "labels: { app: web }, annotations: { fake/ready: \"false\", fake/reason: ImagePullBackOff, fake/message: no such image } }";
     stack.edit("templates/app.yaml", "    metadata: { labels: { app: web } }", &format!("    metadata: {{ {with}"));
-    stack.edit("templates/app.yaml", "spec:\n  selector", "spec:\n  progressDeadlineSeconds: 5\n  selector");
+    stack.edit("templates/app.yaml", "spec:\n  selector", "spec:\n  progressDeadlineSeconds: 15\n  selector");
     let said = stack.run("--yes").code(1);
     let live = stack.get("/apis/apps/v1/namespaces/NS/deployments/web");
     let available = live["status"]["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "Available").unwrap();
