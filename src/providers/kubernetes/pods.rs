@@ -36,9 +36,11 @@ pub fn needs_pods(object: &Json) -> Option<String> {
 /// an older revision are left out where that can be told.
 pub fn why(object: &Json, pods: &[Json]) -> Option<String> {
     let newest = newest(object, pods);
-    let worst = pods
-        .iter()
-        .filter(|pod| newest.is_none_or(|(label, hash)| text(pod, &["metadata", "labels", label]) == Some(hash)));
+    let is_newest = |pod: &&Json| match &newest {
+        Some((label, hashes)) => text(pod, &["metadata", "labels", label]).is_some_and(|hash| hashes.contains(&hash)),
+        None => true,
+    };
+    let worst = pods.iter().filter(is_newest);
     let (_, reason, pod) = worst
         .filter(|pod| at(pod, &["metadata", "deletionTimestamp"]).is_none_or(Json::is_null))
         .filter_map(|pod| ranked(pod).map(|(rank, reason)| (rank, reason, pod)))
@@ -60,23 +62,35 @@ fn name(pod: &Json) -> &str {
     text(pod, &["metadata", "name"]).unwrap_or("?")
 }
 
-/// The label and its value that the pods of the newest revision carry.
-fn newest<'a>(object: &'a Json, pods: &'a [Json]) -> Option<(&'static str, &'a str)> {
+/// The label that tells revisions, and what the pods of the newest carry there: more than one value if that cannot be told.
+fn newest<'a>(object: &'a Json, pods: &'a [Json]) -> Option<(&'static str, Vec<&'a str>)> {
     const REPLICAS: &str = "pod-template-hash";
     const REVISION: &str = "controller-revision-hash";
     match text(object, &["kind"])? {
-        "StatefulSet" => Some((REVISION, text(object, &["status", "updateRevision"])?)),
-        // A Deployment names no hash: the pods made last are those of the newest template. Dates of one format sort
-        // as texts do.
-        kind @ ("Deployment" | "DaemonSet") => {
-            let label = if kind == "Deployment" { REPLICAS } else { REVISION };
-            let made = |pod: &&Json| text(pod, &["metadata", "creationTimestamp"]).unwrap_or_default().to_owned();
-            let last =
-                pods.iter().filter(|pod| text(pod, &["metadata", "labels", label]).is_some()).max_by_key(made)?;
-            Some((label, text(last, &["metadata", "labels", label])?))
+        "StatefulSet" => Some((REVISION, vec![text(object, &["status", "updateRevision"])?])),
+        "Deployment" => {
+            Some((REPLICAS, replica_set(object).map_or_else(|| made_last(pods, REPLICAS), |hash| vec![hash])))
         }
+        "DaemonSet" => Some((REVISION, made_last(pods, REVISION))),
         _ => None,
     }
+}
+
+/// The hash of the newest ReplicaSet, where the Deployment tells its name: `ReplicaSet "web-5d4f8" is progressing.`
+fn replica_set(object: &Json) -> Option<&str> {
+    let conditions = at(object, &["status", "conditions"])?.as_array()?;
+    let progress = conditions.iter().find(|condition| text(condition, &["type"]) == Some("Progressing"))?;
+    let called = text(progress, &["message"])?.split('"').nth(1)?;
+    called.strip_prefix(name(object))?.strip_prefix('-')
+}
+
+/// What the pods carry that were made last, of which there may be several revisions: dates tell whole seconds. Dates of
+/// one format sort as texts do.
+fn made_last<'a>(pods: &'a [Json], label: &str) -> Vec<&'a str> {
+    let made = |pod: &'a Json| text(pod, &["metadata", "creationTimestamp"]).unwrap_or_default();
+    let of = |pod: &'a Json| Some((made(pod), text(pod, &["metadata", "labels", label])?));
+    let last = pods.iter().filter_map(of).map(|(made, _)| made).max();
+    pods.iter().filter_map(of).filter(|(made, _)| Some(*made) == last).map(|(_, hash)| hash).collect()
 }
 
 /// What keeps a pod from being ready; `None` if nothing does.
@@ -242,6 +256,23 @@ mod tests {
             "pod web-2-b: running since 2026-08-01T09:00:03Z, but not ready: its readiness probe fails"
         );
         assert_eq!(why(&deployment(), &[]), None);
+        // Which is newest the Deployment says, if it says so.
+        let mut object = deployment();
+        object["status"]["conditions"] =
+            json!([{ "type": "Progressing", "message": "ReplicaSet \"web-1\" is progressing." }]);
+        assert!(why(&object, &pods).unwrap().starts_with("pod web-1-a: CreateContainerConfigError"));
+    }
+
+    /// An update a moment after the first apply.
+    #[test]
+    fn pods_of_two_revisions_may_be_made_in_one_second() {
+        let at = "2026-08-01T09:00:00Z";
+        let well = pod("web-1-a", "1", at, json!({ "phase": "Running", "containerStatuses": [] }));
+        let ill = one(json!({ "name": "web", "state": { "waiting": { "reason": "ImagePullBackOff" } } }));
+        let ill = pod("web-2-a", "2", at, ill);
+        for pods in [[well.clone(), ill.clone()], [ill, well]] {
+            assert_eq!(why(&deployment(), &pods).unwrap(), "pod web-2-a: ImagePullBackOff");
+        }
     }
 
     #[test]
