@@ -121,8 +121,8 @@ pub fn template(bytes: &[u8]) {
 pub fn inventory_file(bytes: &[u8]) {
     let folder = tempfile::tempdir().expect("there is room for a temporary folder");
     write(folder.path(), "prod.toml", bytes);
-    let sets = [format!("a.b={}", String::from_utf8_lossy(bytes))];
-    for sets in [&sets[..], &[]] {
+    let set: Option<inventory::Set> = format!("a.b={}", String::from_utf8_lossy(bytes)).parse().ok();
+    for sets in [set.as_slice(), &[]] {
         drop(inventory::Inventory::load(folder.path(), "prod", sets, &Sources::default(), folder.path()));
     }
 }

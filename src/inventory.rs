@@ -4,6 +4,7 @@
 //! else replaces. `--set a.b=c` comes last.
 
 mod lock;
+mod set;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::secret::Source;
 use crate::text_file;
 
 pub use self::lock::Lock;
+pub use self::set::Set;
 use self::settings::Settings;
 
 /// The values of one stack, and where each of them stands.
@@ -69,7 +71,7 @@ const CLOUDFLARE: [&str; 3] = ["token", "zones", "owner"];
 
 impl Inventory {
     /// Reads `dir/name.toml` and what it extends, then applies `sets`. Files are called by their path below `root`.
-    pub fn load(dir: &Path, name: &str, sets: &[String], sources: &Sources, root: &Path) -> Result<Self, Diagnostics> {
+    pub fn load(dir: &Path, name: &str, sets: &[Set], sources: &Sources, root: &Path) -> Result<Self, Diagnostics> {
         let mut reader = Reader { dir, root, sources, open: vec![], layers: vec![] };
         reader.read(name, None)?;
         let mut inventory = Inventory { name: name.to_owned(), ..Inventory::default() };
@@ -104,84 +106,10 @@ impl Inventory {
         self.origins.get(path)
     }
 
-    /// A key that no file has, and one that it may have been meant to be.
-    fn doubt(&self, set: &str) -> Option<Diagnostic> {
-        let (path, _) = set.split_once('=')?;
-        let (mut map, mut above) = (&self.values, String::new());
-        for key in path.trim().split('.') {
-            if let Some(value) = map.get(key) {
-                map = value.as_map()?;
-                above = format!("{above}{key}.");
-                continue;
-            }
-            let near = closest(key, map.keys().map(String::as_str))?;
-            let told = Diagnostic::warning(format!("`--set {set}`: no file of the inventory has `{above}{key}`"));
-            return Some(told.hint(format!("did you mean `{above}{near}`?")));
-        }
-        None
-    }
-
     /// `env.name` is what the stack is called, and its resources are found by that.
     fn reserved(&self) -> Diagnostic {
         let told = Diagnostic::error("`name` of an inventory is the name of its stack, and cannot be set");
         self.at(told, "name").hint("it is the name of the file; call what you set here otherwise")
-    }
-
-    fn set(&mut self, set: &str) -> Result<(), Diagnostic> {
-        let broken = |why: &str| Diagnostic::error(format!("failed to understand `--set {set}`")).because(why);
-        let (path, text) =
-            set.split_once('=').ok_or_else(|| broken("there is no `=`").hint("write `--set key=value`"))?;
-        let keys: Vec<&str> = path.trim().split('.').collect();
-        if keys.iter().any(|key| key.is_empty()) {
-            return Err(broken("a key is empty").hint("write `--set table.key=value`"));
-        }
-        if keys == ["name"] {
-            return Err(self.reserved());
-        }
-        let value = self.fitting(&keys, text).map_err(|why| match self.origins.get(&keys.join(".")) {
-            Some(site) => broken(&why).at(site, "defined here"),
-            None => broken(&why),
-        })?;
-        let mut map = &mut self.values;
-        for (depth, key) in keys[..keys.len() - 1].iter().enumerate() {
-            let next = map.entry((*key).to_owned()).or_insert_with(|| Value::Map(Map::new()));
-            let kind = next.type_name();
-            let Value::Map(inner) = next else {
-                let through = keys[..=depth].join(".");
-                let error = broken(&format!("`{through}` is a {kind}, not a table"));
-                return Err(match self.origins.get(&through) {
-                    Some(site) => error.at(site, "defined here"),
-                    None => error,
-                });
-            };
-            map = inner;
-        }
-        map.insert(keys[keys.len() - 1].to_owned(), value);
-        let path = keys.join(".");
-        forget(&mut self.origins, &path);
-        self.origins.insert(path, Site::new(format!("--set {set}"), 0, 0));
-        Ok(())
-    }
-
-    /// What was given, as what stands in the inventory is: a list stays a list, and a text that looks like a number a text.
-    fn fitting(&self, keys: &[&str], text: &str) -> Result<Value, String> {
-        let given = value(text);
-        if text.trim_start().starts_with(['[', '{']) && given.as_str().is_some() {
-            return Err("it begins like a list or a table, and is none of TOML's".into());
-        }
-        let mut there = self.values.get(keys[0]);
-        for key in &keys[1..] {
-            there = there.and_then(Value::as_map).and_then(|map| map.get(*key));
-        }
-        match (there, &given) {
-            (Some(Value::String(_)), Value::Bool(_) | Value::Int(_) | Value::Float(_)) => Ok(text.into()),
-            (None, _) | (Some(Value::Int(_) | Value::Float(_)), Value::Int(_) | Value::Float(_)) => Ok(given),
-            (Some(there), given) if there.type_name() != given.type_name() => {
-                let (path, there, given) = (keys.join("."), there.type_name(), given.type_name());
-                Err(format!("in the inventory `{path}` is of type {there}, and this is of type {given}"))
-            }
-            _ => Ok(given),
-        }
     }
 
     fn read_aws(&self) -> Result<Aws, Diagnostics> {

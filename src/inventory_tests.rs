@@ -12,7 +12,7 @@ fn load(files: &[(&str, &str)], name: &str, sets: &[&str]) -> Result<Inventory, 
         std::fs::write(dir.join(format!("{name}.toml")), text).unwrap();
     }
     let sources = Sources::default();
-    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    let sets: Vec<Set> = sets.iter().map(|set| set.parse().unwrap()).collect();
     Inventory::load(&dir, name, &sets, &sources, root.path()).map_err(|found| {
         found.iter().map(|d| diagnostics::draw(d, &sources, &Screen::plain())).collect::<Vec<_>>().join("\n")
     })
@@ -60,14 +60,11 @@ fn what_is_set_is_of_the_type_that_is_there() {
         load(&[("prod", "list = [1]\nflag = true\nnumber = \"12\"\nsize = 3\n[table]\na = 1\n")], "prod", &[set])
     };
     for (set, expected) in [
-        ("list=ab", "in the inventory `list` is of type list, and this is of type string"),
-        ("flag=no", "in the inventory `flag` is of type bool, and this is of type string"),
-        ("size=big", "in the inventory `size` is of type integer, and this is of type string"),
-        ("table=1", "in the inventory `table` is of type map, and this is of type integer"),
-        ("table.a=[1]", "in the inventory `table.a` is of type integer, and this is of type list"),
-        ("list=[\"a\"", "it begins like a list or a table, and is none of TOML's"),
-        ("other={a = }", "it begins like a list or a table, and is none of TOML's"),
-        ("name=other", "cannot be set"),
+        ("list=ab", "`list` is of type list, and this is of type string"),
+        ("flag=no", "`flag` is of type bool, and this is of type string"),
+        ("size=big", "`size` is of type integer, and this is of type string"),
+        ("table=1", "`table` is of type map, and this is of type integer"),
+        ("table.a=[1]", "`table.a` is of type integer, and this is of type list"),
     ] {
         let wrong = with(set).unwrap_err();
         assert!(wrong.contains(expected), "{set}: {wrong}");
@@ -82,27 +79,42 @@ fn what_is_set_is_of_the_type_that_is_there() {
 }
 
 #[test]
-fn mistakes_in_set_name_what_is_in_the_way() {
-    let found = load(&[("prod", COMMON)], "prod", &["network.cidr.x=1", "nothing", "a..b=1"]).unwrap_err();
+fn what_does_not_fit_says_what_is_in_the_way_and_how_it_is_written() {
+    let found = load(&[("prod", COMMON)], "prod", &["network.cidr.x=1", "network.zones=a"]).unwrap_err();
     insta::assert_snapshot!(found, @r#"
-    error: failed to understand `--set network.cidr.x=1`
+    error: `--set network.cidr.x=1` does not fit the inventory
      --> inventory/prod.toml:5:1
       |
     5 | cidr = "10.0.0.0/16"
       | ^^^^ defined here
       |
-      = caused by: `network.cidr` is a string, not a table
+      = caused by: `network.cidr` is of type string, and has no keys
+      = hint: write `--set network.cidr=value`
 
-    error: failed to understand `--set nothing`
-     |
-     = caused by: there is no `=`
-     = hint: write `--set key=value`
-
-    error: failed to understand `--set a..b=1`
-     |
-     = caused by: a key is empty
-     = hint: write `--set table.key=value`
+    error: `--set network.zones=a` does not fit the inventory
+     --> inventory/prod.toml:6:1
+      |
+    6 | zones = ["a", "b"]
+      | ^^^^^ defined here
+      |
+      = caused by: `network.zones` is of type list, and this is of type string
+      = hint: write it like `--set network.zones='["a", "b"]'`
     "#);
+}
+
+#[test]
+fn what_can_be_no_set_is_told_with_the_arguments() {
+    for (given, expected) in [
+        ("nothing", "there is no `=`"),
+        ("a..b=1", "a key is empty"),
+        ("=1", "a key is empty"),
+        ("list=[\"a\"", "it begins like a list or a table, and is none of TOML's"),
+        ("other={a = }", "it begins like a list or a table, and is none of TOML's"),
+        ("name=other", "cannot be set"),
+    ] {
+        let wrong = given.parse::<Set>().unwrap_err();
+        assert!(wrong.contains(expected), "{given}: {wrong}");
+    }
 }
 
 #[test]

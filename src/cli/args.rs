@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::inventory::Set;
 use crate::resource::Address;
 
 /// Runs infrastructure playbooks written in Rhai: plans, asks, applies. No state file.
@@ -13,7 +14,6 @@ use crate::resource::Address;
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    disable_help_subcommand = true,
     override_usage = "runner [OPTIONS] <PLAYBOOK>\n       runner <COMMAND>",
     after_help = AFTER
 )]
@@ -190,7 +190,7 @@ pub struct CheckArgs {
 
     /// Override an inventory value, by one of its type: --set network.zones='["a"]'
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
+    pub sets: Vec<Set>,
 
     /// How findings are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -236,7 +236,7 @@ pub struct StackArgs {
 
     /// Override an inventory value, by one of its type: --set network.zones='["a"]'
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
+    pub sets: Vec<Set>,
 
     /// Use an embedded in-memory cloud, kept in FILE [default: .runner/sandbox.json]
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
@@ -283,15 +283,27 @@ pub struct RenderArgs {
 
     /// Override an inventory value, by one of its type: --set network.zones='["a"]'
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
+    pub sets: Vec<Set>,
 
     /// A variable of the template, as a playbook gives it: --var host=api.example.com
-    #[arg(long = "var", value_name = "NAME=VALUE")]
-    pub vars: Vec<String>,
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    pub vars: Vec<(String, String)>,
 
     /// A variable that is a secret of the inventory, shown as `(secret NAME)`: --secret-var token=argocd_token
-    #[arg(long = "secret-var", value_name = "NAME=SECRET")]
-    pub secret_vars: Vec<String>,
+    #[arg(long = "secret-var", value_name = "NAME=SECRET", value_parser = variable)]
+    pub secret_vars: Vec<(String, String)>,
+}
+
+/// `name=text`.
+fn variable(given: &str) -> Result<(String, String), String> {
+    match given.split_once('=') {
+        None => Err("there is no `=`: write `name=value`".into()),
+        Some(("", _)) => Err("the name is empty: write `name=value`".into()),
+        Some((name, _)) if !name.chars().all(|c| c.is_alphanumeric() || c == '_') => {
+            Err(format!("`{name}` cannot be the name of a variable"))
+        }
+        Some((name, text)) => Ok((name.to_owned(), text.to_owned())),
+    }
 }
 
 #[derive(Debug, Args)]

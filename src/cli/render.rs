@@ -7,7 +7,7 @@ use super::exit;
 use crate::diagnostic::{Diagnostic, Diagnostics, Sources, closest};
 use crate::inventory::{self, Inventory};
 use crate::report::{Format, Report};
-use crate::resource::{Map, Reference, Value};
+use crate::resource::{Map, Reference};
 use crate::secret::Secrets;
 use crate::template::{Rendered, Templates};
 
@@ -46,34 +46,19 @@ fn render(args: &RenderArgs, sources: &Sources) -> Result<String, Diagnostics> {
 
 /// What a playbook would pass to the template.
 fn variables(args: &RenderArgs, inventory: &Inventory) -> Result<Map, Diagnostics> {
-    let (mut vars, mut mistakes) = (Map::from([("env".to_owned(), inventory.value())]), vec![]);
-    let mut named = |option: &str, given: &str, value: &dyn Fn(&str) -> Result<Value, Diagnostic>| {
-        let broken = |why: &str| Diagnostic::error(format!("failed to understand `{option} {given}`")).because(why);
-        let value = match given.split_once('=') {
-            None => Err(broken("there is no `=`").hint(format!("write `{option} name=value`"))),
-            Some(("", _)) => Err(broken("the name is empty").hint(format!("write `{option} name=value`"))),
-            Some((name, _)) if !name.chars().all(|c| c.is_alphanumeric() || c == '_') => {
-                Err(broken(&format!("`{name}` cannot be the name of a variable")))
-            }
-            Some((name, text)) => value(text).map(|value| (name.to_owned(), value)),
-        };
-        match value {
-            Ok((name, value)) => drop(vars.insert(name, value)),
-            Err(mistake) => mistakes.push(mistake),
+    let mut vars = Map::from([("env".to_owned(), inventory.value())]);
+    vars.extend(args.vars.iter().map(|(name, text)| (name.clone(), inventory::value(text))));
+    let mut mistakes = vec![];
+    for (name, secret) in &args.secret_vars {
+        if inventory.secrets.contains_key(secret) {
+            vars.insert(name.clone(), Reference::secret(secret).into());
+            continue;
         }
-    };
-    for given in &args.vars {
-        named("--var", given, &|text| Ok(inventory::value(text)));
-    }
-    for given in &args.secret_vars {
-        named("--secret-var", given, &|secret| match inventory.secrets.contains_key(secret) {
-            true => Ok(Reference::secret(secret).into()),
-            false => {
-                let near = closest(secret, inventory.secrets.keys().map(String::as_str));
-                Err(Diagnostic::error(format!("the inventory names no secret `{secret}`"))
-                    .maybe_hint(near.map(|near| format!("did you mean `{near}`?"))))
-            }
-        });
+        let near = closest(secret, inventory.secrets.keys().map(String::as_str));
+        mistakes.push(
+            Diagnostic::error(format!("the inventory names no secret `{secret}`"))
+                .maybe_hint(near.map(|near| format!("did you mean `{near}`?"))),
+        );
     }
     if mistakes.is_empty() { Ok(vars) } else { Err(mistakes) }
 }

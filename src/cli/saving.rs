@@ -12,6 +12,7 @@ use super::session::Session;
 use crate::diagnostic::Diagnostic;
 use crate::digest::Salt;
 use crate::engine::{Forecast, Plan, Saved, Wish};
+use crate::inventory::Set;
 use crate::private_file;
 use crate::resource::Evaluation;
 use crate::secret::{Secrets, Source};
@@ -25,7 +26,7 @@ pub struct Made<'a> {
     pub destroy: bool,
 }
 
-pub async fn save(session: &Session, sets: &[String], made: Made<'_>, path: &Path) -> Result<(), Box<Diagnostic>> {
+pub async fn save(session: &Session, sets: &[Set], made: Made<'_>, path: &Path) -> Result<(), Box<Diagnostic>> {
     session.refuse_short_secrets(Diagnostic::error(format!("the plan cannot be saved to {}", path.display())))?;
     let salt = Salt::new().ok_or_else(|| {
         Diagnostic::error("the plan cannot be saved").because("the system has no random numbers to give")
@@ -44,7 +45,7 @@ pub async fn save(session: &Session, sets: &[String], made: Made<'_>, path: &Pat
         saved: Timestamp::now(),
         playbook: from_root(root, &session.playbook),
         stack: session.inventory.name.clone(),
-        sets: sets.to_vec(),
+        sets: sets.iter().map(Set::to_string).collect(),
         aws: session.inventory.aws.clone(),
         lock: session.inventory.lock.clone(),
         cloudflare: session.inventory.cloudflare.clone(),

@@ -38,8 +38,6 @@ fn what_is_missing_is_told_with_the_way_to_give_it() {
     let inside = project.run("render inside -i prod").code(1);
     assert!(inside.err.contains("`nosuch` is not defined") && !inside.err.contains("--var"), "{}", inside.err);
     for (args, part) in [
-        ("render apps/api.yaml -i prod --var host", "there is no `=`"),
-        ("render apps/api.yaml -i prod --var a-b=1", "cannot be the name of a variable"),
         ("render apps/api.yaml -i prod --secret-var token=token_of_apo", "did you mean `token_of_api`?"),
         ("render apps/apo.yaml -i prod", "did you mean `apps/api.yaml`?"),
         ("render apps/api.yaml -i prdo", "did you mean `prod`?"),
@@ -48,7 +46,15 @@ fn what_is_missing_is_told_with_the_way_to_give_it() {
         let said = project.run(args).code(1);
         assert!(said.err.contains(part), "{args}: {}", said.err);
     }
-    project.run("render apps/api.yaml").code(64);
+    for (args, part) in [
+        ("render apps/api.yaml", "--inventory"),
+        ("render apps/api.yaml -i prod --set host", "there is no `=`"),
+        ("render apps/api.yaml -i prod --var host", "there is no `=`"),
+        ("render apps/api.yaml -i prod --var a-b=1", "cannot be the name of a variable"),
+    ] {
+        let said = project.run(args).code(64);
+        assert!(said.err.contains(part), "{args}: {}", said.err);
+    }
 }
 
 #[test]
