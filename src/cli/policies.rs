@@ -30,10 +30,9 @@ pub fn judge(
         }
         Ok(files) => files,
         // What cannot be heard may forbid it.
-        Err(wrong) => {
-            let site = Site::new(wrong.place.display().to_string(), 0, 0);
-            let text = format!("the policies cannot be read: {}", wrong.why);
-            plan.policies = vec![Remark { denies: true, text, address: None, site, change: None, hint: None }];
+        Err(Unread { site, why, hint }) => {
+            let (text, hint) = (format!("the policies cannot be read: {why}"), Some(hint.to_owned()));
+            plan.policies = vec![Remark { denies: true, text, address: None, site, change: None, hint }];
             return;
         }
     };
@@ -67,8 +66,8 @@ pub fn check(playbook: &Path, root: &Path, sources: &Sources) -> Diagnostics {
             let check = |file| policy::check(&Policy { file, root, sources, kinds: &[], limits });
             files.iter().flat_map(|file| check(file)).collect()
         }
-        Err(wrong) => {
-            vec![Diagnostic::error(format!("cannot read {}", wrong.place.display())).because(wrong.why)]
+        Err(Unread { site, why, hint }) => {
+            vec![Diagnostic::error(format!("the policies cannot be read: {why}")).at(&site, "").hint(hint)]
         }
     }
 }
@@ -96,22 +95,38 @@ fn diagnostic(remark: &Remark) -> Diagnostic {
 
 /// Why nobody knows what the policies are.
 struct Unread {
-    place: PathBuf,
+    site: Site,
     why: String,
+    hint: &'static str,
+}
+
+impl Unread {
+    /// `place` as it is called in the project.
+    fn new(place: &Path, root: &Path, why: impl Into<String>, hint: &'static str) -> Self {
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        let place = place.strip_prefix(&root).unwrap_or(place);
+        Unread { site: Site::new(place.display().to_string(), 0, 0), why: why.into(), hint }
+    }
 }
 
 /// No folder, no policies; whatever else is wrong is no reason to do without them.
 fn files(playbook: &Path, root: &Path) -> Result<Vec<PathBuf>, Unread> {
     let playbook = playbook.canonicalize().unwrap_or_else(|_| playbook.to_owned());
     let folder = playbook.parent().unwrap_or(Path::new(".")).join("policies");
-    let unread = |why: io::Error| Unread { place: folder.clone(), why: why.to_string() };
+    let unread = |why: io::Error| {
+        let hint = "policies stand in a folder that whoever runs the playbook may read; no folder, no policies";
+        Unread::new(&folder, root, why.to_string(), hint)
+    };
     let entries = match std::fs::read_dir(&folder) {
         // A link that leads nowhere is not no folder.
         Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.is_symlink() => return Ok(vec![]),
         entries => entries.map_err(unread)?,
     };
     let inside = |path: &Path| match text_file::leads_outside(path, root) {
-        true => Err(Unread { place: path.to_owned(), why: "it is a link to outside the project".into() }),
+        true => {
+            let hint = "put the policies themselves there: what may be applied is said in the project";
+            Err(Unread::new(path, root, "it is a link to outside the project", hint))
+        }
         false => Ok(()),
     };
     inside(&folder)?;

@@ -129,7 +129,7 @@ fn explain(
         E::ErrorTooManyOperations(_) => say(format!("the script runs for more than {} operations", limits.operations)),
         E::ErrorDataTooLarge(what, _) => say(format!("a value grows too large: {}", lower(&what))),
         E::ErrorParsing(kind, _) => say(lower(&kind.to_string())),
-        E::ErrorDotExpr(text, _) if text.is_empty() => say("this has no such property".into()),
+        E::ErrorDotExpr(text, _) => say(no_property(&text)),
         other => {
             let text = other.unwrap_inner().to_string();
             say(lower(text.split(" (line ").next().unwrap_or_default()))
@@ -143,6 +143,15 @@ fn thrown(value: Dynamic) -> Diagnostic {
         Ok(diagnostic) => diagnostic,
         Err(value) if value.is_unit() => Diagnostic::error("the playbook gives up"),
         Err(value) => Diagnostic::error(super::value::shown(&value)),
+    }
+}
+
+/// `Unknown property 'x' - a getter is not registered for type 'i64'`, or a setter, is all there is.
+fn no_property(text: &str) -> String {
+    let quoted: Vec<&str> = text.split('\'').skip(1).step_by(2).collect();
+    match quoted[..] {
+        [name, ty, ..] => format!("a value of type {} has no property `{name}`", types(ty)),
+        _ => "this has no such property".into(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use rhai::{CallFnOptions, Dynamic, Engine, NativeCallContext, Position, Scope};
 
-use super::program::{self, Program};
+use super::program::{self, Function, Program};
 use super::rewrite::mangled;
 use super::value::to_dynamic;
 use super::world::{End, World};
@@ -17,6 +17,9 @@ use crate::resource::{Kind, Map, Value};
 
 /// The functions of a policy beside the standard ones.
 const WORDS: [(&str, usize); 3] = [("deny", 1), ("warn", 1), ("is_known", 1)];
+
+/// The functions of its own that are called, and how they are written.
+const CALLED: [(&str, &str); 2] = [("change", "fn change(c)"), ("plan", "fn plan(p)")];
 
 /// One file of policies.
 pub struct Policy<'a> {
@@ -83,13 +86,13 @@ fn load(policy: &Policy) -> Result<Court, Diagnostics> {
     let mut bare = Engine::new_raw();
     run::confine(&mut bare, &script.limits);
     let program = program::load(&bare, &script, &WORDS)?;
-    let wrong = misread(&program, policy.sources);
+    let wrong = misread(&program);
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let known = |name: &str| program.functions.iter().any(|(known, count)| known == name && *count == 1);
-    if !known("change") && !known("plan") {
-        let told = Diagnostic::error("a policy defines `fn change(c)` or `fn plan(p)`, and this file has neither");
+    if !CALLED.iter().any(|(name, _)| has(&program, name)) {
+        let [(_, change), (_, plan)] = CALLED;
+        let told = Diagnostic::error(format!("a policy defines `{change}` or `{plan}`, and this file has neither"));
         let shown = program.lines.site(Position::new(1, 1));
         return Err(vec![told.at(&Site::new(shown.file, 0, 0), "")]);
     }
@@ -100,27 +103,30 @@ fn load(policy: &Policy) -> Result<Court, Diagnostics> {
 
 /// Functions that are meant to be called with a change or a plan, as it seems, and would not be: a guard that is passed over
 /// guards nothing.
-fn misread(program: &Program, sources: &Sources) -> Diagnostics {
-    let file = program.lines.site(Position::new(1, 1)).file;
-    let text = sources.text(&file).unwrap_or_default();
-    let told = |name: &str, count: usize| match name {
-        "change" | "plan" if count == 1 => None,
-        "change" | "plan" => {
-            let told = Diagnostic::error(format!("`{name}` of a policy takes one parameter, and this one {count}"));
-            Some(told.hint(format!("as it is nothing calls it: write `fn {name}({})`", &name[..1])))
-        }
-        // Others are for the policy itself to call.
-        _ if text.matches(name).count() > 1 => None,
-        _ => closest(name, ["change", "plan"])
-            .map(|near| Diagnostic::error(format!("nothing calls `{name}`")).hint(format!("did you mean `{near}`?"))),
+fn misread(program: &Program) -> Diagnostics {
+    let told = |function: &Function| {
+        let (name, count) = (function.name.as_str(), function.parameters);
+        let called = CALLED.iter().find(|(called, _)| *called == name);
+        let told = match called {
+            Some(_) if count == 1 => return None,
+            Some((_, how)) => {
+                let told = Diagnostic::error(format!("`{name}` of a policy takes one parameter, and this one {count}"));
+                told.hint(format!("as it is nothing calls it: write `{how}`"))
+            }
+            // Others are for the policy itself to call.
+            None if function.is_used => return None,
+            None => {
+                let near = closest(name, CALLED.map(|(called, _)| called))?;
+                Diagnostic::error(format!("nothing calls `{name}`")).hint(format!("did you mean `{near}`?"))
+            }
+        };
+        Some(told.at(&program.lines.site(function.position), "defined here"))
     };
-    let of = |(name, count): &(String, usize)| {
-        let before = &text[..text.find(&format!("fn {name}")).unwrap_or_default()];
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() as u32 + 1;
-        let site = Site::new(file.clone(), before.matches('\n').count() as u32 + 1, column);
-        told(name, *count).map(|told| told.at(&site, "defined here"))
-    };
-    program.functions.iter().filter_map(of).collect()
+    program.functions.iter().filter_map(told).collect()
+}
+
+fn has(program: &Program, name: &str) -> bool {
+    program.functions.iter().any(|function| function.name == name && function.parameters == 1)
 }
 
 fn engine(script: &Script, world: &Arc<World>, heard: &Heard) -> Engine {
@@ -151,8 +157,7 @@ impl Court {
         if said.iter().any(|said| said.denies) {
             return said;
         }
-        let has = |court: &Self, name: &str| court.program.functions.iter().any(|(known, n)| known == name && *n == 1);
-        if has(self, "change") {
+        if has(&self.program, "change") {
             for (index, change) in changes.iter().enumerate() {
                 let result = self.call("change", change);
                 said.extend(meant(self.said(result, Some(index)), change));
@@ -162,7 +167,7 @@ impl Court {
                 }
             }
         }
-        if has(self, "plan") {
+        if has(&self.program, "plan") {
             let result = self.call("plan", plan);
             said.extend(meant(self.said(result, None), plan));
         }

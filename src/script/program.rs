@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rhai::{AST, Engine, Module, Position, ScriptFuncDef, Stmt, StmtBlock};
+use rhai::{AST, ASTNode, Engine, Expr, Module, Position, ScriptFuncDef, Stmt, StmtBlock};
 
 use super::lines::Lines;
 use super::rewrite::{Path, Rewriter, mangled};
@@ -62,13 +62,22 @@ fn constant(statement: &Stmt) -> Option<String> {
 /// What is evaluated, and what is needed to talk about it.
 pub(super) struct Program {
     pub ast: AST,
-    /// The playbook among the files, and its own functions with how many parameters they take.
+    /// The playbook among the files, and its own functions.
     pub entry: usize,
-    pub functions: Vec<(String, usize)>,
+    pub functions: Vec<Function>,
     pub lines: Lines,
     pub paths: HashMap<Position, Path>,
     /// Variables that hold the inventory as a whole, by their names.
     pub inventories: BTreeSet<String>,
+}
+
+/// A function of the playbook itself.
+pub(super) struct Function {
+    pub name: String,
+    pub parameters: usize,
+    pub position: Position,
+    /// The playbook calls it, or hands its name to somebody who may.
+    pub is_used: bool,
 }
 
 /// Loads and checks everything the playbook needs; all that is wrong with it is told at once.
@@ -102,10 +111,42 @@ pub(super) fn join(files: Vec<File>, lines: Lines) -> Program {
             statements.extend(own);
         }
     }
-    let functions = files.last().map(|file| file.functions.keys().cloned().collect()).unwrap_or_default();
+    let functions = files.last().map(functions).unwrap_or_default();
     let entry = files.len().saturating_sub(1);
     let inventories = files.iter().flat_map(|file| check::holding_inventory(&file.ast)).collect();
     Program { ast: AST::new(statements, module), entry, functions, lines, paths, inventories }
+}
+
+fn functions(file: &File) -> Vec<Function> {
+    let (mut calls, mut names) = (BTreeSet::new(), BTreeSet::new());
+    file.ast.walk(&mut |nodes| {
+        match nodes.last() {
+            Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _)))
+                if call.namespace.is_empty() =>
+            {
+                calls.insert((call.name.to_string(), call.args.len()));
+            }
+            Some(ASTNode::Expr(Expr::MethodCall(call, _))) => {
+                calls.insert((call.name.to_string(), call.args.len()));
+            }
+            // `Fn("name")`, or the name alone where a function is wanted and no variable is called so.
+            Some(ASTNode::Expr(Expr::StringConstant(name, _))) => drop(names.insert(name.to_string())),
+            Some(ASTNode::Expr(Expr::Variable(variable, None, _))) if variable.0.is_none() && variable.2.is_empty() => {
+                names.insert(variable.1.to_string());
+            }
+            _ => {}
+        }
+        true
+    });
+    let own = |(called, function): (&(String, usize), &Arc<ScriptFuncDef>)| Function {
+        name: called.0.clone(),
+        parameters: called.1,
+        position: function.body.position(),
+        is_used: calls.contains(called) || names.contains(&called.0),
+    };
+    let mut own: Vec<Function> = file.functions.iter().map(own).collect();
+    own.sort_by_key(|function| (function.position.line(), function.position.position()));
+    own
 }
 
 pub(super) fn closures(ast: &AST) -> HashMap<rhai::ImmutableString, Arc<ScriptFuncDef>> {

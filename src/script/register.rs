@@ -302,6 +302,10 @@ fn phase(world: &World, ctx: &NativeCallContext, name: &Dynamic, body: &FnPtr) -
 
 fn output(world: &World, ctx: &NativeCallContext, name: &str, value: &Dynamic) {
     let site = world.site(ctx);
+    if name.trim().is_empty() {
+        let told = Diagnostic::error("the name of an output is empty").at(&site, "given here");
+        return world.mistake(told.hint("`runner output PLAYBOOK NAME` asks for it by its name"));
+    }
     let value = match to_value(value) {
         Ok(value) => value,
         Err(misfit) => {

@@ -237,25 +237,45 @@ fn a_policy_that_nothing_would_call_denies() {
             ["`change` of a policy takes one parameter", "fn change(c)"],
         ),
         ("fn plan(p) { }\nfn change() { deny(\"x\"); }", ["`change` of a policy takes one parameter", "fn change(c)"]),
+        ("fn plan(p) { let chang = p; chang }\nfn chang(c) { }", ["nothing calls `chang`", "did you mean `change`?"]),
+        // A comment calls nothing, and another function is not this one.
+        (
+            "fn plan(p) { } fn changes_more(p) { }\nfn chang(c) { } // chang(c), fn chang(c)",
+            ["nothing calls `chang`", "did you mean `change`?"],
+        ),
     ] {
         let project = project(text);
         for command in ["playbooks/prod.rhai --sandbox --yes", "check playbooks/prod.rhai"] {
             let said = project.run(command).code(1);
             let told = format!("{}{}", said.out, said.err);
             assert!(expected.iter().all(|text| told.contains(text)), "{command}: {told}");
-            assert!(told.contains("playbooks/policies/own.rhai:2:1"), "{command}: {told}");
+            assert!(told.contains("playbooks/policies/own.rhai:2:"), "{command}: {told}");
         }
         assert!(!project.path(".runner/sandbox.json").exists());
     }
     // What it calls itself may have any name.
-    project("fn plan(p) { changes(p) }\nfn changes(p) { }").run("playbooks/prod.rhai --sandbox --dry-run").code(0);
+    for used in ["changes(p)", "p.changes.map(changes)", "Fn(\"changes\").call(p)"] {
+        let policy = format!("fn changes(p) {{ }}\nfn plan(p) {{ {used} }}");
+        project(&policy).run("playbooks/prod.rhai --sandbox --dry-run").code(0);
+    }
 }
 
 #[test]
 fn policies_that_are_a_link_to_nowhere_deny() {
     let project = project(POLICY);
     std::fs::remove_dir_all(project.path("playbooks/policies")).unwrap();
-    std::os::unix::fs::symlink("../shared", project.path("playbooks/policies")).unwrap();
-    let said = project.run("playbooks/prod.rhai --sandbox --dry-run").code(1);
-    assert!(said.err.contains("denied: the policies cannot be read"), "{}", said.err);
+    let elsewhere = tempfile::tempdir().unwrap();
+    for (target, hint) in [
+        ("../shared", "no folder, no policies"),
+        (elsewhere.path().to_str().unwrap(), "put the policies themselves there"),
+    ] {
+        std::os::unix::fs::symlink(target, project.path("playbooks/policies")).unwrap();
+        for command in ["playbooks/prod.rhai --sandbox --dry-run", "check playbooks/prod.rhai"] {
+            let said = project.run(command).code(1);
+            let told = format!("{}{}", said.out, said.err);
+            assert!(told.contains("the policies cannot be read") && told.contains(hint), "{command}: {told}");
+            assert!(told.contains("--> playbooks/policies\n"), "as it is called in the project: {told}");
+        }
+        std::fs::remove_file(project.path("playbooks/policies")).unwrap();
+    }
 }

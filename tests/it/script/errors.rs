@@ -47,6 +47,12 @@ fn an_error_says_what_is_wrong_and_where() {
         ("let x = 1; if x { }", "1:15: a value of type bool is needed here, not of type integer"),
         ("throw \"no zone\";", "1:1: no zone"),
         ("let x = [1, 2][5];", "1:16: there is no item 5 in a list of 2"),
+        ("let x = 1; x.size = 2;", "1:14: a value of type integer has no property `size`"),
+        ("let x = 1; x.size;", "1:14: a value of type integer has no property `size`"),
+        (
+            "output(\" \", 1);",
+            "1:1: the name of an output is empty (hint: `runner output PLAYBOOK NAME` asks for it by its name)",
+        ),
         ("let x = 1 / 0;", "1:11: division by zero: 1 / 0"),
         ("const X = 1; X = 2;", "1:14: cannot assign to constant X"),
         (
