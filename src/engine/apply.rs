@@ -25,7 +25,7 @@ pub struct Outcome {
     pub skipped: Vec<(Address, Address)>,
     /// Stopped from outside before everything was begun.
     pub interrupted: bool,
-    /// The run's lock was lost meanwhile, and why.
+    /// The run's lock was lost meanwhile, or its journal, and why.
     pub lost: Option<Box<Diagnostic>>,
     /// What exists now of what the plan names.
     pub lives: HashMap<Address, Arc<Live>>,
@@ -66,19 +66,26 @@ pub async fn apply(
     let started = Instant::now();
     let slots = Arc::new(Semaphore::new(parallelism.max(1)));
     let mut stopping = tools.stopping.clone();
-    let mut stopped = false;
+    let (mut stopped, mut told) = (false, false);
     loop {
-        let may_begin = walk.has_ready() && !stopped && tools.lease.why_lost().is_none();
+        let lost = walk.lost(tools);
+        if !stopped && (*stopping.borrow() || lost.is_some()) {
+            stopped = true;
+            if let Some(diagnostic) = lost {
+                told = true;
+                tools.events.emit(Event::Told { diagnostic });
+            }
+            let not_begun = walk.not_begun();
+            tools.events.emit(Event::Interrupted { waiting_for: flying.len(), not_begun });
+        }
+        let may_begin = walk.has_ready() && !stopped;
         if !may_begin && flying.is_empty() {
             break;
         }
         tokio::select! {
             biased;
-            _ = stopping.wait_for(|stopping| *stopping), if !stopped => {
-                stopped = true;
-                let not_begun = walk.not_begun();
-                tools.events.emit(Event::Interrupted { waiting_for: flying.len(), not_begun });
-            }
+            // Heeded above.
+            _ = stopping.wait_for(|stopping| *stopping), if !stopped => {}
             slot = slots.clone().acquire_owned(), if may_begin => {
                 let slot = slot.expect("nobody closes it");
                 let index = walk.next().expect("one is ready");
@@ -92,17 +99,13 @@ pub async fn apply(
             Some((index, result, seconds)) = flying.next() => walk.land(index, result, seconds, tools),
         }
     }
-    let not_begun = walk.not_begun();
+    let lost = walk.lost(tools);
+    if let Some(diagnostic) = lost.clone().or_else(|| unwritten(tools)).filter(|_| !told) {
+        tools.events.emit(Event::Told { diagnostic });
+    }
     let mut outcome = walk.outcome;
     outcome.seconds = started.elapsed().as_secs_f64();
-    outcome.lost = tools.lease.why_lost();
-    if let Some(why) = &outcome.lost {
-        tools.events.emit(Event::Told { diagnostic: why.clone() });
-        // So that what was not begun is told.
-        if !stopped {
-            tools.events.emit(Event::Interrupted { waiting_for: 0, not_begun });
-        }
-    }
+    outcome.lost = lost;
     outcome.interrupted |= (stopped || outcome.lost.is_some()) && walk.begun < walk.steps.len();
     tools.events.emit(Event::Applied {
         done: outcome.done,
@@ -112,6 +115,14 @@ pub async fn apply(
     });
     Ok(outcome)
 }
+
+/// That the journal lacks how the last of it ended is no failure.
+fn unwritten(tools: &Tools) -> Option<Box<Diagnostic>> {
+    let told = Diagnostic::warning("how this run ended is not in its journal").because(tools.journal.failure()?);
+    Some(Box::new(told.hint(FOUND)))
+}
+
+const FOUND: &str = "nothing is lost: the next run finds what this one made by its tags";
 
 /// What a step needs that only the steps before it could tell.
 struct Prepared {
@@ -214,6 +225,16 @@ impl<'a> Walk<'a> {
         self.begun += 1;
         self.started.insert(index);
         Some(index)
+    }
+
+    /// Why nothing further may begin, if it must not: what a run has to have is lost.
+    fn lost(&self, tools: &Tools) -> Option<Box<Diagnostic>> {
+        let unwritten = |why: &str| {
+            let told = Diagnostic::error("nothing further was begun: the run's journal cannot be written").because(why);
+            Box::new(told.hint(format!("free some space or mend the permissions there, then run again; {FOUND}")))
+        };
+        let is_missed = |_: &&str| self.outcome.interrupted || !self.not_begun().is_empty();
+        tools.lease.why_lost().or_else(|| tools.journal.failure().filter(is_missed).map(unwritten))
     }
 
     fn not_begun(&self) -> Vec<event::Step> {

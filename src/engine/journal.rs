@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,9 @@ pub struct Journal {
     salt: Option<Salt>,
     /// Creates of earlier runs that came to no end.
     earlier: HashMap<Address, Open>,
+    path: PathBuf,
+    /// Why a line of it is missing, the first time.
+    failure: OnceLock<String>,
 }
 
 struct Tail {
@@ -123,11 +126,8 @@ impl Journal {
         // Where there are no locks, a dry run beside this one may tell too much.
         let _ = file.try_lock();
         let salt = Salt::new();
-        let journal = Journal {
-            file: Some(Mutex::new(Tail { file, torn: false })),
-            salt: salt.clone(),
-            earlier: HashMap::default(),
-        };
+        let file = Some(Mutex::new(Tail { file, torn: false }));
+        let journal = Journal { file, salt: salt.clone(), path: path.to_owned(), ..Journal::default() };
         journal.write(&Entry::Begun { journal: VERSION, at: Timestamp::now(), whose, salt }, true)?;
         // Its name must last, too; not every file system can promise that.
         if let Some(folder) = path.parent() {
@@ -148,6 +148,11 @@ impl Journal {
         self
     }
 
+    /// Why a line of it is missing; from then on no intent is taken.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
     /// When an earlier run asked for this to be created, if it had no answer.
     pub fn unanswered(&self, address: &Address) -> Option<Timestamp> {
         self.earlier.get(address).filter(|open| open.written.is_none()).map(|open| open.at)
@@ -155,6 +160,9 @@ impl Journal {
 
     /// Writes an intent and gives back the token for it: that of the earlier run that asked for the very same.
     pub fn intent(&self, it: &Intended<'_>) -> io::Result<Token> {
+        if let Some(why) = self.failure() {
+            return Err(io::Error::other(why));
+        }
         let text = format!("{} {:?} {}", it.address, it.region, it.inputs);
         let earlier = self.earlier.get(it.address).filter(|_| it.operation == Operation::Create && !it.anew);
         let same = earlier.filter(|open| {
@@ -202,16 +210,22 @@ impl Journal {
 
     fn write(&self, entry: &Entry, sync: bool) -> io::Result<()> {
         let Some(tail) = &self.file else { return Ok(()) };
+        let written = tail.lock().expect("no holder panics").put(entry, sync);
+        written.inspect_err(|error| drop(self.failure.set(format!("{}: {error}", self.path.display()))))
+    }
+}
+
+impl Tail {
+    fn put(&mut self, entry: &Entry, sync: bool) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
-        let mut tail = tail.lock().expect("no holder panics");
-        if tail.torn {
+        if self.torn {
             line.insert(0, b'\n');
         }
-        tail.torn = true;
-        tail.file.write_all(&line)?;
-        tail.torn = false;
-        if sync { tail.file.sync_data() } else { Ok(()) }
+        self.torn = true;
+        self.file.write_all(&line)?;
+        self.torn = false;
+        if sync { self.file.sync_data() } else { Ok(()) }
     }
 }
 

@@ -245,15 +245,15 @@ impl<'a> Work<'a> {
     /// The provider took it. That this cannot be written down is no reason to leave it half done.
     pub(super) fn written(&self, id: Option<&str>) {
         self.reaches(Left::Written, id.map(str::to_owned));
-        let written = self.tools.journal.written(&self.change.address, self.operation, id);
-        let _ = written.map_err(|error| self.tell_unwritten(&error));
+        let _ = self.tools.journal.written(&self.change.address, self.operation, id);
     }
 
     /// Writes down how it ended; gives it back with how far it had come.
     pub(super) fn ended<T>(&self, result: Result<T, Ending>) -> Result<T, Ending> {
         let (left, id) = self.reach();
         let (journal, address, operation) = (&self.tools.journal, &self.change.address, self.operation);
-        let noted = match &result {
+        // The apply tells it, once.
+        let _ = match &result {
             _ if !self.intended.load(Ordering::Relaxed) => Ok(()),
             Ok(_) => journal.outcome(address, operation, None, false),
             Err(Ending::Failed(wrong)) => {
@@ -269,18 +269,10 @@ impl<'a> Work<'a> {
                 }
             },
         };
-        let _ = noted.map_err(|error| self.tell_unwritten(&error));
         match result {
             Err(Ending::Interrupted) => Err(Ending::Left(left, id)),
             other => other,
         }
-    }
-
-    fn tell_unwritten(&self, error: &std::io::Error) {
-        let told = Diagnostic::warning(format!("how {} ended is not in the run's journal", self.change.address))
-            .because(error.to_string())
-            .hint("nothing is lost: the next run finds it by its tags");
-        self.tools.events.emit(Event::Told { diagnostic: Box::new(told) });
     }
 
     pub(super) fn may_retry(&self, fault: &Fault) -> bool {
@@ -373,7 +365,8 @@ impl<'a> Work<'a> {
             inputs: &self.told_inputs(),
             anew,
         });
-        let token = written.map_err(|error| self.unwritable(error))?;
+        // What cannot be written down is not begun; the apply tells why.
+        let token = written.map_err(|_| Ending::Interrupted)?;
         self.intended.store(true, Ordering::Relaxed);
         Ok(token)
     }
@@ -384,13 +377,6 @@ impl<'a> Work<'a> {
         let told: BTreeMap<&String, &Value> = self.inputs.iter().filter(|(name, _)| !sensitive(name)).collect();
         let text = serde_json::json!([told, self.change.options.protect]).to_string();
         self.tools.secrets.mask(&text).into_owned()
-    }
-
-    pub(super) fn unwritable(&self, error: std::io::Error) -> Ending {
-        self.diagnostic(format!("{} was left alone", self.change.address))
-            .because(format!("the run's journal cannot be written: {error}"))
-            .hint("free some space or mend the permissions of `.runner`, then run again")
-            .into()
     }
 
     pub(super) fn diagnostic(&self, summary: String) -> Diagnostic {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::moto;
 
@@ -64,6 +64,16 @@ impl Gate {
     #[track_caller]
     pub fn wait_held(&self) -> String {
         self.held.recv_timeout(Duration::from_secs(90)).expect("the call came")
+    }
+
+    /// Until such a request has come.
+    #[track_caller]
+    pub fn wait_seen(&self, text: &str) {
+        let until = Instant::now() + Duration::from_secs(90);
+        while self.seen(text).is_empty() {
+            assert!(Instant::now() < until, "no request has {text:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// All requests with this text.

@@ -361,13 +361,36 @@ fn a_disk_that_fills_up_stops_what_is_not_begun() {
     let (account, gate) = (Account::new(), Gate::new());
     let project = project(&account, &gate);
     let said = project.shell("trap '' XFSZ; ulimit -f 2; exec runner playbooks/prod.rhai --yes").code(1);
-    assert!(said.err.contains("was left alone") && said.err.contains("journal cannot be written"), "{}", said.err);
+    // Told once, whatever could not be begun, and with the file.
+    assert_eq!(said.err.matches("journal").count(), 2, "{}", said.err);
+    assert!(said.err.contains("nothing further was begun: the run's journal cannot be written"), "{}", said.err);
+    assert!(said.err.contains("/journal: File too large"), "{}", said.err);
     assert!(said.err.contains("created"), "{}", said.err);
     apply(&project).code(0);
     assert_eq!((gateways(&account).as_str(), last(&plan(&project).code(0).out)), ("1", WHOLE));
 }
 
-/// It is told before anything is read or planned, with the path.
+/// All is made, and nothing is left to begin.
+#[test]
+fn a_journal_that_lacks_only_the_end_is_no_failure() {
+    let (account, gate) = (Account::new(), Gate::new());
+    account.delay("nat_gateway", 6.0);
+    let project = project(&account, &gate);
+    project.edit("playbooks/prod.rhai", PLAYBOOK.lines().last().unwrap(), "");
+    let run = project.start("playbooks/prod.rhai --yes");
+    // Its end is waited for, and all others have ended.
+    gate.wait_seen("Filter.1.Name=nat-gateway-id");
+    run.fill_disk();
+    let said = run.end().code(0);
+    assert!(said.err.contains("Done: 5 created"), "{}", said.err);
+    assert!(said.err.contains("warning: how this run ended is not in its journal"), "{}", said.err);
+    assert_eq!(warnings(&said), 1, "{}", said.err);
+    account.delay("nat_gateway", 0.0);
+    let said = plan(&project).code(0);
+    assert_eq!(last(&said.out), "Nothing to do: 5 resources are as declared.");
+}
+
+/// It is told before anything is looked at or planned, with the path.
 #[test]
 fn a_file_in_the_place_of_a_folder_is_told_up_front() {
     for name in [".runner", ".runner/runs", ".runner/locks"] {

@@ -90,7 +90,9 @@ impl Project {
 
     /// `runner …`, left to itself, with its output to be read as it comes.
     pub fn start(&self, args: &str) -> Started {
-        let mut command = self.command(env!("CARGO_BIN_EXE_runner"));
+        // Whoever began the tests with `nohup` did not mean what is tested.
+        let mut command = self.command("env");
+        command.args(["--default-signal=HUP", "--ignore-signal=XFSZ", env!("CARGO_BIN_EXE_runner")]);
         command.args(args.split_whitespace()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
@@ -142,6 +144,12 @@ pub struct Started {
 impl Started {
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// From now on no file of it may grow.
+    pub fn fill_disk(&self) {
+        let status = Command::new("prlimit").args(["--fsize=1", "--pid", &self.child.id().to_string()]).status();
         assert!(status.unwrap().success());
     }
 

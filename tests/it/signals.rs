@@ -45,10 +45,7 @@ fn a_wait_ends_at_once_and_what_is_left_is_named() {
         let project = project(&account, &gate);
         let run = project.start("playbooks/prod.rhai --yes");
         // The answer to the create is there; what follows are looks.
-        let until = Instant::now() + Duration::from_secs(90);
-        while gate.seen("Filter.1.Name=nat-gateway-id").is_empty() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        gate.wait_seen("Filter.1.Name=nat-gateway-id");
         run.signal(name);
         let said = run.end().code(130);
         let order = ["interrupted: nothing new is started", "\ndone: 4 operations: ", "\nin flight: ", "\nnot begun: "];
