@@ -29,7 +29,7 @@ pub fn run(args: &ApplyFileArgs) -> u8 {
             Ok(file) => file,
             Err(wrong) => return unread(args.show.format, wrong),
         };
-        let mut session = match Session::of_plan(&file, &args.show, false) {
+        let mut session = match Session::of_plan(&file, &args.show) {
             Ok(session) => session,
             Err(code) => return code,
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::args::DestroyArgs;
 use super::exit;
 use super::planned::Planned;
+use super::ready::Access;
 use super::run::asked;
 use super::saving;
 use super::session::Session;
@@ -13,7 +14,7 @@ use crate::engine::{self, Forecast, Wish, World};
 
 pub fn run(args: DestroyArgs) -> u8 {
     super::session::on_runtime(async {
-        let mut session = match Session::open_for(&args.stack, "destroy", args.dry_run, &args.review) {
+        let mut session = match Session::open_for(&args.stack, "destroy", Access::of(args.dry_run), &args.review) {
             Ok(session) => session,
             Err(code) => return code,
         };

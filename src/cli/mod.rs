@@ -35,12 +35,16 @@ mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 
 use clap::{CommandFactory, Parser};
 
 pub use args::{Cli, Command};
 
+use crate::diagnostic::{Sources, closest};
 use crate::report::sink::{self, Sink};
+use crate::report::{Format, Report};
+use crate::secret::Secrets;
 
 /// Exit codes, as `--help` tells them.
 pub mod exit {
@@ -55,8 +59,8 @@ pub mod exit {
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let code = command(args);
     match sink::lost() {
-        Some(why) => {
-            Sink::stderr().put(format!("error: the output could not be written: {why}\n"));
+        Some(told) => {
+            Report::of_process(Format::Text, false, Sources::default(), &Secrets::default()).diagnostic(&told);
             if matches!(code, exit::DONE | exit::CHANGES_PENDING) { exit::FAILED } else { code }
         }
         None => code,
@@ -64,14 +68,22 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn command(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let parsed = Cli::try_parse_from(&args);
+    if parsed.as_ref().map_or_else(clap::Error::use_stderr, |cli| cli.command.is_none())
+        && let Some(wrong) = misspelt(&args)
+    {
+        let _ = wrong.print();
+        return exit::USAGE;
+    }
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, not mistakes.
             let code = if error.use_stderr() { exit::USAGE } else { exit::DONE };
             let printed = error.print();
             if !error.use_stderr() {
-                sink::note(&printed);
+                sink::remember(&printed);
                 let _ = Sink::stdout().flush();
             }
             return code;
@@ -93,6 +105,16 @@ fn command(args: impl IntoIterator<Item = OsString>) -> u8 {
         Some(Command::Render(args)) => render::run(args),
         Some(Command::Doc(args)) => doc::run(args),
     }
+}
+
+/// A command that is misspelt is taken for a playbook.
+fn misspelt(args: &[OsString]) -> Option<clap::Error> {
+    let word = args.get(1)?.to_str().filter(|word| !Path::new(word).exists())?;
+    let mut commands = Cli::command();
+    commands.build();
+    let near = closest(word, commands.get_subcommands().map(clap::Command::get_name)).filter(|near| *near != word)?;
+    let wrong = format!("there is neither a command nor a playbook `{word}`: did you mean `runner {near}`?");
+    Some(commands.error(clap::error::ErrorKind::InvalidSubcommand, wrong))
 }
 
 /// What the arguments mean together, where clap cannot tell.

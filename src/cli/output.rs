@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::args::OutputArgs;
 use super::exit;
+use super::ready::Access;
 use super::session::Session;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, closest};
 use crate::engine::{self, Forecast, Pending, Present};
@@ -16,7 +17,7 @@ use crate::resource::{Evaluation, Given, Stop, Value};
 
 pub fn run(args: OutputArgs) -> u8 {
     super::session::on_runtime(async {
-        let session = match Session::open(&args.stack, "output", true) {
+        let session = match Session::open(&args.stack, "output", Access::Reads) {
             Ok(session) => session,
             Err(code) => return code,
         };

@@ -14,6 +14,7 @@ use crate::engine::{self, Saved};
 use crate::inventory::{Aws, Cloudflare, Lock};
 use crate::private_file;
 use crate::secret::{Secrets, Source};
+use crate::text_file::{self, misread};
 
 /// `"runner_plan": 1`. What reads a plan to apply it reads no other version than its own.
 pub const VERSION: u64 = 1;
@@ -84,7 +85,7 @@ impl PlanFile {
             return Err(Box::new(told.because("a value in it cannot be written as JSON and read back the same")));
         }
         let text = text.replacen(NO_DIGEST, &sha256(text.as_bytes()), 1);
-        private_file::write(path, text.as_bytes()).map_err(unwritable)
+        text_file::refuse_large(&text).and_then(|()| private_file::write(path, text.as_bytes())).map_err(unwritable)
     }
 
     /// All of it in which a secret could stand: what was written by people and providers.
@@ -103,26 +104,27 @@ impl PlanFile {
     pub fn read(path: &Path) -> Result<PlanFile, Box<Diagnostic>> {
         let name = path.display();
         let refuse = |summary: String| Diagnostic::error(summary);
-        let bytes = fs::read(path).map_err(|error| {
-            refuse(format!("cannot read {name}"))
-                .because(error.to_string())
-                .hint("runner PLAYBOOK --dry-run --plan-out FILE saves a plan")
-        })?;
-        if path.extension().is_some_and(|end| end == "rhai") {
+        let damaged =
+            || refuse(format!("{name} is not a whole saved plan")).hint("it was cut short or edited; plan again");
+        let read = text_file::read_piped(path, text_file::KEPT);
+        if path.extension().is_some_and(|end| end == "rhai") && path.is_file() {
             return Err(Box::new(
                 refuse(format!("{name} is a playbook, and `runner apply` takes a plan that was saved"))
                     .hint(format!("runner {name} plans, asks and applies; --dry-run --plan-out FILE saves a plan")),
             ));
         }
-        let damaged =
-            || refuse(format!("{name} is not a whole saved plan")).hint("it was cut short or edited; plan again");
-        let text = String::from_utf8(bytes).map_err(|_| damaged())?;
+        let text = read.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => damaged(),
+            _ => refuse(format!("cannot read {name}"))
+                .because(error.to_string())
+                .hint("runner PLAYBOOK --dry-run --plan-out FILE saves a plan"),
+        })?;
         #[derive(Deserialize)]
         struct Head {
             runner_plan: Option<u64>,
             digest: Option<String>,
         }
-        let head: Head = serde_json::from_str(&text).map_err(|error| damaged().because(error.to_string()))?;
+        let head: Head = serde_json::from_str(&text).map_err(|error| damaged().because(misread(&error)))?;
         match head.runner_plan {
             Some(VERSION) => {}
             None => {
@@ -143,7 +145,7 @@ impl PlanFile {
         if sha256(text.replacen(&digest, NO_DIGEST, 1).as_bytes()) != digest {
             return Err(Box::new(damaged().because("its digest is not that of its content")));
         }
-        serde_json::from_str(&text).map_err(|error| Box::new(damaged().because(error.to_string())))
+        serde_json::from_str(&text).map_err(|error| Box::new(damaged().because(misread(&error))))
     }
 
     /// The files that are not as they were when the plan was made, and whether the project is there at all.

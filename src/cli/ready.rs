@@ -4,12 +4,32 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::ReviewArgs;
+use super::place::refuse_files;
 use super::review::Review;
 use crate::diagnostic::Diagnostics;
 use crate::inventory::Inventory;
 use crate::providers::{self, Settings};
 use crate::resource::Provider;
 use crate::secret::Secrets;
+
+/// What a command may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Reads,
+    /// Takes nothing but a lock away, and keeps no record of it.
+    Unlocks,
+    Writes,
+}
+
+impl Access {
+    pub fn of(dry_run: bool) -> Self {
+        if dry_run { Access::Reads } else { Access::Writes }
+    }
+
+    pub fn is_read_only(self) -> bool {
+        self == Access::Reads
+    }
+}
 
 pub struct Ready {
     pub inventory: Inventory,
@@ -25,9 +45,13 @@ impl Ready {
         root: PathBuf,
         sandbox: Option<PathBuf>,
         review: &ReviewArgs,
-        read_only: bool,
+        access: Access,
         secrets: &Secrets,
     ) -> Result<Ready, Diagnostics> {
+        if access == Access::Writes {
+            refuse_files(&root)?;
+        }
+        let read_only = access.is_read_only();
         let aws = providers::aws::Settings {
             region: inventory.aws.region.clone(),
             account: inventory.aws.account.clone(),

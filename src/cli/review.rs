@@ -15,6 +15,7 @@ use crate::providers;
 use crate::providers::recording::{Recorded, Recorder, Replay};
 use crate::resource::Provider;
 use crate::secret::Secrets;
+use crate::text_file::{self, misread};
 
 /// `"runner_record": 1`. A file of another version is refused.
 pub(super) const VERSION: u64 = 1;
@@ -97,9 +98,9 @@ fn load(file: &Path, stack: &str) -> Result<Document, Box<Diagnostic>> {
         let told = Diagnostic::error(format!("cannot plan from the recording {}", file.display()));
         Box::new(told.because(cause).hint("record anew: --dry-run --record FILE"))
     };
-    let text = std::fs::read_to_string(file).map_err(|error| cannot(error.to_string()))?;
+    let text = text_file::read_piped(file, text_file::KEPT).map_err(|error| cannot(error.to_string()))?;
     let json: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| cannot(format!("it is no recording, or only a part of one: {error}")))?;
+        .map_err(|error| cannot(format!("it is no recording, or only a part of one: {}", misread(&error))))?;
     match json["runner_record"].as_u64() {
         None => return Err(cannot("it is no recording".into())),
         Some(VERSION) => {}
@@ -112,7 +113,7 @@ fn load(file: &Path, stack: &str) -> Result<Document, Box<Diagnostic>> {
     if told.len() != BLANK.len() || digest(&text.replacen(told, BLANK, 1)) != *told {
         return Err(cannot("it was changed after it was made".into()));
     }
-    let document: Document = serde_json::from_value(json).map_err(|error| cannot(error.to_string()))?;
+    let document: Document = serde_json::from_value(json).map_err(|error| cannot(misread(&error)))?;
     if document.stack != stack {
         return Err(cannot(format!("it is of stack `{}`, and this is stack `{stack}`", document.stack)));
     }

@@ -14,6 +14,7 @@ use crate::private_file;
 use crate::providers::recording::{NOT_RECORDED, Planned, Recorded, Replay};
 use crate::report::{PlanDocument, Screen, plan_text};
 use crate::secret::Secrets;
+use crate::text_file;
 
 impl Session {
     /// Says what the plan will rest on, if not on what is.
@@ -122,7 +123,8 @@ impl Session {
         if let Some(name) = self.secrets.within(&text).first() {
             return Err(Box::new(cannot_write(file, format!("the secret `{name}` would be in it"))));
         }
-        private_file::write(file, text.as_bytes()).map_err(|error| Box::new(cannot_write(file, error.to_string())))?;
+        let written = text_file::refuse_large(&text).and_then(|()| private_file::write(file, text.as_bytes()));
+        written.map_err(|error| Box::new(cannot_write(file, error.to_string())))?;
         self.report.note(&format!("Recorded in {}: {count} answers, and no secret.", file.display()));
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::args::RunArgs;
 use super::exit;
 use super::planned::Planned;
+use super::ready::Access;
 use super::saving;
 use super::session::Session;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -14,7 +15,7 @@ use crate::resource::{Evaluation, Reference, Stop, Value};
 
 pub fn run(args: RunArgs) -> u8 {
     super::session::on_runtime(async {
-        let mut session = match Session::open_for(&args.stack, "run", args.dry_run, &args.review) {
+        let mut session = match Session::open_for(&args.stack, "run", Access::of(args.dry_run), &args.review) {
             Ok(session) => session,
             Err(code) => return code,
         };

@@ -10,9 +10,9 @@ use super::ending::{Ending, end};
 use super::history;
 use super::journals;
 use super::locks::{self, Locks};
-use super::place::{SANDBOX, project_root, refuse_files};
+use super::place::{SANDBOX, project_root};
 use super::plan_file::PlanFile;
-use super::ready::Ready;
+use super::ready::{Access, Ready};
 use super::record::Record;
 use super::recovery::Recovery;
 use super::review::Review;
@@ -24,7 +24,6 @@ use crate::engine::wait::Looks;
 use crate::engine::{self, Forecast, History, Limiter, Outcome, Plan, Tools, World};
 use crate::event::{Event, Events};
 use crate::inventory::Inventory;
-
 use crate::report::{self, Report, Tally};
 use crate::resource::{Evaluation, Live, Map, Oracle, Provider};
 use crate::script::{self, Script};
@@ -66,13 +65,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a session, or tells why not. `read_only` makes every provider refuse to change anything.
-    pub fn open(args: &StackArgs, command: &str, read_only: bool) -> Result<Session, u8> {
-        Session::open_for(args, command, read_only, &ReviewArgs::default())
+    /// Opens a session, or tells why not. No provider of one that only reads changes anything.
+    pub fn open(args: &StackArgs, command: &str, access: Access) -> Result<Session, u8> {
+        Session::open_for(args, command, access, &ReviewArgs::default())
     }
 
     /// The same; a dry run may rest on something else than the world as it is.
-    pub fn open_for(args: &StackArgs, command: &str, read_only: bool, review: &ReviewArgs) -> Result<Session, u8> {
+    pub fn open_for(args: &StackArgs, command: &str, access: Access, review: &ReviewArgs) -> Result<Session, u8> {
         let playbook = args.playbook.clone().expect("clap requires it");
         let name = match &args.inventory {
             Some(name) => name.clone(),
@@ -82,24 +81,21 @@ impl Session {
             format: args.format,
             verbose: args.verbose,
             command,
-            read_only,
+            access,
             sandbox: args.sandbox.is_some(),
             page: args.report.as_deref(),
         };
         Self::begin(start, &playbook, &name, |sources, secrets| {
             let root = project_root(&playbook)?;
-            // What only looks, or only removes a lock, leaves nothing there.
-            if !read_only && command != "unlock" {
-                refuse_files(&root)?;
-            }
-            Self::prepare(args, review, root, &name, read_only, sources, secrets)
+            Self::prepare(args, review, root, &name, access, sources, secrets)
         })
     }
 
     /// The same for a plan that was saved: all that it needs is in its file.
-    pub fn of_plan(file: &PlanFile, how: &ShowArgs, read_only: bool) -> Result<Session, u8> {
+    pub fn of_plan(file: &PlanFile, how: &ShowArgs) -> Result<Session, u8> {
         let (sandbox, page) = (file.sandbox.is_some(), how.report.as_deref());
-        let start = Start { format: how.format, verbose: how.verbose, command: "apply", read_only, sandbox, page };
+        let access = Access::Writes;
+        let start = Start { format: how.format, verbose: how.verbose, command: "apply", access, sandbox, page };
         let root = file.root();
         // Beside the playbook are the policies.
         let playbook = if root == Path::new(".") { PathBuf::from(&file.playbook) } else { root.join(&file.playbook) };
@@ -108,9 +104,6 @@ impl Session {
                 if let Ok(text) = std::fs::read_to_string(root.join(name)) {
                     sources.add(name.as_str(), text);
                 }
-            }
-            if !read_only {
-                refuse_files(&root)?;
             }
             let at = |(name, source): (&String, &Source)| match source {
                 Source::File(path) => (name.clone(), Source::File(root.join(path))),
@@ -122,7 +115,7 @@ impl Session {
             inventory.lock = file.lock.clone();
             inventory.secrets = file.secrets.iter().map(at).collect();
             let sandbox = file.sandbox.as_ref().map(|sandbox| root.join(sandbox));
-            Ready::of(inventory, root, sandbox, &ReviewArgs::default(), read_only, secrets)
+            Ready::of(inventory, root, sandbox, &ReviewArgs::default(), access, secrets)
         });
         let mut session = session?;
         if !file.is_beside(&session.root)
@@ -139,9 +132,9 @@ impl Session {
         name: &str,
         ready: impl FnOnce(&Sources, &Secrets) -> Result<Ready, Diagnostics>,
     ) -> Result<Session, u8> {
-        let Start { command, read_only, sandbox, .. } = start;
+        let Start { command, access, sandbox, .. } = start;
         let sources = Sources::default();
-        let format = match (start.format, read_only) {
+        let format = match (start.format, access.is_read_only()) {
             (Format::Text, _) => report::Format::Text,
             (Format::Markdown, _) => report::Format::Markdown,
             (Format::Json, true) => report::Format::Json,
@@ -163,7 +156,7 @@ impl Session {
         let report = Arc::new(report);
         let (events, record, tally) = (Events::masking(secrets.clone()), Record::default(), Tally::default());
         // What only remembers comes first: whoever shows may be held up by who does not read.
-        if !read_only {
+        if access == Access::Writes {
             events.add(record.clone());
         }
         events.add(tally.clone());
@@ -215,7 +208,7 @@ impl Session {
             signals,
             started,
             locks: None,
-            writes: !read_only,
+            writes: access == Access::Writes,
             folder: None,
             recovery: Recovery::default(),
             made: vec![],
@@ -228,13 +221,13 @@ impl Session {
         review: &ReviewArgs,
         root: PathBuf,
         name: &str,
-        read_only: bool,
+        access: Access,
         sources: &Sources,
         secrets: &Secrets,
     ) -> Result<Ready, Diagnostics> {
         let inventory = Inventory::load(&root.join("inventory"), name, &args.sets, sources, &root)?;
         let sandbox = args.sandbox.as_ref().map(|file| file.clone().unwrap_or_else(|| root.join(SANDBOX)));
-        Ready::of(inventory, root, sandbox, review, read_only, secrets)
+        Ready::of(inventory, root, sandbox, review, access, secrets)
     }
 
     /// A fresh look at the world, for one evaluation and its plan.
@@ -463,7 +456,7 @@ struct Start<'a> {
     format: Format,
     verbose: u8,
     command: &'a str,
-    read_only: bool,
+    access: Access,
     sandbox: bool,
     /// Where a page is to be written.
     page: Option<&'a Path>,

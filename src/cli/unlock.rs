@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::args::UnlockArgs;
 use super::exit;
+use super::ready::Access;
 use super::run::asked;
 use super::session::Session;
 use crate::diagnostic::Diagnostic;
@@ -15,7 +16,8 @@ use crate::resource::{LockStore, Stored, Written};
 pub fn run(args: UnlockArgs) -> u8 {
     super::session::on_runtime(async {
         // The sandbox has nothing to unlock, and may be in use.
-        let session = match Session::open(&args.stack, "unlock", args.stack.sandbox.is_some()) {
+        let access = if args.stack.sandbox.is_some() { Access::Reads } else { Access::Unlocks };
+        let session = match Session::open(&args.stack, "unlock", access) {
             Ok(session) => session,
             Err(code) => return code,
         };

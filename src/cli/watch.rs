@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::args::RunArgs;
 use super::place::project_root;
+use super::ready::Access;
 use super::session::Session;
 use super::signals::Signals;
 use super::{check, exit, run};
@@ -71,7 +72,7 @@ pub async fn watch(args: &RunArgs) -> u8 {
 
 /// Plans once. The files it was made from; `None` if it did not come so far as to know them all.
 async fn planned(args: &RunArgs, root: &Path) -> Option<BTreeSet<PathBuf>> {
-    let mut session = Session::open_for(&args.stack, "run", true, &args.review).ok()?;
+    let mut session = Session::open_for(&args.stack, "run", Access::Reads, &args.review).ok()?;
     let exit = run::stages(&mut session, args).await;
     let read = session.report.sources.all().into_iter().map(|(file, _)| plain(&root.join(&*file))).collect();
     let exit = session.end(exit);

@@ -24,7 +24,7 @@ use crate::resource::{
     Address, Class, Create, Delete, Fault, Kind, Live, Map, Output, Preview, Previewed, Provider, Select, Status,
     Update, Value,
 };
-use crate::text_file;
+use crate::text_file::{self, misread};
 
 /// What a test wants to happen to the next calls of one sort.
 #[derive(Clone, Debug)]
@@ -143,7 +143,7 @@ impl Sandbox {
         let mut state = self.state.lock().expect("no holder panics");
         match text_file::read_within(file, LARGEST) {
             Ok(text) => {
-                let saved: Saved = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+                let saved: Saved = serde_json::from_str(&text).map_err(|error| unusable(misread(&error)))?;
                 if saved.sandbox != FORMAT {
                     return Err(unusable(format!(
                         "it has format {}, this runner reads format {FORMAT}",

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 
+use crate::diagnostic::Diagnostic;
 use crate::event::{Reader, Stamped};
 use crate::secret::Secrets;
 
@@ -17,15 +18,18 @@ pub struct Sink {
     is_output: bool,
 }
 
-/// Why some of the process's output could not be written.
+/// Why some of the process's output could not be written, the first time.
 static LOST: OnceLock<String> = OnceLock::new();
 
-/// The same, told at the end: what is under way must be finished. A reader who has gone away wants no more, and is no reason.
-pub fn lost() -> Option<&'static str> {
-    LOST.get().map(String::as_str)
+/// That output was lost. To be told when the command has ended: what is under way is finished first.
+pub fn lost() -> Option<Diagnostic> {
+    let why = LOST.get()?;
+    let told = Diagnostic::error("the output could not be written").because(why);
+    Some(told.hint("free some space, or write it elsewhere: what was written is not all of it"))
 }
 
-pub fn note<T>(written: &io::Result<T>) {
+/// Remembers that output was lost. A reader who has gone away wants no more, and is no reason.
+pub fn remember<T>(written: &io::Result<T>) {
     if let Err(error) = written
         && error.kind() != io::ErrorKind::BrokenPipe
     {
@@ -58,12 +62,12 @@ impl Sink {
     pub fn put(&self, text: impl AsRef<str>) {
         let mut stream = self.stream.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let written = stream.write_all(self.secrets.mask(text.as_ref()).as_bytes()).and_then(|()| stream.flush());
-        self.notes(&written);
+        self.remember(&written);
     }
 
-    fn notes<T>(&self, written: &io::Result<T>) {
+    fn remember<T>(&self, written: &io::Result<T>) {
         if self.is_output {
-            note(written);
+            remember(written);
         }
     }
 }
@@ -76,13 +80,13 @@ impl Write for Sink {
             _ => stream.write(bytes),
         };
         drop(stream);
-        self.notes(&written);
+        self.remember(&written);
         written
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let flushed = self.stream.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).flush();
-        self.notes(&flushed);
+        self.remember(&flushed);
         flushed
     }
 }

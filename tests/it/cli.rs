@@ -179,6 +179,20 @@ fn wrong_usage_is_64() {
     {
         project.run(args).code(64);
     }
+    for (args, told) in [
+        ("playbooks/prod.rhai --dry-run --set size", "there is no `=`"),
+        ("playbooks/prod.rhai --dry-run --set name=x", "choose it with --inventory"),
+        ("destory playbooks/prod.rhai", "did you mean `runner destroy`?"),
+        ("unlok --dry-run", "did you mean `runner unlock`?"),
+        ("hepl", "did you mean `runner help`?"),
+    ] {
+        let said = project.run(args).code(64);
+        assert!(said.err.contains(told), "{args}: {}", said.err);
+    }
+    // What was given as a command is one.
+    let said = project.run("check aply").code(1);
+    assert!(format!("{}{}", said.out, said.err).contains("cannot read the playbook aply"), "{}{}", said.out, said.err);
+    assert_eq!(project.run("help unlock").code(0).out, project.run("unlock --help").code(0).out);
     assert!(project.run("doc aws::vpcc").err.contains("did you mean `aws::vpc`?"));
     assert!(project.run("--help").code(0).out.contains("Exit codes: 0 done or nothing to do"));
     project.run("--version").code(0);

@@ -353,7 +353,11 @@ fn output_that_cannot_be_written_is_no_success() {
         "--help",
     ] {
         let said = project.shell(&format!("runner {command} > /dev/full")).code(1);
-        assert!(said.err.contains("error: the output could not be written: No space left"), "{command}: {}", said.err);
+        assert!(
+            said.err.contains("error: the output could not be written") && said.err.contains("No space left"),
+            "{command}: {}",
+            said.err
+        );
         // Who has read enough is another matter.
         let said = project.shell(&format!("{{ runner {command}; echo code $? >&2; }} | head -c 1 > /dev/null")).code(0);
         assert!(said.err.contains("code 0") && !said.err.contains("error"), "{command}: {}", said.err);

@@ -587,3 +587,21 @@ fn what_is_no_file_is_not_replaced_by_one() {
     }
     project.shell("test -p pipe && test -d folder && test ! -e none").code(0);
 }
+
+/// A pipe is waited for, since somebody named it, and read no further than any plan goes.
+#[test]
+fn a_plan_may_come_through_a_pipe_that_has_an_end() {
+    let project = network();
+    project.run("playbooks/prod.rhai --sandbox --dry-run --plan-out plan --record read.json").code(0);
+    let shown = project.run("show plan").code(0);
+    assert_eq!(project.shell("cat plan | runner show /dev/stdin").code(0).out, shown.out);
+    project.shell("cat read.json | runner playbooks/prod.rhai --dry-run --replay /dev/stdin").code(0);
+    for command in ["show", "apply --yes", "playbooks/prod.rhai --dry-run --replay"] {
+        let said = project.shell(&format!("runner {command} /dev/zero")).code(1);
+        assert!(said.err.contains("it has more than 256 MiB"), "{command}: {}", said.err);
+    }
+    for command in ["show", "apply --yes"] {
+        let said = project.shell(&format!("echo '{{\"runner_plan\": \"x\"}}' | runner {command} /dev/stdin")).code(1);
+        assert!(said.err.contains("line 1 is not of the form that runner writes"), "{command}: {}", said.err);
+    }
+}

@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::text_file::misread;
+
 /// `"runner_lock": 1`.
 const VERSION: u64 = 1;
 
@@ -95,7 +97,8 @@ impl Record {
 
     /// What an object says, or why it says nothing.
     pub fn read(text: &str) -> Result<Record, String> {
-        let record: Record = serde_json::from_str(text).map_err(|error| format!("it is no lock of ours: {error}"))?;
+        let record: Record =
+            serde_json::from_str(text).map_err(|error| format!("it is no lock of ours: {}", misread(&error)))?;
         if record.runner_lock != VERSION {
             return Err(format!("it is a lock of version {}, this runner knows version {VERSION}", record.runner_lock));
         }
