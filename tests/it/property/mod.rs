@@ -291,7 +291,12 @@ impl<'a> Life<'a> {
             match self.is_accepted {
                 false => self.stack = self.accepted.clone(),
                 true => {
-                    let lives = self.all().into_iter().filter(|live| matches!(live.status, Status::Failed(_)));
+                    let mut lives = self.all();
+                    lives.retain(|live| matches!(live.status, Status::Failed(_)));
+                    // A run of one phase has replaced what others rest on, and some of those cannot follow.
+                    if lives.is_empty() {
+                        self.story.push(format!("    the author lets go first: {:?}", self.stack.let_go_first(&wrong)));
+                    }
                     for live in lives {
                         self.story.push(format!("    mended: {}", live.id));
                         self.cloud.sandbox.meddle(&live.id, |live| live.status = Status::Ready);

@@ -296,6 +296,20 @@ impl Stack {
         self.declared.iter_mut().for_each(|one| one.settled = one.renamed);
     }
 
+    /// What is told to be in its own way, since the new one shall be made first, is replaced the other way round from now on.
+    pub fn let_go_first(&mut self, wrong: &[String]) -> Vec<String> {
+        let told = |one: &Declared| {
+            let told = format!("{} would have to be replaced, and cannot be", one.address());
+            one.create_first && wrong.iter().any(|wrong| wrong.contains(&told))
+        };
+        let mut changed = vec![];
+        for one in self.declared.iter_mut().filter(|one| told(one)) {
+            one.create_first = false;
+            changed.push(one.address());
+        }
+        changed
+    }
+
     /// The inputs of one, its references as `refer` gives them.
     pub fn inputs(&self, one: &Declared, refer: impl Fn(&str) -> serde_json::Value) -> Map {
         let of = |uid: u32, attribute: &str| refer(&format!("{}.{attribute}", self.find(uid).address()));
