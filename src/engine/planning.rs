@@ -49,7 +49,7 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         let declared: HashSet<(String, String)> =
             changes.iter().filter_map(Change::key).map(|(kind, id)| (kind.to_owned(), id.to_owned())).collect();
         let mut orphans = owned(&forecast.world, evaluation, wish).await?;
-        orphans.retain(|live| !declared.contains(&key(live)));
+        orphans.retain(|live| !declared.contains(&key(live)) && !may_be_left_out(live, evaluation, wish));
         if !orphans.is_empty() {
             forecast.world.learn_secrets().await;
         }
@@ -290,6 +290,13 @@ fn opened(world: &World, address: &Address) -> Option<String> {
 fn key(live: &Live) -> (String, String) {
     let kind = live.owner.as_ref().map(|owner| owner.address.kind.to_string());
     (kind.unwrap_or_default(), live.id.clone())
+}
+
+/// Whether what is left out of the plan may declare it: nobody can tell what that would have made.
+fn may_be_left_out(live: &Live, evaluation: &Evaluation, wish: &Wish) -> bool {
+    let Some(owner) = live.owner.as_ref().filter(|owner| !owner.deposed) else { return false };
+    let mut left_out = evaluation.left_out.iter();
+    !wish.prune_named.contains(&owner.address) && left_out.any(|one| one.address.provider() == owner.address.provider())
 }
 
 fn undeclared(world: &World, live: &Live, wish: &Wish) -> Change {

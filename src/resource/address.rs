@@ -18,6 +18,11 @@ impl Address {
     pub fn new(kind: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Address { kind: kind.into(), name: name.into() }
     }
+
+    /// `aws` of `aws::vpc.main`.
+    pub fn provider(&self) -> &str {
+        self.kind.split_once("::").map_or("", |(provider, _)| provider)
+    }
 }
 
 impl fmt::Display for Address {

@@ -54,20 +54,51 @@ fn the_shipped_playbook_is_planned_applied_and_then_as_declared() {
 #[test]
 fn a_key_that_may_have_been_meant_otherwise_is_told() {
     let project = offline();
-    let said = project.run("playbooks/prod.rhai --sandbox --dry-run --set database.protct=false").code(0);
-    assert!(said.err.contains("warning: `--set database.protct=false`: no file of the inventory has"), "{}", said.err);
-    assert!(said.err.contains("did you mean `database.protect`?"), "{}", said.err);
+    for command in ["playbooks/prod.rhai --sandbox --yes", "destroy playbooks/prod.rhai --sandbox --yes"] {
+        let said = project.run(&format!("{command} --set database.protct=false")).code(1);
+        let told = "error: `--set database.protct=false`: no file of the inventory has `database.protct`";
+        assert!(said.err.contains(told), "{}", said.err);
+        assert!(said.err.contains("did you mean `database.protect`?"), "{}", said.err);
+    }
+    assert!(!project.path(".runner/sandbox.json").exists());
+    // What is near to nothing may be meant for the playbook alone.
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run --set release=7").code(0);
+    assert!(said.err.contains("warning: `--set release=7`: no file of the inventory has `release`"), "{}", said.err);
     let said = project.run("check playbooks/prod.rhai --set network.cidrr=1");
     assert!(said.err.contains("did you mean `network.cidr`?"), "{}", said.err);
     let said = project.run("playbooks/prod.rhai --sandbox --dry-run --set database.protect=false").code(0);
-    assert!(!said.err.contains("did you mean"), "{}", said.err);
+    assert!(!said.err.contains("no file of the inventory"), "{}", said.err);
+}
+
+/// Nobody can tell what a file that is not there would have declared.
+#[test]
+fn what_a_manifest_made_that_is_left_out_is_not_pruned() {
+    let with = "let cluster = k8s::cluster(\"main\", #{ cluster_name: \"main\", endpoint: \"https://main.example.invalid\" });\n\
+                aws::eip(\"gone\", #{});\nk8s::manifest(\"app\", #{ cluster: cluster, file: \"app.yaml\" });\n";
+    let project = Project::new("")
+        .file("templates/app.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a, namespace: default }\n")
+        .file("playbooks/prod.rhai", with);
+    project.run("playbooks/prod.rhai --sandbox --yes").code(0);
+    let digest = "0".repeat(64);
+    let url = format!("url: \"https://127.0.0.1:9/app.yaml\", sha256: \"{digest}\"");
+    project.edit("playbooks/prod.rhai", "file: \"app.yaml\"", &url);
+    project.edit("playbooks/prod.rhai", "aws::eip(\"gone\", #{});\n", "");
+    let plan = project.run("playbooks/prod.rhai --sandbox --dry-run").code(0);
+    assert!(plan.out.contains("aws::eip.gone") && !plan.out.contains("k8s::ConfigMap"), "{}", plan.out);
+    assert!(plan.out.contains("k8s::manifest.app") && plan.out.contains("neither compared nor pruned"), "{}", plan.out);
+    let pruned = project.run("playbooks/prod.rhai --sandbox --yes --prune").code(0);
+    assert!(pruned.err.contains("Done: 1 deleted"), "{}", pruned.err);
+    assert!(project.read(".runner/sandbox.json").contains("default/a"));
+    // By name it goes.
+    let named = project.run("playbooks/prod.rhai --sandbox --yes --prune=k8s::ConfigMap.default/a").code(0);
+    assert!(named.err.contains("Done: 1 deleted"), "{}", named.err);
 }
 
 #[test]
 fn what_an_inventory_says_of_an_application_is_checked() {
     let project = offline();
     for (given, told) in [
-        ("apps.api.prot=1", "apps.api.prot: there is no such key"),
+        ("apps.api.answers=1", "apps.api.answers: there is no such key"),
         ("apps.storefront.host=login", "apps.storefront is at https://login.example.com/, and so is keycloak"),
         ("apps.api.path=admin", "apps.api.path is \"admin\": it has to start with a \"/\""),
         ("ingress.class=traefik", "ingress.class is \"nginx\" or \"apisix\", not \"traefik\""),
@@ -174,9 +205,14 @@ fn json_is_one_document_for_a_plan_and_lines_for_a_run() {
 #[test]
 fn wrong_usage_is_64() {
     let project = network();
-    for args in
-        ["", "--nope", "playbooks/prod.rhai --parallelism 0", "doc aws::vpcc", "playbooks/prod.rhai --format xml"]
-    {
+    for args in [
+        "",
+        "--nope",
+        "plan playbooks/prod.rhai",
+        "playbooks/prod.rhai --parallelism 0",
+        "doc aws::vpcc",
+        "playbooks/prod.rhai --format xml",
+    ] {
         project.run(args).code(64);
     }
     for (args, told) in [
