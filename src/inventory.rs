@@ -13,7 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Site, Sources, closest};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Site, Sources, closest};
 use crate::resource::{Map, Value};
 use crate::secret::Source;
 use crate::text_file;
@@ -83,8 +83,10 @@ impl Inventory {
         if inventory.values.contains_key("name") {
             return Err(vec![inventory.reserved()]);
         }
-        inventory.doubts = sets.iter().filter_map(|set| inventory.doubt(set)).collect();
-        let mistakes: Diagnostics = sets.iter().filter_map(|set| inventory.set(set).err()).collect();
+        let doubts: Diagnostics = sets.iter().filter_map(|set| inventory.doubt(set)).collect();
+        let (mut mistakes, doubts) = doubts.into_iter().partition(|told| told.severity == Severity::Error);
+        inventory.doubts = doubts;
+        mistakes.extend(sets.iter().filter_map(|set| inventory.set(set).err()));
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -289,6 +291,9 @@ impl Reader<'_> {
         names.sort();
         let told =
             Diagnostic::error(format!("there is no inventory `{name}`")).because(format!("{file} does not exist"));
+        if let Some(bare) = name.strip_suffix(".toml").filter(|bare| names.iter().any(|known| known == bare)) {
+            return told.hint(format!("leave `.toml` off: `{bare}`"));
+        }
         let make = format!("make it: `{file}` may be as short as `extends = \"common\"`");
         match closest(name, names.iter().map(String::as_str)) {
             Some(near) => told.hint(format!("did you mean `{near}`? there are: {}", names.join(", "))),

@@ -53,7 +53,7 @@ fn summary(errors: usize, warnings: usize, playbooks: usize) -> String {
     }
 }
 
-/// All findings, in the order of their places.
+/// All findings, errors before warnings, in the order of their places.
 fn check(args: &CheckArgs, sources: &Sources) -> Diagnostics {
     let (kinds, lookups, compounds) = (providers::kinds(), providers::lookups(), providers::compounds());
     let mut found: Diagnostics = vec![];
@@ -98,7 +98,8 @@ fn check(args: &CheckArgs, sources: &Sources) -> Diagnostics {
     }
     found.extend(keys.unused());
     let place = |told: &Diagnostic| told.places.first().map(|place| place.site.clone());
-    found.sort_by(|a, b| (place(a), &a.summary).cmp(&(place(b), &b.summary)));
+    // What is wrong with a playbook may be why nothing reads a key.
+    found.sort_by(|a, b| (a.severity, place(a), &a.summary).cmp(&(b.severity, place(b), &b.summary)));
     found.dedup_by(|a, b| place(a) == place(b) && a.summary == b.summary);
     found
 }

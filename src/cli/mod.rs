@@ -107,13 +107,25 @@ fn command(args: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// A command that is misspelt is taken for a playbook.
+/// What other tools call what is called otherwise here.
+const ELSEWHERE: [(&str, &str); 4] = [
+    ("plan", "runner PLAYBOOK --dry-run"),
+    ("run", "runner PLAYBOOK"),
+    ("validate", "runner check PLAYBOOK"),
+    ("preview", "runner PLAYBOOK --dry-run"),
+];
+
+/// A command that is misspelt, or another tool's, is taken for a playbook.
 fn misspelt(args: &[OsString]) -> Option<clap::Error> {
     let word = args.get(1)?.to_str().filter(|word| !Path::new(word).exists())?;
     let mut commands = Cli::command();
     commands.build();
-    let near = closest(word, commands.get_subcommands().map(clap::Command::get_name)).filter(|near| *near != word)?;
-    let wrong = format!("there is neither a command nor a playbook `{word}`: did you mean `runner {near}`?");
+    let names: Vec<&str> = commands.get_subcommands().map(clap::Command::get_name).collect();
+    let meant = match ELSEWHERE.iter().find(|(theirs, _)| *theirs == word) {
+        Some((_, ours)) => (*ours).to_owned(),
+        None => format!("runner {}", closest(word, names).filter(|near| *near != word)?),
+    };
+    let wrong = format!("there is neither a command nor a playbook `{word}`: did you mean `{meant}`?");
     Some(commands.error(clap::error::ErrorKind::InvalidSubcommand, wrong))
 }
 

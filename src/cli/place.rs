@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, closest};
 
 /// The sandbox's file below the project.
 pub(super) const SANDBOX: &str = ".runner/sandbox.json";
@@ -10,11 +10,12 @@ pub(super) const SANDBOX: &str = ".runner/sandbox.json";
 /// The folder that holds `inventory/`, from the playbook's folder upwards; without one, the playbook's own.
 pub(super) fn project_root(playbook: &Path) -> Result<PathBuf, Diagnostics> {
     let cannot = |error: std::io::Error| {
-        vec![
-            Diagnostic::error(format!("cannot read the playbook {}", playbook.display()))
-                .because(error.to_string())
-                .hint("give the path of a Rhai file, for example playbooks/prod.rhai"),
-        ]
+        let told = Diagnostic::error(format!("cannot read the playbook {}", playbook.display()));
+        let hint = match beside(playbook) {
+            Some(near) => format!("did you mean {}?", near.display()),
+            None => "give the path of a Rhai file, for example playbooks/prod.rhai".into(),
+        };
+        vec![told.because(error.to_string()).hint(hint)]
     };
     let file = playbook.canonicalize().map_err(cannot)?;
     if file.is_dir() {
@@ -28,6 +29,16 @@ pub(super) fn project_root(playbook: &Path) -> Result<PathBuf, Diagnostics> {
         Ok(here) if here == found => PathBuf::from("."),
         _ => found.to_owned(),
     })
+}
+
+/// A playbook whose name is near to that of one which is not there.
+fn beside(playbook: &Path) -> Option<PathBuf> {
+    let folder = playbook.parent()?;
+    let there = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let names: Vec<String> =
+        std::fs::read_dir(there).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let known = names.iter().map(String::as_str).filter(|name| name.ends_with(".rhai"));
+    Some(folder.join(closest(playbook.file_name()?.to_str()?, known)?))
 }
 
 /// What a run that changes something keeps below the project, each a folder.

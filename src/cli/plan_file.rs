@@ -119,6 +119,12 @@ impl PlanFile {
                 .because(error.to_string())
                 .hint("runner PLAYBOOK --dry-run --plan-out FILE saves a plan"),
         })?;
+        if !text.is_empty() && !text.starts_with('{') {
+            return Err(Box::new(
+                refuse(format!("{name} is not a saved plan"))
+                    .hint("runner PLAYBOOK --dry-run --plan-out FILE saves one"),
+            ));
+        }
         #[derive(Deserialize)]
         struct Head {
             runner_plan: Option<u64>,

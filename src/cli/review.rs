@@ -99,6 +99,9 @@ fn load(file: &Path, stack: &str) -> Result<Document, Box<Diagnostic>> {
         Box::new(told.because(cause).hint("record anew: --dry-run --record FILE"))
     };
     let text = text_file::read_piped(file, text_file::KEPT).map_err(|error| cannot(error.to_string()))?;
+    if !text.is_empty() && !text.starts_with('{') {
+        return Err(cannot("it is no recording".into()));
+    }
     let json: serde_json::Value = serde_json::from_str(&text)
         .map_err(|error| cannot(format!("it is no recording, or only a part of one: {}", misread(&error))))?;
     match json["runner_record"].as_u64() {

@@ -144,7 +144,7 @@ impl Session {
         let secrets = Secrets::default();
         let mut report = Report::of_process(format, start.verbose > 0, sources, &secrets);
         if let Some(file) = start.page {
-            match report::html::Page::at(file, &secrets, report.stderr.clone()) {
+            match report::html::Page::at(file, &secrets) {
                 Ok(page) => report.page = Some(page),
                 Err(wrong) => {
                     report.diagnostic(&wrong);

@@ -16,7 +16,7 @@ pub fn run(args: &ShowArgs) -> u8 {
     let secrets = Secrets::default();
     let mut report = Report::of_process(format, args.verbose > 0, Sources::default(), &secrets);
     if let Some(page) = &args.report {
-        match report::html::Page::at(page, &secrets, report.stderr.clone()) {
+        match report::html::Page::at(page, &secrets) {
             Ok(page) => report.page = Some(page),
             Err(wrong) => {
                 report.diagnostic(&wrong);

@@ -239,9 +239,9 @@ impl World {
 /// A failed read, told as what it keeps us from.
 pub fn cannot_read(kind: &str, fault: &Fault) -> Diagnostic {
     // Who is not let in at all is not helped by the name of the first thing he wanted to see.
-    let summary = match fault.operation.as_deref().is_none_or(|operation| operation.starts_with("sts:")) {
-        true if fault.class != Class::Throttled => "cannot reach the provider".to_owned(),
-        _ => format!("cannot read what is live of `{kind}`"),
+    let summary = match fault.is_at_the_door() {
+        true => "cannot reach the provider".to_owned(),
+        false => format!("cannot read what is live of `{kind}`"),
     };
     Diagnostic::error(summary).because(fault.to_string()).maybe_hint(fault.hint.clone().or_else(|| {
         (fault.class == Class::Throttled).then(|| "the provider limits how often it may be asked; run again".into())

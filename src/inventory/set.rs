@@ -41,7 +41,7 @@ impl fmt::Display for Set {
 }
 
 impl Inventory {
-    /// A key that no file has, and one that it may have been meant to be.
+    /// A key that no file has: a mistake if it is near to one that is there, else perhaps none.
     pub(super) fn doubt(&self, set: &Set) -> Option<Diagnostic> {
         let (mut map, mut above) = (&self.values, String::new());
         for key in &set.keys {
@@ -50,9 +50,13 @@ impl Inventory {
                 above = format!("{above}{key}.");
                 continue;
             }
-            let near = closest(key, map.keys().map(String::as_str))?;
-            let told = Diagnostic::warning(format!("`--set {set}`: no file of the inventory has `{above}{key}`"));
-            return Some(told.hint(format!("did you mean `{above}{near}`?")));
+            let what = format!("`--set {set}`: no file of the inventory has `{above}{key}`");
+            return Some(match closest(key, map.keys().map(String::as_str)) {
+                Some(near) => Diagnostic::error(what).hint(format!(
+                    "did you mean `{above}{near}`? If not, give `{above}{key}` a value in a file of the inventory first"
+                )),
+                None => Diagnostic::warning(what).hint("give it a value there, for runs without `--set`"),
+            });
         }
         None
     }

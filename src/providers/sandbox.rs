@@ -136,9 +136,9 @@ impl Sandbox {
 
     fn load(&self) -> Result<(), Box<Diagnostic>> {
         let Some(file) = &self.file else { return Ok(()) };
+        let cannot = || Diagnostic::error(format!("cannot use the sandbox in {}", file.display()));
         let unusable = |cause: String| {
-            let told = Diagnostic::error(format!("cannot use the sandbox in {}", file.display())).because(cause);
-            Box::new(told.hint("it is only a play cloud: delete the file to begin anew"))
+            Box::new(cannot().because(cause).hint("it is only a play cloud: delete the file to begin anew"))
         };
         let mut state = self.state.lock().expect("no holder panics");
         match text_file::read_within(file, LARGEST) {
@@ -155,6 +155,12 @@ impl Sandbox {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 (state.born, state.records) = (0, BTreeMap::new());
+            }
+            // Nothing is wrong with what is in it.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(Box::new(
+                    cannot().because(error.to_string()).hint("whoever plays with it must be allowed to read it"),
+                ));
             }
             Err(error) => return Err(unusable(error.to_string())),
         }
@@ -240,8 +246,12 @@ impl Sandbox {
             std::fs::create_dir_all(folder)?;
         }
         let draft = beside(file, "draft");
-        std::fs::write(&draft, bytes)?;
-        std::fs::rename(&draft, file)?;
+        let written = std::fs::write(&draft, bytes).and_then(|()| std::fs::rename(&draft, file));
+        written.map_err(|error| {
+            // Half a draft is of use to nobody, and fills the disk.
+            let _ = std::fs::remove_file(&draft);
+            std::io::Error::new(error.kind(), format!("{}: {error}", draft.display()))
+        })?;
         *saved = version;
         Ok(())
     }

@@ -219,6 +219,12 @@ impl Fault {
         self.hint = Some(hint.into());
         self
     }
+
+    /// Nobody was let in: what was asked for first has nothing to do with it.
+    pub fn is_at_the_door(&self) -> bool {
+        let asked = self.operation.as_deref().is_none_or(|operation| operation.starts_with("sts:"));
+        asked && self.class != Class::Throttled
+    }
 }
 
 impl std::fmt::Display for Fault {

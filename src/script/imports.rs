@@ -69,8 +69,9 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
 impl Loader<'_> {
     /// Loads a file and, before it, what it imports. What is wrong inside is gathered; an error is for the importer.
     fn file(&mut self, path: &Path) -> Result<Option<usize>, Box<Diagnostic>> {
-        let text = text_file::read(path).map_err(|error| unreadable(path, &error))?;
-        let shown: Arc<str> = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy().into();
+        let below = path.strip_prefix(&self.root).unwrap_or(path);
+        let text = text_file::read(path).map_err(|error| unreadable(below, &error))?;
+        let shown: Arc<str> = below.to_string_lossy().into();
         self.script.sources.add(shown.clone(), text.as_str());
         let before = self.result.lines.add(shown.clone(), &text).ok_or_else(|| {
             Diagnostic::error(format!("the playbook and its modules have more than {} lines", lines::MOST))

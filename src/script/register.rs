@@ -216,7 +216,11 @@ fn look_up(world: &World, ctx: &NativeCallContext, lookup: &Lookup, arguments: &
     }
     let found = world.oracle.look_up(&lookup.name, &values);
     found.map(|value| to_dynamic(&value)).map_err(|fault| {
-        let diagnostic = Diagnostic::error(format!("{} failed", lookup.name)).because(fault.to_string());
+        let summary = match fault.is_at_the_door() && fault.operation.is_some() {
+            true => "cannot reach the provider".to_owned(),
+            false => format!("{} failed", lookup.name),
+        };
+        let diagnostic = Diagnostic::error(summary).because(fault.to_string());
         world.raise(position, diagnostic.maybe_hint(fault.hint))
     })
 }

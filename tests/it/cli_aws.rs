@@ -165,6 +165,30 @@ fn another_accounts_credentials_are_refused_before_anything_is_read() {
     assert_eq!(account.calls().keys().collect::<Vec<_>>(), ["sts:GetCallerIdentity"]);
 }
 
+/// Whatever is asked for first, be it by a lookup: it is not what is wrong.
+#[test]
+fn who_is_not_let_in_is_told_why() {
+    let playbook = "let ami = aws::ami(#{ owners: [\"amazon\"], name: \"al2023-*\" });\naws::vpc(\"main\", #{ cidr_block: \"10.0.0.0/16\" });\n";
+    for text in [playbook, playbook.lines().last().unwrap()] {
+        let project = || {
+            Project::new("[aws]\nregion = \"eu-west-1\"\n")
+                .file("playbooks/prod.rhai", text)
+                .env("AWS_EC2_METADATA_DISABLED", "true")
+        };
+        let refused = |project: Project, told: [&str; 2]| {
+            let said = project.run("playbooks/prod.rhai --dry-run").code(1);
+            assert!(said.err.contains("cannot reach the provider"), "{}", said.err);
+            assert!(told.iter().all(|told| said.err.contains(told)), "{told:?}: {}", said.err);
+            assert!(!said.err.contains("asking again"), "{}", said.err);
+        };
+        refused(project(), ["there are no AWS credentials", "aws sso login"]);
+        let named = project().env("AWS_PROFILE", "nosuch");
+        refused(named, ["the profile `nosuch` gives no credentials", "~/.aws/config"]);
+        let keys = project().env("AWS_ACCESS_KEY_ID", "NOTAREALKEY").env("AWS_SECRET_ACCESS_KEY", "NOTAREALSECRET");
+        refused(keys.env("AWS_ENDPOINT_URL", "notaurl"), ["`AWS_ENDPOINT_URL` is no URL: `notaurl`", "http://"]);
+    }
+}
+
 #[test]
 fn a_dry_run_sends_nothing_that_changes() {
     let account = Account::new();

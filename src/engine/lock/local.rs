@@ -77,7 +77,14 @@ fn unseen(stack: &str, path: &Path, error: &io::Error) -> Box<Diagnostic> {
 fn failed(summary: &str, path: &Path, error: &io::Error) -> Box<Diagnostic> {
     let told = Diagnostic::error(summary);
     let told = told.because(format!("{}: {error}", path.display()));
-    Box::new(told.hint("the folder must be writable; it holds run records and locks"))
+    let hint = match error.kind() {
+        io::ErrorKind::IsADirectory => "it is a file, and runner makes it by itself: move away what is in its place",
+        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
+            "nothing was changed; free some space there"
+        }
+        _ => "nothing was changed; the folder must be writable: it holds run records and locks",
+    };
+    Box::new(told.hint(hint))
 }
 
 fn holder_in(file: &mut File) -> Option<Holder> {

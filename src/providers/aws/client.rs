@@ -30,7 +30,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::OnceCell;
 
 use super::eks_token;
-use super::fault::OrFault;
+use super::fault::{OrFault, without_credentials};
 use super::fault_codes::is_expired;
 use super::refusals::Refusals;
 use super::renewal::Renewable;
@@ -94,6 +94,11 @@ impl Region {
     pub fn arn(&self, service: &str, what: &str) -> String {
         format!("arn:{}:{service}:{}:{}:{what}", self.partition, self.name, self.account)
     }
+}
+
+/// Of the environment; one that is empty is none.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 /// Where the tags of what has no region are kept.
@@ -239,8 +244,17 @@ impl Client {
 
     async fn ask_identity(&self, config: &SdkConfig) -> Result<Identity, Fault> {
         let Some(region) = config.region() else { return Err(no_region()) };
+        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        if let Some(url) = variable("AWS_ENDPOINT_URL").filter(|url| !is_url(url)) {
+            let mut fault = Fault::new(Class::Other, format!("`AWS_ENDPOINT_URL` is no URL: `{url}`"));
+            fault.operation = Some("sts:GetCallerIdentity".to_owned());
+            return Err(fault.hint("it begins with `http://` or `https://`; without it AWS itself is asked"));
+        }
         let sts = client!(aws_sdk_sts, self, config, region.as_ref());
-        let told = sts.get_caller_identity().send().await.or_fault("sts:GetCallerIdentity")?;
+        let told = sts.get_caller_identity().send().await;
+        let without = told.as_ref().is_err_and(|error| without_credentials(error).is_some());
+        let told = told.or_fault("sts:GetCallerIdentity");
+        let told = told.map_err(|fault| if without { self.blame_profile(fault) } else { fault })?;
         let identity = Identity {
             account: told.account().unwrap_or_default().to_owned(),
             arn: told.arn().unwrap_or_default().to_owned(),
@@ -257,6 +271,18 @@ impl Client {
                 identity.arn
             ))),
             _ => Ok(identity),
+        }
+    }
+
+    /// What a profile does not give is looked for elsewhere, and where that ends says nothing to who named one.
+    fn blame_profile(&self, fault: Fault) -> Fault {
+        match self.settings.profile.clone().or_else(|| variable("AWS_PROFILE")) {
+            Some(profile) => Fault {
+                message: format!("the profile `{profile}` gives no credentials: {}", fault.message),
+                hint: Some(format!("is there a `{profile}` in ~/.aws/config, and is it logged in? `aws sso login`")),
+                ..fault
+            },
+            None => fault,
         }
     }
 

@@ -104,7 +104,7 @@ fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Fault {
     if let Some(truncated) = find::<Truncated, _>(error) {
         return Fault::new(Class::Ambiguous, truncated.to_string());
     }
-    if let Some(credentials) = find::<CredentialsError, _>(error) {
+    if let Some(credentials) = without_credentials(error) {
         return no_credentials(credentials);
     }
     match error {
@@ -123,6 +123,11 @@ fn unanswered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Fault {
         }
         _ => Fault::new(Class::Other, chain(error)),
     }
+}
+
+/// Why there was nothing to sign with, if that is why.
+pub fn without_credentials<E: Error + 'static>(error: &E) -> Option<&CredentialsError> {
+    find(error)
 }
 
 fn no_credentials(error: &CredentialsError) -> Fault {

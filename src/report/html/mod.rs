@@ -3,6 +3,7 @@
 //! The page needs no network and no other file. All that an author or a provider wrote is data in it, and its script
 //! puts it on the page as text only; a policy in the page forbids it to fetch anything.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +15,7 @@ use super::plan_text;
 use super::plan_value as value;
 use super::recovered;
 use super::screen::Screen;
-use super::sink::Sink;
+use super::sink;
 use super::why::{self, Why};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Change, Counts, Plan};
@@ -38,7 +39,6 @@ pub struct Page {
     file: PathBuf,
     state: Arc<Mutex<State>>,
     secrets: Secrets,
-    stderr: Sink,
 }
 
 #[derive(Default)]
@@ -89,8 +89,8 @@ struct OutputData {
 
 impl Page {
     /// A page that is going to be at this place; it must be possible to write there.
-    pub fn at(file: &Path, secrets: &Secrets, stderr: Sink) -> Result<Self, Box<Diagnostic>> {
-        let page = Page { file: file.to_owned(), state: Arc::default(), secrets: secrets.clone(), stderr };
+    pub fn at(file: &Path, secrets: &Secrets) -> Result<Self, Box<Diagnostic>> {
+        let page = Page { file: file.to_owned(), state: Arc::default(), secrets: secrets.clone() };
         private_file::can_write(file).map_err(|error| {
             let told = Diagnostic::error(format!("cannot write the report {}", file.display()));
             Box::new(
@@ -113,9 +113,8 @@ impl Page {
             &Data { version: env!("CARGO_PKG_VERSION"), plans: &state.plans, events: &state.events },
             &self.secrets,
         );
-        if let Err(error) = private_file::write(&self.file, text.as_bytes()) {
-            self.stderr.put(format!("warning: failed to write the report {}: {error}\n", self.file.display()));
-        }
+        let written = private_file::write(&self.file, text.as_bytes());
+        sink::remember(&written.map_err(|error| io::Error::other(format!("{}: {error}", self.file.display()))));
     }
 }
 
@@ -246,11 +245,11 @@ mod tests {
         plan.changes[0].fields.push(example::field("note", None, Some(long.into())));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("report.html");
-        let page = Page::at(&file, &secrets, Sink::new(Vec::new())).unwrap();
+        let page = Page::at(&file, &secrets).unwrap();
         page.plan(&plan);
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.contains("(secr") && !text.contains("NOTAREAL"), "{}", text.len());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
-        assert!(Page::at(folder.path(), &secrets, Sink::new(Vec::new())).is_err());
+        assert!(Page::at(folder.path(), &secrets).is_err());
     }
 }
