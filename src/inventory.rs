@@ -83,10 +83,14 @@ impl Inventory {
         if inventory.values.contains_key("name") {
             return Err(vec![inventory.reserved()]);
         }
-        let doubts: Diagnostics = sets.iter().filter_map(|set| inventory.doubt(set)).collect();
-        let (mut mistakes, doubts) = doubts.into_iter().partition(|told| told.severity == Severity::Error);
-        inventory.doubts = doubts;
-        mistakes.extend(sets.iter().filter_map(|set| inventory.set(set).err()));
+        let mut mistakes = vec![];
+        for set in sets {
+            match inventory.doubt(set) {
+                Some(told) if told.severity == Severity::Error => mistakes.push(told),
+                doubt => inventory.doubts.extend(doubt),
+            }
+            mistakes.extend(inventory.set(set).err());
+        }
         if !mistakes.is_empty() {
             return Err(mistakes);
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Where it goes: to what a link leads to. What is there and no file (a folder, a device, a pipe) is not replaced by one.
 fn place(file: &Path) -> io::Result<PathBuf> {
     if file == Path::new("-") {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "`-` is not the name of a file here"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "`-` is no name of a file here"));
     }
     match file.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(file.to_owned()),

@@ -32,9 +32,9 @@ pub fn read_within(path: &Path, bytes: u64) -> io::Result<String> {
     read_piped(path, bytes)
 }
 
-/// The same of what may also come through a pipe, `<(…)`, or from stdin, `-`: whoever names one wants it waited for.
+/// The same of what may also come through a pipe, `<(…)`: whoever names one wants it waited for.
 pub fn read_piped(path: &Path, bytes: u64) -> io::Result<String> {
-    let file = File::open(if path == Path::new("-") { Path::new("/dev/stdin") } else { path })?;
+    let file = File::open(path)?;
     let mut text = vec![];
     // It may grow meanwhile, or not tell its length.
     if file.metadata()?.len() <= bytes {

@@ -188,7 +188,8 @@ pub struct CheckArgs {
     #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
     pub inventory: Vec<String>,
 
-    /// Override an inventory value, by one of its type: --set network.zones='["a"]'
+    /// Override an inventory value, by one of its type: --set network.zones='["a"]'. A key that no file has is told, and
+    /// refused if it looks like another one misspelt
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<Set>,
 
@@ -234,7 +235,8 @@ pub struct StackArgs {
     #[arg(short, long, value_name = "NAME")]
     pub inventory: Option<String>,
 
-    /// Override an inventory value, by one of its type: --set network.zones='["a"]'
+    /// Override an inventory value, by one of its type: --set network.zones='["a"]'. A key that no file has is told, and
+    /// refused if it looks like another one misspelt
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<Set>,
 
@@ -281,7 +283,8 @@ pub struct RenderArgs {
     #[arg(short, long, value_name = "NAME")]
     pub inventory: String,
 
-    /// Override an inventory value, by one of its type: --set network.zones='["a"]'
+    /// Override an inventory value, by one of its type: --set network.zones='["a"]'. A key that no file has is told, and
+    /// refused if it looks like another one misspelt
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<Set>,
 

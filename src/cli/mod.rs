@@ -43,7 +43,7 @@ pub use args::{Cli, Command};
 
 use crate::diagnostic::{Sources, closest};
 use crate::report::sink::{self, Sink};
-use crate::report::{Format, Report};
+use crate::report::{Format, Report, html};
 use crate::secret::Secrets;
 
 /// Exit codes, as `--help` tells them.
@@ -58,12 +58,13 @@ pub mod exit {
 /// Runs one command line to its exit code. Output that could not be written is no success, whatever else was.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let code = command(args);
-    match sink::lost() {
-        Some(told) => {
-            Report::of_process(Format::Text, false, Sources::default(), &Secrets::default()).diagnostic(&told);
-            if matches!(code, exit::DONE | exit::CHANGES_PENDING) { exit::FAILED } else { code }
-        }
-        None => code,
+    let lost = sink::lost();
+    if let Some(told) = &lost {
+        Report::of_process(Format::Text, false, Sources::default(), &Secrets::default()).diagnostic(told);
+    }
+    match code {
+        exit::DONE | exit::CHANGES_PENDING if lost.is_some() || html::is_unwritten() => exit::FAILED,
+        code => code,
     }
 }
 

@@ -35,10 +35,16 @@ pub(super) fn project_root(playbook: &Path) -> Result<PathBuf, Diagnostics> {
 fn beside(playbook: &Path) -> Option<PathBuf> {
     let folder = playbook.parent()?;
     let there = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let names: Vec<String> =
-        std::fs::read_dir(there).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    let known = names.iter().map(String::as_str).filter(|name| name.ends_with(".rhai"));
-    Some(folder.join(closest(playbook.file_name()?.to_str()?, known)?))
+    let name = playbook.file_name()?.to_str()?;
+    let names: Vec<String> = std::fs::read_dir(there)
+        .ok()?
+        .flatten()
+        .filter(|entry| entry.path().is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|known| known.ends_with(".rhai") && known != name)
+        .collect();
+    let whole = names.iter().find(|known| known.strip_suffix(".rhai") == Some(name)).map(String::as_str);
+    Some(folder.join(whole.or_else(|| closest(name, names.iter().map(String::as_str)))?))
 }
 
 /// What a run that changes something keeps below the project, each a folder.

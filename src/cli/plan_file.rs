@@ -119,11 +119,12 @@ impl PlanFile {
                 .because(error.to_string())
                 .hint("runner PLAYBOOK --dry-run --plan-out FILE saves a plan"),
         })?;
+        let no_plan = || {
+            let told = refuse(format!("{name} is not a saved plan"));
+            Box::new(told.hint("runner PLAYBOOK --dry-run --plan-out FILE saves a plan"))
+        };
         if !text.is_empty() && !text.starts_with('{') {
-            return Err(Box::new(
-                refuse(format!("{name} is not a saved plan"))
-                    .hint("runner PLAYBOOK --dry-run --plan-out FILE saves one"),
-            ));
+            return Err(no_plan());
         }
         #[derive(Deserialize)]
         struct Head {
@@ -133,12 +134,7 @@ impl PlanFile {
         let head: Head = serde_json::from_str(&text).map_err(|error| damaged().because(misread(&error)))?;
         match head.runner_plan {
             Some(VERSION) => {}
-            None => {
-                return Err(Box::new(
-                    refuse(format!("{name} is not a saved plan"))
-                        .hint("runner PLAYBOOK --dry-run --plan-out FILE saves a plan"),
-                ));
-            }
+            None => return Err(no_plan()),
             Some(other) => {
                 return Err(Box::new(
                     refuse(format!("{name} is a saved plan of version {other}"))

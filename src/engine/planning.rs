@@ -49,12 +49,13 @@ pub async fn plan(forecast: &Forecast, evaluation: &Evaluation, wish: &Wish) -> 
         let declared: HashSet<(String, String)> =
             changes.iter().filter_map(Change::key).map(|(kind, id)| (kind.to_owned(), id.to_owned())).collect();
         let mut orphans = owned(&forecast.world, evaluation, wish).await?;
-        orphans.retain(|live| !declared.contains(&key(live)) && !may_be_left_out(live, evaluation, wish));
+        orphans.retain(|live| !declared.contains(&key(live)));
         if !orphans.is_empty() {
             forecast.world.learn_secrets().await;
         }
         refuse_unknown_orphans(&orphans, wish)?;
-        changes.extend(orphans.iter().map(|live| undeclared(&forecast.world, live, wish)));
+        let left_out: BTreeSet<&str> = evaluation.left_out.iter().map(|one| one.address.provider()).collect();
+        changes.extend(orphans.iter().map(|live| undeclared(&forecast.world, live, wish, &left_out)));
         keep_the_way_in(&forecast.world, &mut changes);
         refuse_protected(&changes)?;
     }
@@ -88,7 +89,7 @@ pub async fn foresee_destroy(forecast: &Forecast, evaluation: &Evaluation, wish:
     world.learn_secrets().await;
     let mut changes = vec![];
     for live in lives {
-        let mut change = undeclared(world, &live, wish);
+        let mut change = undeclared(world, &live, wish, &BTreeSet::new());
         change.reason = Some(Reason::Destroyed);
         if live.status != Status::Deleting {
             change.action = Action::Delete;
@@ -245,7 +246,9 @@ async fn listed(
     let censuses = regions.iter().map(|region| async move { (region, world.owned_kinds(region).await) });
     for (region, kinds) in join_all(censuses).await {
         let kinds = kinds.map_err(|fault| {
-            vec![Diagnostic::error("cannot read what the stack owns").because(fault.to_string()).maybe_hint(fault.hint)]
+            let what =
+                if fault.is_at_the_door() { "cannot reach the provider" } else { "cannot read what the stack owns" };
+            vec![Diagnostic::error(what).because(fault.to_string()).maybe_hint(fault.hint)]
         })?;
         listings.extend(kinds.into_iter().map(|kind| (region.clone(), kind)));
     }
@@ -292,21 +295,21 @@ fn key(live: &Live) -> (String, String) {
     (kind.unwrap_or_default(), live.id.clone())
 }
 
-/// Whether what is left out of the plan may declare it: nobody can tell what that would have made.
-fn may_be_left_out(live: &Live, evaluation: &Evaluation, wish: &Wish) -> bool {
-    let Some(owner) = live.owner.as_ref().filter(|owner| !owner.deposed) else { return false };
-    let mut left_out = evaluation.left_out.iter();
-    !wish.prune_named.contains(&owner.address) && left_out.any(|one| one.address.provider() == owner.address.provider())
-}
-
-fn undeclared(world: &World, live: &Live, wish: &Wish) -> Change {
+/// `left_out`: providers of which something is left out of the plan that may declare it.
+fn undeclared(world: &World, live: &Live, wish: &Wish, left_out: &BTreeSet<&str>) -> Change {
     let owner = live.owner.clone().expect("only what is owned is listed");
     let kind = world.kind(&owner.address.kind);
     let cascades = kind.as_ref().is_some_and(|kind| kind.nature.cascades);
     let named = wish.prune_named.contains(&owner.address);
-    let delete = named || owner.deposed || wish.prune && !cascades;
-    // All that is inside goes with it.
-    let note = (cascades && !delete).then(|| format!("deleted only by name: --prune={}", owner.address));
+    let unknown = left_out.contains(owner.address.provider());
+    let delete = named || owner.deposed || wish.prune && !cascades && !unknown;
+    let by_name = || format!("deleted only by name: --prune={}", owner.address);
+    let note = match () {
+        () if delete => None,
+        () if unknown => Some(format!("what is left out of this plan may declare it: {}", by_name())),
+        // All that is inside goes with it.
+        () => cascades.then(by_name),
+    };
     Change {
         action: if delete && live.status != Status::Deleting { Action::Delete } else { Action::Orphan },
         reason: Some(if owner.deposed { Reason::Deposed } else { Reason::NotDeclared }),

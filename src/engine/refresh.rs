@@ -239,7 +239,7 @@ impl World {
 /// A failed read, told as what it keeps us from.
 pub fn cannot_read(kind: &str, fault: &Fault) -> Diagnostic {
     // Who is not let in at all is not helped by the name of the first thing he wanted to see.
-    let summary = match fault.is_at_the_door() {
+    let summary = match fault.is_at_the_door() || fault.operation.is_none() && fault.class != Class::Throttled {
         true => "cannot reach the provider".to_owned(),
         false => format!("cannot read what is live of `{kind}`"),
     };

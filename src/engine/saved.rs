@@ -146,7 +146,7 @@ impl Saved {
             declarations.add(declaration.clone()).map_err(|_| vec![*unreadable()])?;
         }
         let (outputs, phases, stop) = (self.outputs.clone(), self.phases.clone(), self.stop.clone());
-        Ok(Evaluation { declarations, outputs, phases, stop, left_out: vec![] })
+        Ok(Evaluation { declarations, outputs, phases, stop, left_out: self.plan.left_out.clone() })
     }
 
     /// A fingerprint of all that was looked at, declared or not.

@@ -16,7 +16,7 @@ pub struct Lock {
     pub lease: u64,
 }
 
-const KEYS: [&str; 3] = ["s3", "region", "lease"];
+pub(super) const KEYS: [&str; 3] = ["s3", "region", "lease"];
 
 const PLACE: &str = "s3 = \"s3://bucket/prefix\", with a bucket that is there";
 

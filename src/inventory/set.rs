@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Inventory, forget, value};
+use super::{AWS, CLOUDFLARE, Inventory, forget, value};
 use crate::diagnostic::{Diagnostic, Site, closest};
 use crate::resource::{Map, Value};
 
@@ -43,6 +43,17 @@ impl fmt::Display for Set {
 impl Inventory {
     /// A key that no file has: a mistake if it is near to one that is there, else perhaps none.
     pub(super) fn doubt(&self, set: &Set) -> Option<Diagnostic> {
+        // What runner itself reads need not be there.
+        let settings: &[&str] = match set.keys[0].as_str() {
+            "aws" => &AWS,
+            "cloudflare" => &CLOUDFLARE,
+            "lock" => &super::lock::KEYS,
+            "secrets" => return None,
+            _ => &[],
+        };
+        if set.keys.get(1).is_some_and(|key| settings.contains(&key.as_str())) {
+            return None;
+        }
         let (mut map, mut above) = (&self.values, String::new());
         for key in &set.keys {
             if let Some(value) = map.get(key) {
@@ -51,7 +62,7 @@ impl Inventory {
                 continue;
             }
             let what = format!("`--set {set}`: no file of the inventory has `{above}{key}`");
-            return Some(match closest(key, map.keys().map(String::as_str)) {
+            return Some(match closest(key, map.keys().map(String::as_str).chain(settings.iter().copied())) {
                 Some(near) => Diagnostic::error(what).hint(format!(
                     "did you mean `{above}{near}`? If not, give `{above}{key}` a value in a file of the inventory first"
                 )),

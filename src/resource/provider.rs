@@ -220,9 +220,14 @@ impl Fault {
         self
     }
 
+    pub fn of(mut self, operation: impl Into<String>) -> Self {
+        self.operation = Some(operation.into());
+        self
+    }
+
     /// Nobody was let in: what was asked for first has nothing to do with it.
     pub fn is_at_the_door(&self) -> bool {
-        let asked = self.operation.as_deref().is_none_or(|operation| operation.starts_with("sts:"));
+        let asked = self.operation.as_deref().is_some_and(|operation| operation.starts_with("sts:"));
         asked && self.class != Class::Throttled
     }
 }

@@ -62,7 +62,7 @@ fn declare(world: &World, ctx: &NativeCallContext, compound: &Compound, argument
         Some(Ok(Some(text))) => text,
         // To play, nobody needs the web.
         Some(Ok(None)) => {
-            let why = "its file cannot be had here: what it made is neither compared nor pruned".to_owned();
+            let why = "its file cannot be had here: what it made is not compared, and deleted only by name".to_owned();
             world.state().left_out.push(LeftOut { address, site, why });
             return Ok(Dynamic::from_map(rhai::Map::new()));
         }

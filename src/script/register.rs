@@ -216,7 +216,7 @@ fn look_up(world: &World, ctx: &NativeCallContext, lookup: &Lookup, arguments: &
     }
     let found = world.oracle.look_up(&lookup.name, &values);
     found.map(|value| to_dynamic(&value)).map_err(|fault| {
-        let summary = match fault.is_at_the_door() && fault.operation.is_some() {
+        let summary = match fault.is_at_the_door() {
             true => "cannot reach the provider".to_owned(),
             false => format!("{} failed", lookup.name),
         };

@@ -61,6 +61,13 @@ fn a_key_that_may_have_been_meant_otherwise_is_told() {
         assert!(said.err.contains("did you mean `database.protect`?"), "{}", said.err);
     }
     assert!(!project.path(".runner/sandbox.json").exists());
+    // What runner itself reads need not be there to be set.
+    let said = project
+        .run("playbooks/prod.rhai --sandbox --dry-run --set aws.regions=[\"eu-west-1\"] --set aws.profile=me")
+        .code(0);
+    assert!(!said.err.contains("no file of the inventory"), "{}", said.err);
+    let said = project.run("playbooks/prod.rhai --sandbox --dry-run --set aws.profil=me").code(1);
+    assert!(said.err.contains("did you mean `aws.profile`?"), "{}", said.err);
     // What is near to nothing may be meant for the playbook alone.
     let said = project.run("playbooks/prod.rhai --sandbox --dry-run --set release=7").code(0);
     assert!(said.err.contains("warning: `--set release=7`: no file of the inventory has `release`"), "{}", said.err);
@@ -84,8 +91,18 @@ fn what_a_manifest_made_that_is_left_out_is_not_pruned() {
     project.edit("playbooks/prod.rhai", "file: \"app.yaml\"", &url);
     project.edit("playbooks/prod.rhai", "aws::eip(\"gone\", #{});\n", "");
     let plan = project.run("playbooks/prod.rhai --sandbox --dry-run").code(0);
-    assert!(plan.out.contains("aws::eip.gone") && !plan.out.contains("k8s::ConfigMap"), "{}", plan.out);
-    assert!(plan.out.contains("k8s::manifest.app") && plan.out.contains("neither compared nor pruned"), "{}", plan.out);
+    let note = "what is left out of this plan may declare it: deleted only by name: --prune=k8s::ConfigMap.default/a";
+    assert!(plan.out.contains("k8s::manifest.app") && plan.out.contains(note), "{}", plan.out);
+    // A typo is answered by what there is.
+    let typo = project.run("playbooks/prod.rhai --sandbox --dry-run --prune=k8s::ConfigMap.default/b").code(1);
+    assert!(typo.err.contains("did you mean `k8s::ConfigMap.default/a`?"), "{}", typo.err);
+    for prune in ["", "--prune"] {
+        project.run(&format!("playbooks/prod.rhai --sandbox --dry-run --plan-out plan {prune}")).code(0);
+        project.shell("cp .runner/sandbox.json before").code(0);
+        project.run("apply plan --yes").code(0);
+        assert!(project.read(".runner/sandbox.json").contains("default/a"));
+        project.shell("mv before .runner/sandbox.json").code(0);
+    }
     let pruned = project.run("playbooks/prod.rhai --sandbox --yes --prune").code(0);
     assert!(pruned.err.contains("Done: 1 deleted"), "{}", pruned.err);
     assert!(project.read(".runner/sandbox.json").contains("default/a"));
@@ -205,14 +222,9 @@ fn json_is_one_document_for_a_plan_and_lines_for_a_run() {
 #[test]
 fn wrong_usage_is_64() {
     let project = network();
-    for args in [
-        "",
-        "--nope",
-        "plan playbooks/prod.rhai",
-        "playbooks/prod.rhai --parallelism 0",
-        "doc aws::vpcc",
-        "playbooks/prod.rhai --format xml",
-    ] {
+    for args in
+        ["", "--nope", "playbooks/prod.rhai --parallelism 0", "doc aws::vpcc", "playbooks/prod.rhai --format xml"]
+    {
         project.run(args).code(64);
     }
     for (args, told) in [
@@ -220,6 +232,8 @@ fn wrong_usage_is_64() {
         ("playbooks/prod.rhai --dry-run --set name=x", "choose it with --inventory"),
         ("destory playbooks/prod.rhai", "did you mean `runner destroy`?"),
         ("unlok --dry-run", "did you mean `runner unlock`?"),
+        ("plan playbooks/prod.rhai", "did you mean `runner PLAYBOOK --dry-run`?"),
+        ("validate", "did you mean `runner check PLAYBOOK`?"),
         ("hepl", "did you mean `runner help`?"),
     ] {
         let said = project.run(args).code(64);

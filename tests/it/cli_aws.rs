@@ -185,7 +185,12 @@ fn who_is_not_let_in_is_told_why() {
         let named = project().env("AWS_PROFILE", "nosuch");
         refused(named, ["the profile `nosuch` gives no credentials", "~/.aws/config"]);
         let keys = project().env("AWS_ACCESS_KEY_ID", "NOTAREALKEY").env("AWS_SECRET_ACCESS_KEY", "NOTAREALSECRET");
-        refused(keys.env("AWS_ENDPOINT_URL", "notaurl"), ["`AWS_ENDPOINT_URL` is no URL: `notaurl`", "http://"]);
+        let keys = keys.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+        refused(keys, ["no connection", "AWS_ENDPOINT_URL"]);
+        for url in ["notaurl", "localhost:5000", "https://localhost:99999", "http://"] {
+            let keys = project().env("AWS_ACCESS_KEY_ID", "NOTAREALKEY").env("AWS_SECRET_ACCESS_KEY", "NOTAREALSECRET");
+            refused(keys.env("AWS_ENDPOINT_URL", url), ["`AWS_ENDPOINT_URL` is no URL: `", "http://127.0.0.1:5000"]);
+        }
     }
 }
 

@@ -269,7 +269,8 @@ fn markdown_is_a_comment_that_fits() {
         let name = change["name"].as_str().unwrap();
         assert!(gone.out.contains(name), "{name} is named");
     }
-    let wrong = project.run("playbooks/prod.rhai --sandbox --dry-run --format markdown --set apps.api.prot=1").code(1);
+    let wrong =
+        project.run("playbooks/prod.rhai --sandbox --dry-run --format markdown --set apps.api.answers=1").code(1);
     assert!(wrong.out.starts_with("### No plan: 1 finding\n\n```text\nerror: "), "{}", wrong.out);
     for args in ["playbooks/prod.rhai", "destroy playbooks/prod.rhai --yes", "output playbooks/prod.rhai"] {
         let said = project.run(&format!("{args} --sandbox --format markdown")).code(64);

@@ -71,14 +71,18 @@ fn path(folder: &Path, stack: &str) -> PathBuf {
 }
 
 fn unseen(stack: &str, path: &Path, error: &io::Error) -> Box<Diagnostic> {
-    failed(&format!("cannot look at the lock of stack `{stack}`"), path, error)
+    let told = Diagnostic::error(format!("cannot look at the lock of stack `{stack}`"));
+    let told = told.because(format!("{}: {error}", path.display()));
+    Box::new(told.hint("it is a file that whoever runs runner there must be able to read"))
 }
 
 fn failed(summary: &str, path: &Path, error: &io::Error) -> Box<Diagnostic> {
     let told = Diagnostic::error(summary);
     let told = told.because(format!("{}: {error}", path.display()));
     let hint = match error.kind() {
-        io::ErrorKind::IsADirectory => "it is a file, and runner makes it by itself: move away what is in its place",
+        io::ErrorKind::IsADirectory => {
+            "nothing was changed; a folder is in the place of the lock's file: move it away, runner makes the file by itself"
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
             "nothing was changed; free some space there"
         }

@@ -96,6 +96,14 @@ impl Region {
     }
 }
 
+/// What is none would be passed over, and AWS itself asked.
+fn is_url(text: &str) -> bool {
+    let Ok(uri) = text.parse::<::http::Uri>() else { return false };
+    let port = |authority: &::http::uri::Authority| !authority.as_str().contains(':') || authority.port_u16().is_some();
+    matches!(uri.scheme_str(), Some("http" | "https"))
+        && uri.authority().is_some_and(|authority| !authority.host().is_empty() && port(authority))
+}
+
 /// Of the environment; one that is empty is none.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
@@ -244,11 +252,12 @@ impl Client {
 
     async fn ask_identity(&self, config: &SdkConfig) -> Result<Identity, Fault> {
         let Some(region) = config.region() else { return Err(no_region()) };
-        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
-        if let Some(url) = variable("AWS_ENDPOINT_URL").filter(|url| !is_url(url)) {
-            let mut fault = Fault::new(Class::Other, format!("`AWS_ENDPOINT_URL` is no URL: `{url}`"));
-            fault.operation = Some("sts:GetCallerIdentity".to_owned());
-            return Err(fault.hint("it begins with `http://` or `https://`; without it AWS itself is asked"));
+        let ignored =
+            variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        if let Some(url) = variable("AWS_ENDPOINT_URL").filter(|url| !ignored && !is_url(url)) {
+            let fault = Fault::new(Class::Other, format!("`AWS_ENDPOINT_URL` is no URL: `{url}`"));
+            let hint = "it is like `http://127.0.0.1:5000`; without it AWS itself is asked";
+            return Err(fault.hint(hint).of("sts:GetCallerIdentity"));
         }
         let sts = client!(aws_sdk_sts, self, config, region.as_ref());
         let told = sts.get_caller_identity().send().await;
@@ -269,7 +278,8 @@ impl Client {
                 "take credentials of account {wanted} (`AWS_PROFILE`, `aws sso login`), or correct `account` in the \
                  inventory; the present ones are {}",
                 identity.arn
-            ))),
+            ))
+            .of("sts:GetCallerIdentity")),
             _ => Ok(identity),
         }
     }
@@ -363,8 +373,8 @@ impl Client {
 }
 
 fn no_region() -> Fault {
-    Fault::new(Class::Invalid, "no AWS region is set")
-        .hint("set `region` under `[aws]` in the inventory, or `AWS_REGION`")
+    let fault = Fault::new(Class::Invalid, "no AWS region is set");
+    fault.hint("set `region` under `[aws]` in the inventory, or `AWS_REGION`").of("sts:GetCallerIdentity")
 }
 
 /// One pool of connections for everything; proxies as the environment says.

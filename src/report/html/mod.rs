@@ -3,8 +3,8 @@
 //! The page needs no network and no other file. All that an author or a provider wrote is data in it, and its script
 //! puts it on the page as text only; a policy in the page forbids it to fetch anything.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
@@ -15,7 +15,7 @@ use super::plan_text;
 use super::plan_value as value;
 use super::recovered;
 use super::screen::Screen;
-use super::sink;
+use super::sink::Sink;
 use super::why::{self, Why};
 use crate::diagnostic::Diagnostic;
 use crate::engine::{Change, Counts, Plan};
@@ -39,6 +39,13 @@ pub struct Page {
     file: PathBuf,
     state: Arc<Mutex<State>>,
     secrets: Secrets,
+}
+
+/// The process's page is not as it should be: its last writing failed.
+static UNWRITTEN: AtomicBool = AtomicBool::new(false);
+
+pub fn is_unwritten() -> bool {
+    UNWRITTEN.load(Ordering::Relaxed)
 }
 
 #[derive(Default)]
@@ -114,7 +121,11 @@ impl Page {
             &self.secrets,
         );
         let written = private_file::write(&self.file, text.as_bytes());
-        sink::remember(&written.map_err(|error| io::Error::other(format!("{}: {error}", self.file.display()))));
+        UNWRITTEN.store(written.is_err(), Ordering::Relaxed);
+        if let Err(error) = written {
+            let told = format!("error: the report {} could not be written: {error}\n", self.file.display());
+            Sink::stderr().masking(self.secrets.clone()).put(told);
+        }
     }
 }
 

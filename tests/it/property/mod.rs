@@ -154,6 +154,7 @@ struct Life<'a> {
     /// The last that a plan was made for: whatever happened since, it can still be brought about.
     accepted: Stack,
     is_accepted: bool,
+    has_run_a_phase: bool,
     /// Somebody else's resources.
     theirs: Vec<Live>,
     story: Vec<String>,
@@ -191,7 +192,17 @@ impl<'a> Life<'a> {
         let _ = sandbox.list(&kinds()[1], None, &runner::resource::Select::Ids(Default::default())).await;
         let theirs = sandbox.all().into_iter().map(|(_, live)| live).collect();
         let (stack, accepted, story) = Default::default();
-        Life { case, tally, cloud: Cloud::over(sandbox), stack, accepted, is_accepted: true, theirs, story }
+        Life {
+            case,
+            tally,
+            cloud: Cloud::over(sandbox),
+            stack,
+            accepted,
+            is_accepted: true,
+            has_run_a_phase: false,
+            theirs,
+            story,
+        }
     }
 
     fn weather(&self, troubles: BTreeMap<usize, Trouble>) -> Arc<Weather> {
@@ -232,6 +243,7 @@ impl<'a> Life<'a> {
         Tally::count(&self.tally.runs, 1);
         run.edits.iter().for_each(|edit| self.stack.edit(edit));
         self.is_accepted &= run.edits.is_empty();
+        self.has_run_a_phase |= matches!(run.how, How::Phase(_));
         for meddling in &run.meddling {
             let done = meddle(&self.cloud.sandbox, meddling).await;
             self.story.push(format!("    someone: {done:?}"));
@@ -294,7 +306,7 @@ impl<'a> Life<'a> {
                     let mut lives = self.all();
                     lives.retain(|live| matches!(live.status, Status::Failed(_)));
                     // A run of one phase has replaced what others rest on, and some of those cannot follow.
-                    if lives.is_empty() {
+                    if lives.is_empty() && self.has_run_a_phase {
                         self.story.push(format!("    the author lets go first: {:?}", self.stack.let_go_first(&wrong)));
                     }
                     for live in lives {
