@@ -43,7 +43,8 @@ fn refuse_shared(plan: &Plan) -> Result<(), Diagnostics> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
-/// `follows` of the kinds: an order that no input states. Dropped where it would contradict one that is stated.
+/// `follows` of the kinds: an order that no input states. Dropped where it would contradict one that is stated. What only
+/// goes has its order from what it uses: it need not wait for what is made.
 fn add_soft_needs(world: &World, plan: &mut Plan) {
     let mut by_kind: HashMap<&str, Vec<&Change>> = HashMap::new();
     for change in plan.changes.iter().filter(|change| change.site.is_some()) {
@@ -55,7 +56,8 @@ fn add_soft_needs(world: &World, plan: &mut Plan) {
         .changes
         .iter()
         .map(|change| {
-            let Some(kind) = world.kind(&change.address.kind) else { return vec![] };
+            let makes = change.action != Action::Delete;
+            let Some(kind) = world.kind(&change.address.kind).filter(|_| makes) else { return vec![] };
             let first = kind.nature.follows.iter().flat_map(|name| by_kind.get(name).into_iter().flatten());
             first
                 .filter(|other| other.options.region == change.options.region)
