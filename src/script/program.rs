@@ -117,6 +117,7 @@ pub(super) fn join(files: Vec<File>, lines: Lines) -> Program {
     Program { ast: AST::new(statements, module), entry, functions, lines, paths, inventories }
 }
 
+/// The functions of a file, in the order in which they stand there.
 fn functions(file: &File) -> Vec<Function> {
     let (mut calls, mut names) = (BTreeSet::new(), BTreeSet::new());
     file.ast.walk(&mut |nodes| {

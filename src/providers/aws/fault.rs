@@ -11,7 +11,7 @@ use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 use aws_types::request_id::RequestId;
 
-use super::client::{Refused, Unpermitted};
+use super::calls::{Refused, Unpermitted};
 use super::fault_codes::{classify, hint, in_context, is_about_the_time};
 use super::whole_answer::Truncated;
 use crate::providers::causes::{self, chain, innermost, lower_first};

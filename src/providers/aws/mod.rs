@@ -3,6 +3,7 @@
 mod ami;
 mod batches;
 mod block_storage;
+mod calls;
 mod census;
 mod certificates;
 mod cidr;

@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationI
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::client::{operation, reads};
+use super::calls::{operation, reads};
 use super::fault_codes::classify;
 use crate::resource::Class;
 

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryA
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::client::{operation, reads};
+use super::calls::{operation, reads};
 
 /// Refuses an XML answer that does not end as it began: the parser takes half a list for a shorter one.
 #[derive(Debug)]
